@@ -1,0 +1,36 @@
+# `make demo` and `make test` do everything on a fresh machine: they make the environment in .venv themselves.
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready-dev
+WORKERS ?= 2
+
+.PHONY: help demo test test-long lint types format clean
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(READY): pyproject.toml .ci/environment
+	bash .ci/environment $(VENV) dev
+
+demo: $(READY)  ## the main job on an embedded S3 server and an exported catalog
+	$(BIN)/python examples/demo/demo.py
+
+test: lint types  ## everything: lint, types, all tests of ordinary size
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not long"
+
+test-long: $(READY)  ## the tests that take minutes or gigabytes
+	$(BIN)/python -m pytest -m long
+
+lint: $(READY)  ## ruff: format and rules
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(READY)  ## mypy, strict
+	$(BIN)/mypy
+
+format: $(READY)  ## let ruff write
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:  ## remove the environment and all caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
