@@ -1,0 +1,63 @@
+"""Safe paths: what may stand in a plan as a path, and the one function that joins them.
+
+Pure text rules; that no link leads out on the way is looked after where files are opened (`applier.folders`).
+"""
+
+import unicodedata
+
+MAX_COMPONENT_BYTES = 255
+STAGING_FOLDER = ".kraken-plan"
+REPORT_PREFIX = "_download_status_batch_"
+
+
+def join_path(base: str, relative_path: str) -> str:
+    """Return the absolute path of a relative one.
+
+    >>> join_path("/out/PRID001", "a.d/b"), join_path("/", "a")
+    ('/out/PRID001/a.d/b', '/a')
+    """
+    return f"{base.rstrip('/')}/{relative_path}"
+
+
+def explain_unsafe_relative_path(path: str) -> str | None:
+    """Return why this must not be a path below a destination; None if it may."""
+    if path.startswith("/"):
+        return "it is absolute"
+    components = path.split("/")
+    if reason := _explain_unsafe(path, components):
+        return reason
+    if any(component.casefold() == STAGING_FOLDER for component in components):
+        return f"{STAGING_FOLDER} is kraken-plan's own folder"
+    if components[0].casefold().startswith(REPORT_PREFIX):
+        return f"{REPORT_PREFIX}… are kraken-plan's own reports"
+    return None
+
+
+def explain_unsafe_absolute_path(path: str) -> str | None:
+    """Return why this must not be an output location or destination; None if it may."""
+    if not path.startswith("/"):
+        return "it is not absolute"
+    return None if path == "/" else _explain_unsafe(path, path[1:].split("/"))
+
+
+def is_within(path: str, base: str) -> bool:
+    """Tell whether a safe absolute path is the base or lies below it.
+
+    >>> is_within("/out/a", "/out"), is_within("/out", "/out"), is_within("/output", "/out")
+    (True, True, False)
+    """
+    return path == base or path.startswith(base.rstrip("/") + "/")
+
+
+def _explain_unsafe(path: str, components: list[str]) -> str | None:
+    if not path:
+        return "it is empty"
+    for character in path if not path.isprintable() else "":
+        if unicodedata.category(character) in {"Cc", "Cs"}:
+            return f"it holds the control character U+{ord(character):04X}"
+    for component in components:
+        if component in {"", ".", ".."}:
+            return f"it has the component {component!r}"
+        if len(component) * 4 > MAX_COMPONENT_BYTES and len(component.encode()) > MAX_COMPONENT_BYTES:
+            return f"the component {component[:40]}… is over {MAX_COMPONENT_BYTES} bytes"
+    return None

@@ -1,0 +1,100 @@
+"""The plan as values: what `compile` resolves and `apply` executes. Frozen; change by `dataclasses.replace`.
+
+Each attribute is the property of the same name in `plan.schema.json`, where it is described.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from schemas.paths import join_path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedFile:
+    """A file that can be restored: everything that apply needs to know of it."""
+
+    relative_path: str
+    s3_key: str
+    expected_etag: str
+    chunk_size_mb: int
+    expected_size: int | None
+    version_id: str | None = None
+    expected_md5: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnresolvedFile:
+    """A file that could not be resolved: it is reported, never attempted."""
+
+    relative_path: str
+    error: str
+    s3_key: str | None = None
+    expected_etag: str | None = None
+    chunk_size_mb: int | None = None
+    expected_size: int | None = None
+    absolute_dest_path: str | None = None
+    version_id: str | None = None
+    expected_md5: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawFilePlan:
+    """One raw file: resolved, with its files, or as a whole in `error`."""
+
+    raw_file_id: str
+    project_id: str | None
+    destination_base: str | None
+    bucket_name: str | None
+    files: tuple[PlannedFile | UnresolvedFile, ...]
+    error: str | None = None
+
+    def absolute_dest_path(self, file: PlannedFile) -> str:
+        """Return where a file of this raw file is restored to."""
+        if self.destination_base is None:
+            raise ValueError(f"raw file {self.raw_file_id!r} has no destination_base")
+        return join_path(self.destination_base, file.relative_path)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class S3Settings:
+    """Where S3 is; None leaves it to the AWS chain (environment, profile, instance)."""
+
+    region: str | None = None
+    endpoint_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompiledFrom:
+    """What a plan was compiled from, without credentials. For people; apply never looks there."""
+
+    catalog: str
+    config: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A whole plan; raw files in the order asked for.
+
+    `plan_digest` is None only for a plan that has not been written or sealed yet.
+    """
+
+    output_location: str
+    s3: S3Settings
+    raw_files: tuple[RawFilePlan, ...]
+    plan_digest: str | None = None
+    created_at: str | None = None
+    created_by: str | None = None
+    compiled_from: CompiledFrom | None = None
+
+    def planned_files(self) -> Iterator[tuple[RawFilePlan, PlannedFile]]:
+        """Yield every file that can be restored, in the plan's order."""
+        for raw_file in self.raw_files:
+            if raw_file.error is None:
+                yield from ((raw_file, file) for file in raw_file.files if isinstance(file, PlannedFile))
+
+    def has_errors(self) -> bool:
+        """Tell whether any raw file or file could not be resolved."""
+        return any(
+            raw_file.error is not None or any(isinstance(file, UnresolvedFile) for file in raw_file.files)
+            for raw_file in self.raw_files
+        )

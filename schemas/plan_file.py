@@ -1,0 +1,184 @@
+"""The plan file: bytes to plan and back. Everything is checked here, before anything is touched.
+
+Reading: UTF-8 -> JSON (no duplicate keys, no NaN) -> version -> schema -> rules -> digest -> `Plan`.
+"""
+
+import json
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, cast
+
+from schemas.digest import plan_digest
+from schemas.errors import PlanError
+from schemas.plan import Plan
+from schemas.plan_document import (
+    FORMAT_VERSION,
+    PlanDocument,
+    document_from_plan,
+    find_misplaced_files,
+    plan_from_document,
+)
+from schemas.plan_rules import find_rule_issues
+from schemas.plan_schema import find_schema_issues, schema_text
+from schemas.text import printable
+
+logger = logging.getLogger(__name__)
+
+_VERSION = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})")
+_SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
+_TOO_DEEP = "not a plan: brackets nested too deeply"
+
+
+class _NotInAPlanError(ValueError):
+    """Something that JSON readers let pass and a plan must not hold. Args: the literal, and what is wrong with it."""
+
+
+def read_plan(content: bytes, name: str) -> Plan:
+    """Return the plan in a file's content; `plan_digest` is always filled in.
+
+    Args:
+        content: the whole file.
+        name: how the user named it, for messages.
+
+    Raises:
+        PlanError: the content is no usable plan; the message lists everything that is wrong.
+    """
+    document = _checked_document(content, name)
+    digest = plan_digest(document)
+    stated = document.get("plan_digest", digest)
+    if stated != digest:
+        raise PlanError(
+            name,
+            [
+                (
+                    f"the plan was changed after it was compiled: its plan_digest is {stated}, its content gives "
+                    f"{digest}. If the change is meant, review it and run `kraken-plan seal`"
+                )
+            ],
+        )
+    return replace(plan_from_document(document), plan_digest=digest)
+
+
+def serialize_plan(plan: Plan) -> bytes:
+    """Return the plan file of a plan, sealed with its digest."""
+    return _serialize(_sealed(document_from_plan(replace(plan, plan_digest=None))))
+
+
+def seal_plan(content: bytes, name: str) -> bytes:
+    """Return a plan file with its digest renewed and all else as it is.
+
+    Raises:
+        PlanError: the content is no usable plan even apart from its digest.
+    """
+    return _serialize(_sealed(_checked_document(content, name)))
+
+
+def _sealed(document: PlanDocument) -> Mapping[str, object]:
+    head = {"format_version": document["format_version"], "plan_digest": plan_digest(document)}
+    return {**head, **{key: value for key, value in document.items() if key not in head}}
+
+
+def _serialize(document: Mapping[str, object]) -> bytes:
+    return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def _checked_document(content: bytes, name: str) -> PlanDocument:
+    document = _parse_json(content, name)
+    _refuse_lone_surrogates(document, content, name)
+    known = _known_part(document, name)
+    try:
+        issues = find_schema_issues(known)
+    except RecursionError:
+        raise PlanError(name, [_TOO_DEEP]) from None
+    if issues:
+        raise PlanError(name, issues)
+    accepted = cast("PlanDocument", known)
+    if issues := find_rule_issues(plan_from_document(accepted)) or find_misplaced_files(accepted):
+        raise PlanError(name, issues)
+    return cast("PlanDocument", document)
+
+
+def _refuse_lone_surrogates(document: dict[str, Any], content: bytes, name: str) -> None:
+    if not _SURROGATE_ESCAPE.search(content):  # UTF-8 itself cannot hold one
+        return
+    try:
+        json.dumps(document, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        surrogate = printable(error.object[error.start])
+        raise PlanError(name, [f"a string holds the lone surrogate {surrogate}, which has no UTF-8 form"]) from None
+    except RecursionError:
+        raise PlanError(name, [_TOO_DEEP]) from None
+
+
+def _parse_json(content: bytes, name: str) -> dict[str, Any]:
+    try:
+        document = json.loads(
+            content.decode("utf-8"), object_pairs_hook=_unique_keys, parse_constant=_refuse, parse_float=_refuse
+        )
+    except UnicodeDecodeError as error:
+        raise PlanError(name, [f"not UTF-8: byte 0x{content[error.start]:02x} at offset {error.start}"]) from None
+    except json.JSONDecodeError as error:
+        found = f"{error.msg} at line {error.lineno}, column {error.colno}" if content.strip() else "the file is empty"
+        raise PlanError(name, [f"not a JSON document: {found}"]) from None
+    except RecursionError:
+        raise PlanError(name, [_TOO_DEEP]) from None
+    except _NotInAPlanError as error:
+        literal, reason = error.args
+        line = content.count(b"\n", 0, max(content.find(literal.encode()), 0)) + 1
+        raise PlanError(name, [f"line {line}: {printable(literal, 60)}: {reason}"]) from None
+    except ValueError:  # int() of more than 4,300 digits
+        raise PlanError(name, ["it holds a number of thousands of digits"]) from None
+    if not isinstance(document, dict):
+        raise PlanError(name, ["not a plan: expected a JSON object at the top"])
+    return document
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    unique = dict(pairs)
+    if len(unique) != len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise _NotInAPlanError(json.dumps(twice, ensure_ascii=False), "the key stands twice in one object")
+    return unique
+
+
+def _refuse(literal: str) -> Any:  # noqa: ANN401  # the signature that json asks for
+    raise _NotInAPlanError(literal, "a plan holds whole numbers only")
+
+
+def _known_part(document: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return the document less what a later minor version added; of our own version, the document as it is."""
+    version = document.get("format_version")
+    match = _VERSION.fullmatch(version) if isinstance(version, str) else None
+    if match is None:
+        return document  # the schema says in words what is wrong
+    if match[1] != FORMAT_VERSION.partition(".")[0]:
+        raise PlanError(
+            name, [f"format_version is {version}, this program reads {FORMAT_VERSION}: use the version that wrote it"]
+        )
+    if version == FORMAT_VERSION:
+        return document
+    unknown: set[str] = set()
+    schema = json.loads(schema_text())
+    known: dict[str, Any] = _without_unknown(document, schema, schema["$defs"], unknown)
+    if unknown:
+        logger.warning("%s has format_version %s; ignored: %s", name, version, ", ".join(sorted(unknown)))
+    return known
+
+
+def _without_unknown(value: Any, schema: Any, definitions: Any, unknown: set[str]) -> Any:  # noqa: ANN401  # any JSON
+    if "$ref" in schema:
+        schema = definitions[schema["$ref"].rpartition("/")[2]]
+    if isinstance(value, list) and "items" in schema:
+        return [_without_unknown(item, schema["items"], definitions, unknown) for item in value]
+    if not isinstance(value, dict) or "additionalProperties" not in schema:
+        return value
+    properties, additional = schema.get("properties", {}), schema["additionalProperties"]
+    unknown.update(key for key in value if additional is False and key not in properties)
+    return {
+        key: _without_unknown(item, properties.get(key, additional), definitions, unknown)
+        for key, item in value.items()
+        if key in properties or additional is not False
+    }

@@ -1,0 +1,134 @@
+"""The rules of a plan that a JSON Schema cannot say: safe paths, possible etags, no two files in each other's way."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from schemas.etag import Etag, explain_impossible
+from schemas.paths import explain_unsafe_absolute_path, explain_unsafe_relative_path, is_within
+from schemas.plan import Plan, PlannedFile, RawFilePlan
+from schemas.s3_location import explain_bad_bucket_name
+from schemas.text import printable
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedPath:
+    """One planned file seen as a claim on a path of the file system."""
+
+    raw_file: RawFilePlan
+    file: PlannedFile
+
+    @property
+    def path(self) -> str:
+        """The absolute destination."""
+        return self.raw_file.absolute_dest_path(self.file)
+
+    @property
+    def content(self) -> tuple[str, int | None]:
+        """What the bytes are: equal for two entries that may share a destination."""
+        etag = self.file.expected_etag
+        return etag, self.file.chunk_size_mb if "-" in etag else None
+
+    def __str__(self) -> str:
+        return f"{printable(self.raw_file.raw_file_id)}: {printable(self.file.relative_path)}"
+
+
+def find_rule_issues(plan: Plan) -> list[str]:
+    """Return everything in which a plan breaks the rules, one line each, naming the entry."""
+    issues = []
+    if reason := explain_unsafe_absolute_path(plan.output_location):
+        issues.append(f"output_location {printable(plan.output_location)!r} is unsafe: {reason}")
+    for raw_file in plan.raw_files:
+        issues += [
+            f"raw file {printable(raw_file.raw_file_id)!r}: {issue}" for issue in _raw_file_issues(plan, raw_file)
+        ]
+    if not issues:  # conflicts can only be told between paths that are safe
+        for claim, other in find_conflicts(plan):
+            issues.append(f"{claim} conflicts with {other}: {explain_conflict(claim, other)}")
+    return issues
+
+
+def find_conflicts(plan: Plan) -> list[tuple[PlannedPath, PlannedPath]]:
+    """Return every planned file that stands in another's way, with one such other, in the plan's order.
+
+    Two entries conflict if they have one destination path but not the same content, or if one is a folder on the
+    other's path (`a` and `a/b` are both legal keys, and impossible as files).
+    """
+    first_claims: dict[str, PlannedPath] = {}
+    rivals: dict[str, PlannedPath] = {}  # the first claim on a path with another content than the path's first
+    inside: dict[str, PlannedPath] = {}  # the first claim below a folder
+    for claim in _claims(plan):
+        path = claim.path
+        first = first_claims.setdefault(path, claim)
+        if first.content != claim.content:
+            rivals.setdefault(path, claim)
+        for folder in _folders(path):
+            if folder in inside:
+                break
+            inside[folder] = claim
+    if not rivals and first_claims.keys().isdisjoint(inside):
+        return []
+
+    def in_the_way(claim: PlannedPath) -> PlannedPath | None:
+        path = claim.path
+        first = first_claims[path]
+        if path in rivals:
+            return first if first.content != claim.content else rivals[path]
+        if path in inside:
+            return inside[path]
+        return next((first_claims[folder] for folder in _folders(path) if folder in first_claims), None)
+
+    return [(claim, other) for claim in _claims(plan) if (other := in_the_way(claim))]
+
+
+def explain_conflict(claim: PlannedPath, other: PlannedPath) -> str:
+    """Return in words why two entries that conflict do."""
+    if claim.path == other.path:
+        return f"one destination, but etag {claim.file.expected_etag} and {other.file.expected_etag}"
+    return "one would have to be a file and the folder of the other"
+
+
+def explain_bad_file(file: PlannedFile) -> str | None:
+    """Return why a planned file can never be restored, in the report's words; None if it can."""
+    if reason := explain_unsafe_relative_path(file.relative_path):
+        return f"Unsafe path: {reason}"
+    try:
+        etag = Etag.parse(file.expected_etag)
+    except ValueError as error:
+        return f"Not verifiable: {error}"
+    if reason := explain_impossible(etag, file.expected_size, file.chunk_size_mb):
+        return f"Not verifiable: {reason}"
+    return None
+
+
+def explain_bad_destination(destination_base: str, output_location: str) -> str | None:
+    """Return why this must not be a destination of a plan with this output location; None if it may."""
+    if reason := explain_unsafe_absolute_path(destination_base):
+        return reason
+    if not is_within(destination_base, output_location):
+        return f"it is not within the output_location {printable(output_location)}"
+    below = destination_base[len(output_location.rstrip("/")) + 1 :]
+    return explain_unsafe_relative_path(below) if below else None
+
+
+def _claims(plan: Plan) -> Iterator[PlannedPath]:
+    return (PlannedPath(raw_file, file) for raw_file, file in plan.planned_files())
+
+
+def _folders(path: str) -> Iterator[str]:
+    """Yield the folders on the way to an absolute path, innermost first."""
+    while path := path.rpartition("/")[0]:
+        yield path
+
+
+def _raw_file_issues(plan: Plan, raw_file: RawFilePlan) -> Iterable[str]:
+    if raw_file.destination_base is not None and (
+        reason := explain_bad_destination(raw_file.destination_base, plan.output_location)
+    ):
+        yield f"destination_base {printable(raw_file.destination_base)!r} is unsafe: {reason}"
+    if raw_file.error is not None:
+        return
+    if raw_file.bucket_name is not None and (reason := explain_bad_bucket_name(raw_file.bucket_name)):
+        yield f"bucket_name: {reason}"
+    for file in raw_file.files:
+        if isinstance(file, PlannedFile) and (reason := explain_bad_file(file)):
+            yield f"file {printable(file.relative_path)!r}: {reason}"

@@ -1,0 +1,132 @@
+"""What became of each entry of a plan: results as values, from a single file up to a whole run.
+
+A result only records; what a report, a results file or an exit code makes of it is told elsewhere.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+from schemas.text import printable
+
+
+class Outcome(Enum):
+    """How a file ended."""
+
+    DOWNLOADED = "downloaded"
+    SKIPPED = "skipped"
+    HEALED = "healed"
+    FAILED = "failed"
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the file under its final name is now what the plan says."""
+        return self is not Outcome.FAILED
+
+
+class FailureKind(Enum):
+    """Why a file or raw file failed; the value is the report's wording around the detail."""
+
+    UNRESOLVED = "{}"
+    S3_CORRUPTION = "S3 corruption detected ({})"
+    VERIFICATION = "Download verification failed ({})"
+    KEY_NOT_FOUND = "S3 key not found: {}"
+    BUCKET_MISSING = "S3 bucket does not exist: {}"
+    ACCESS_DENIED = "Access denied: {}"
+    ARCHIVED = "Archived in {}"
+    NETWORK = "Network error: {}"
+    TIMEOUT = "Timed out: {}"
+    DISK_FULL = "Disk full: {}"
+    CANNOT_WRITE = "Cannot write: {}"
+    NOT_VERIFIABLE = "Not verifiable: {}"
+    INTERRUPTED = "Not attempted (interrupted)"
+    UNFORESEEN = "Unforeseen error: {}"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One reason why something failed.
+
+    Args:
+        kind: what kind of fault it is.
+        detail: what was expected, what was found, where it helps what to do; one line, already printable.
+    """
+
+    kind: FailureKind
+    detail: str = ""
+
+    @property
+    def message(self) -> str:
+        """The whole reason in the report's words."""
+        return self.kind.value.format(printable(self.detail))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileResult:
+    """How one file of a plan ended.
+
+    Args:
+        relative_path: as in the plan.
+        outcome: how it ended; FAILED exactly if there is a failure.
+        failure: why, if it failed.
+        size_bytes: the file's size; None where it was never learnt.
+        duration_seconds: from its start to its end.
+        corrupt_copy: the name under which the corrupt bytes were kept, if they were.
+    """
+
+    relative_path: str
+    outcome: Outcome
+    failure: Failure | None = None
+    size_bytes: int | None = None
+    duration_seconds: float = 0.0
+    corrupt_copy: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawFileResult:
+    """How one raw file of a plan ended: as a whole in `failure`, or file by file.
+
+    `planned_files` is how many files the plan has for it, whether they were tried or not.
+    """
+
+    raw_file_id: str
+    project_id: str | None
+    destination_base: str | None
+    bucket_name: str | None
+    planned_files: int
+    files: tuple[FileResult, ...] = ()
+    failure: Failure | None = None
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether every file of it is now what the plan says."""
+        return self.failure is None and all(file.outcome.succeeded for file in self.files)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplyResult:
+    """How one run over a plan ended; raw files and files in the plan's order."""
+
+    plan_digest: str
+    output_location: str
+    raw_files: tuple[RawFileResult, ...]
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether everything that the plan names is now as it says."""
+        return all(raw_file.succeeded for raw_file in self.raw_files)
+
+    def files(self) -> Iterator[FileResult]:
+        """Yield every file's result."""
+        for raw_file in self.raw_files:
+            yield from raw_file.files
+
+    def by_destination(self) -> dict[str, list[RawFileResult]]:
+        """Return the raw files by the folder whose report they belong to.
+
+        Raw files without a destination belong to the output location's.
+        """
+        groups: dict[str, list[RawFileResult]] = {}
+        for raw_file in self.raw_files:
+            groups.setdefault(raw_file.destination_base or self.output_location, []).append(raw_file)
+        return groups

@@ -1,0 +1,64 @@
+"""The results file of `apply --results`: JSON lines, a head and then a line per file as it ends.
+
+A run that is killed leaves the lines of what it had finished. A raw file that failed as a whole has one line, whose
+`relative_path` is null.
+"""
+
+import json
+
+from schemas.results import Failure, FileResult, RawFileResult
+from schemas.version import CREATED_BY
+
+RESULTS_VERSION = "1.0"
+
+
+def head_line(plan_digest: str, started_at: str) -> str:
+    """Return the first line: which plan, when (UTC, ISO 8601), by which program."""
+    return _line(
+        {
+            "results_version": RESULTS_VERSION,
+            "plan_digest": plan_digest,
+            "started_at": started_at,
+            "written_by": CREATED_BY,
+        }
+    )
+
+
+def file_line(raw_file_id: str, result: FileResult) -> str:
+    """Return the line of one file."""
+    return _line(
+        {
+            "raw_file_id": raw_file_id,
+            "relative_path": result.relative_path,
+            "outcome": result.outcome.value,
+            **_failure(result.failure),
+            "size_bytes": result.size_bytes,
+            "duration_seconds": round(result.duration_seconds, 3),
+            "corrupt_copy": result.corrupt_copy,
+        }
+    )
+
+
+def raw_file_line(result: RawFileResult) -> str:
+    """Return the line of a raw file that failed as a whole."""
+    return _line(
+        {
+            "raw_file_id": result.raw_file_id,
+            "relative_path": None,
+            "outcome": "failed",
+            **_failure(result.failure),
+            "size_bytes": None,
+            "duration_seconds": 0.0,
+            "corrupt_copy": None,
+        }
+    )
+
+
+def _failure(failure: Failure | None) -> dict[str, str | None]:
+    if failure is None:
+        return {"failure_kind": None, "message": None}
+    return {"failure_kind": failure.kind.name.lower(), "message": failure.message}
+
+
+def _line(record: dict[str, object]) -> str:
+    return json.dumps(record, ensure_ascii=False) + "\n"
