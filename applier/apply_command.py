@@ -1,0 +1,204 @@
+"""`kraken-plan apply`: options -> collaborators -> run -> reports -> exit code."""
+
+import logging
+import os
+import resource
+import sys
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+from tqdm.contrib.logging import logging_redirect_tqdm
+
+from applier.apply_plan import apply_plan
+from applier.boto_store import BotoStore, S3Access
+from applier.dry_run import dry_run_lines
+from applier.fetch import Fetcher, RetryPolicy
+from applier.folders import OutputFolder, open_output_location
+from applier.obstore_store import ObstoreStore
+from applier.output_root import check_destinations, reroot_plan
+from applier.progress import BarProgress, LineProgress, Progress
+from applier.report import write_batch_status_report
+from applier.restore_file import RestoreTools
+from applier.results_writer import results_sink
+from applier.signals import stop_on_signals
+from applier.staging import Stagings, staged_name
+from schemas.errors import PlanError
+from schemas.paths import join_path
+from schemas.plan import Plan
+from schemas.plan_source import load_plan
+from schemas.results import ApplyResult, Outcome
+from schemas.text import counted, printable
+
+logger = logging.getLogger(__name__)
+
+_LEAST_JOBS, _MOST_JOBS, _JOBS_PER_CORE = 8, 32, 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplyOptions:
+    """What the command line asks for."""
+
+    plan: str
+    jobs: int | None
+    dry_run: bool
+    expect_digest: str | None
+    output_root: str | None
+    endpoint_url: str | None
+    region: str | None
+    profile: str | None
+    results: Path | None
+    on_corrupt: str
+    no_report: bool
+
+
+@click.command(
+    "apply",
+    epilog="""\b
+Exit codes: 0 everything is verified, 1 something failed (see the reports), 2 refused, nothing touched,
+            130/143 interrupted (what was done is reported).
+
+\b
+Examples:
+  kraken-plan apply plan.json
+  kraken-plan apply plan.json --dry-run
+  kraken-plan apply plan.json --expect-digest sha256:65fa8cb5… --on-corrupt quarantine
+  kraken-plan apply plan.json --output-root /mnt/restore --results results.jsonl
+""",
+)
+@click.argument("plan", metavar="PLAN")
+@click.option("--jobs", type=click.IntRange(1, 256), help="Parts and files at once. [default: 4 a core, 8 to 32]")
+@click.option("--dry-run", is_flag=True, help="Check S3 and the local files, say what would be done, change nothing.")
+@click.option("--expect-digest", metavar="DIGEST", help="Refuse any plan but the one with this plan_digest.")
+@click.option("--output-root", metavar="DIR", help="Restore below DIR in place of the plan's output_location.")
+@click.option("--endpoint-url", metavar="URL", help="S3 server; goes before the plan's and the AWS chain's.")
+@click.option("--region", help="AWS region; goes before the plan's and the AWS chain's.")
+@click.option("--profile", help="Profile of the AWS configuration.")
+@click.option("--results", type=click.Path(path_type=Path), help="Write each file's result to FILE, as JSON lines.")
+@click.option(
+    "--on-corrupt",
+    type=click.Choice(["replace", "quarantine"]),
+    default="replace",
+    show_default=True,
+    help="What becomes of a corrupt local file's bytes when it is healed: quarantine keeps them as NAME.corrupted.",
+)
+@click.option("--no-report", is_flag=True, help="Write no txt reports.")
+def apply_command(**options: object) -> None:
+    """Restore what PLAN says, verified; `-` reads the plan from stdin.
+
+    Can be run as often as one likes: what is right is skipped, what is missing is fetched, what is corrupt is healed.
+    Prints the paths of the reports.
+    """
+    sys.exit(_apply(ApplyOptions(**options)))  # type: ignore[arg-type]  # click checked the types
+
+
+def _apply(options: ApplyOptions) -> int:
+    reviewed = load_plan(options.plan)
+    _check_digest(reviewed, options)
+    plan = reroot_plan(reviewed, options.output_root) if options.output_root else reviewed
+    store = ObstoreStore(BotoStore(_access(plan, options)))
+    jobs = options.jobs or min(max(_LEAST_JOBS, _JOBS_PER_CORE * (os.cpu_count() or 1)), _MOST_JOBS)
+    _allow_many_open_files()
+    with ExitStack() as opened:
+        output = opened.enter_context(open_output_location(plan.output_location))
+        check_destinations(plan, output)
+        stop = opened.enter_context(stop_on_signals(lambda words: click.echo(words, err=True)))
+        stagings = Stagings(output, uuid.uuid4().hex[:16], lambda destination: _staged_names(plan, destination))
+        tools = RestoreTools(
+            output=output,
+            fetcher=Fetcher(store=store, retry=RetryPolicy(), stop=stop.event),
+            progress=opened.enter_context(_progress(plan)),
+            staging_for=stagings.below,
+            keep_corrupt=options.on_corrupt == "quarantine",
+        )
+        if options.dry_run:
+            lines, well = dry_run_lines(plan, tools, jobs)
+            for line in lines:
+                click.echo(line)
+            return stop.exit_code or (0 if well else 1)
+        sink = opened.enter_context(results_sink(options.results, plan.plan_digest or "", datetime.now(UTC)))
+        result, ended = apply_plan(plan, tools, jobs, sink)
+        reported = options.no_report or _write_reports(result, output, stagings)
+        _say_summary(result)
+        exit_code = stop.exit_code or (0 if result.succeeded and reported else 1)
+        if not ended:
+            # Threads that still wait for S3 must not find their files closed; the kernel closes them all at once.
+            sys.stdout.flush()
+            os._exit(exit_code)
+        stagings.close()
+        return exit_code
+
+
+def _check_digest(plan: Plan, options: ApplyOptions) -> None:
+    expected = options.expect_digest
+    if expected is None or plan.plan_digest == f"sha256:{expected.lower().removeprefix('sha256:')}":
+        return
+    raise PlanError(
+        printable(options.plan),
+        [f"--expect-digest asks for {printable(expected)}, this plan's is {plan.plan_digest}: review it first"],
+    )
+
+
+def _access(plan: Plan, options: ApplyOptions) -> S3Access:
+    """Option > plan > AWS chain."""
+    return S3Access(
+        region=options.region or plan.s3.region,
+        endpoint_url=options.endpoint_url or plan.s3.endpoint_url,
+        profile=options.profile,
+    )
+
+
+def _staged_names(plan: Plan, destination: str) -> set[str]:
+    base = join_path(plan.output_location, destination).rstrip("/")
+    return {staged_name(file) for raw_file, file in plan.planned_files() if raw_file.destination_base == base}
+
+
+@contextmanager
+def _progress(plan: Plan) -> Iterator[Progress]:
+    """A bar on a terminal, a line now and then elsewhere, nothing under --quiet."""
+    files = [file for _, file in plan.planned_files()]
+    total_bytes = sum(file.expected_size or 0 for file in files)
+    if not logger.isEnabledFor(logging.WARNING):
+        yield Progress()
+    elif sys.stderr.isatty():
+        with closing(BarProgress(len(files), total_bytes)) as bar, logging_redirect_tqdm():
+            yield bar
+    else:
+        yield LineProgress(len(files), total_bytes, lambda line: click.echo(line, err=True))
+
+
+def _write_reports(result: ApplyResult, output: OutputFolder, stagings: Stagings) -> bool:
+    """Write the report of every destination, print their paths, and tell whether all could be written."""
+    written_at = datetime.now(UTC)
+    well = True
+    for destination in result.by_destination():
+        below = destination[len(output.path.rstrip("/")) + 1 :]
+        try:
+            path = write_batch_status_report(result, destination, written_at, output, stagings.below(below))
+        except OSError as error:
+            logger.error("%s: the report cannot be written: %s", printable(destination), error.strerror)  # noqa: TRY400  # no bug
+            well = False
+        else:
+            click.echo(path)
+    return well
+
+
+def _say_summary(result: ApplyResult) -> None:
+    outcomes = Counter(file.outcome for file in result.files())
+    counts = ", ".join(f"{outcomes[outcome]} {outcome.value}" for outcome in Outcome)
+    failed = sum(raw_file.failure is not None for raw_file in result.raw_files)
+    as_a_whole = f"; {counted(failed, 'raw file')} failed as a whole" if failed else ""
+    total = counted(sum(raw_file.planned_files for raw_file in result.raw_files), "file")
+    click.echo(f"{counted(len(result.raw_files), 'raw file')}, {total}: {counts}{as_a_whole}", err=True)
+
+
+def _allow_many_open_files() -> None:
+    """Raise the soft limit of open files to the hard one: a destination each takes a few."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

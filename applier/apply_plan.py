@@ -1,0 +1,182 @@
+"""One run over a plan: buckets first, then every file on the pool, and the results in the plan's order."""
+
+import functools
+import logging
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+
+from applier.check_file import FileCheck, Target, Verdict
+from applier.fetch import Fetcher
+from applier.object_store import S3Fault
+from applier.phase import Steps
+from applier.restore_file import FileRestore, RestoreTools
+from applier.step_pool import Step, StepPool
+from schemas.plan import Plan, PlannedFile, RawFilePlan, UnresolvedFile
+from schemas.results import ApplyResult, Failure, FailureKind, FileResult, Outcome, RawFileResult
+
+logger = logging.getLogger(__name__)
+
+# Ctrl-C is answered within two seconds: what does not end by then is left to the next run.
+_PATIENCE_SECONDS = 1.5
+
+
+class ResultSink:
+    """Told every result as it comes, one at a time; does nothing."""
+
+    def file_ended(self, raw_file_id: str, result: FileResult) -> None:
+        """A file has ended."""
+
+    def raw_file_failed(self, result: RawFileResult) -> None:
+        """A raw file has failed as a whole."""
+
+
+def apply_plan(plan: Plan, tools: RestoreTools, jobs: int, sink: ResultSink) -> tuple[ApplyResult, bool]:
+    """Restore every file of a plan; one file's fault is its own.
+
+    Args:
+        plan: as `read_plan` accepted it.
+        tools: what every file's way needs.
+        jobs: how many steps run at once.
+        sink: told every result as it comes.
+
+    Returns:
+        All results, and whether every thread has ended: False only after an interruption that some did not answer.
+    """
+    bucket_failures = find_bucket_failures(plan, tools.fetcher)
+    results = _Results(plan, bucket_failures, sink)
+    pool = StepPool(jobs, tools.fetcher.stop)
+
+    def first_steps() -> Iterator[Step]:
+        for indices, raw_file, file in _distinct_files(plan, bucket_failures):
+            target = Target.of(raw_file, file, plan.output_location)
+            yield FileRestore(target, tools, functools.partial(results.file_ended, indices)).start
+
+    ended = pool.run(first_steps(), patience_seconds=_PATIENCE_SECONDS)
+    return results.apply_result(), ended
+
+
+def check_plan(
+    plan: Plan, tools: RestoreTools, jobs: int, tell: Callable[[RawFilePlan, PlannedFile, Verdict], None]
+) -> Mapping[str, Failure]:
+    """Look at every file of a plan and change nothing.
+
+    Args:
+        plan: as `read_plan` accepted it.
+        tools: what every file's way needs.
+        jobs: how many steps run at once.
+        tell: told what was seen of each file, from many threads at once.
+
+    Returns:
+        Why buckets could not be used, by their name; their files were not looked at.
+    """
+    bucket_failures = find_bucket_failures(plan, tools.fetcher)
+
+    def first_steps() -> Iterator[Step]:
+        for _, raw_file, file in _distinct_files(plan, bucket_failures):
+
+            def then(verdict: Verdict, raw_file: RawFilePlan = raw_file, file: PlannedFile = file) -> Steps:
+                tell(raw_file, file, verdict)
+                return ()
+
+            target = Target.of(raw_file, file, plan.output_location)
+            yield FileCheck(target, tools.output, tools.fetcher, tools.progress, then).start
+
+    StepPool(jobs, tools.fetcher.stop).run(first_steps(), patience_seconds=_PATIENCE_SECONDS)
+    return bucket_failures
+
+
+def find_bucket_failures(plan: Plan, fetcher: Fetcher) -> dict[str, Failure]:
+    """Ask once for each bucket of the plan whether it is there, and return why some cannot be used, by their name."""
+    failures = {}
+    buckets = {raw_file.bucket_name for raw_file in plan.raw_files if raw_file.error is None and raw_file.bucket_name}
+    for bucket in sorted(buckets):
+        try:
+            fetcher.retry.call(functools.partial(fetcher.store.check_bucket, bucket), fetcher.stop)
+        except S3Fault as fault:
+            logger.warning("bucket %s: %s", bucket, fault)
+            failures[bucket] = fault.failure
+    return failures
+
+
+def _distinct_files(
+    plan: Plan, bucket_failures: Mapping[str, Failure]
+) -> Iterator[tuple[list[int], RawFilePlan, PlannedFile]]:
+    """Yield each file once, with its places in the plan: entries with one destination (and so one content) share it."""
+    places: dict[str, list[int]] = {}
+    for index, (raw_file, file) in enumerate(plan.planned_files()):
+        places.setdefault(raw_file.absolute_dest_path(file), []).append(index)
+    for index, (raw_file, file) in enumerate(plan.planned_files()):
+        indices = places[raw_file.absolute_dest_path(file)]
+        if index == indices[0] and raw_file.bucket_name not in bucket_failures:
+            yield indices, raw_file, file
+
+
+class _Results:
+    """Gathers results as they come, and gives them in the plan's order."""
+
+    def __init__(self, plan: Plan, bucket_failures: Mapping[str, Failure], sink: ResultSink) -> None:
+        self._plan, self._sink = plan, sink
+        self._lock = threading.Lock()
+        self._raw_file_ids = [raw_file.raw_file_id for raw_file, _ in plan.planned_files()]
+        self._files: list[FileResult | None] = [None] * len(self._raw_file_ids)
+        self._failed = {
+            raw_file.raw_file_id: failure
+            for raw_file in plan.raw_files
+            if (failure := _failure_as_a_whole(raw_file, bucket_failures)) is not None
+        }
+
+    def file_ended(self, indices: list[int], result: FileResult) -> None:
+        """Note a result at each of its places."""
+        with self._lock:
+            for index in indices:
+                self._files[index] = result
+                self._sink.file_ended(self._raw_file_ids[index], result)
+
+    def apply_result(self) -> ApplyResult:
+        """Return all results; what has none was not attempted."""
+        with self._lock:
+            planned = iter(list(self._files))
+        raw_files = []
+        for raw_file in self._plan.raw_files:
+            result = self._raw_file_result(raw_file, planned)
+            if result.failure is not None:
+                self._sink.raw_file_failed(result)
+            raw_files.append(result)
+        return ApplyResult(
+            plan_digest=self._plan.plan_digest or "",
+            output_location=self._plan.output_location,
+            raw_files=tuple(raw_files),
+        )
+
+    def _raw_file_result(self, raw_file: RawFilePlan, planned: Iterator[FileResult | None]) -> RawFileResult:
+        files = [] if raw_file.error is not None else [self._file_result(file, planned) for file in raw_file.files]
+        failure = self._failed.get(raw_file.raw_file_id)
+        return RawFileResult(
+            raw_file_id=raw_file.raw_file_id,
+            project_id=raw_file.project_id,
+            destination_base=raw_file.destination_base,
+            bucket_name=raw_file.bucket_name,
+            planned_files=len(raw_file.files),
+            files=() if failure else tuple(files),
+            failure=failure,
+        )
+
+    @staticmethod
+    def _file_result(file: PlannedFile | UnresolvedFile, planned: Iterator[FileResult | None]) -> FileResult:
+        if isinstance(file, UnresolvedFile):
+            failure = Failure(FailureKind.UNRESOLVED, file.error)
+        elif (result := next(planned)) is not None:
+            # of an entry that shares its destination, under its own name
+            return replace(result, relative_path=file.relative_path)
+        else:
+            failure = Failure(FailureKind.INTERRUPTED)
+        return FileResult(
+            relative_path=file.relative_path, outcome=Outcome.FAILED, failure=failure, size_bytes=file.expected_size
+        )
+
+
+def _failure_as_a_whole(raw_file: RawFilePlan, bucket_failures: Mapping[str, Failure]) -> Failure | None:
+    if raw_file.error is not None:
+        return Failure(FailureKind.UNRESOLVED, raw_file.error)
+    return bucket_failures.get(raw_file.bucket_name or "")

@@ -1,0 +1,171 @@
+"""Looking at one file, S3 first, then the local bytes: what `apply` would do. Changes nothing."""
+
+import functools
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from applier.decide import Action, LocalKind, LocalState, decide, judge_local, judge_s3
+from applier.fetch import Fetcher, Interrupted
+from applier.folders import NotAFolderError, OutputFolder, open_regular_file
+from applier.hashing import RangeHasher
+from applier.object_store import ObjectInfo, ObjectLocation
+from applier.phase import Phase, Steps, failure_of
+from applier.progress import Progress
+from schemas.etag import Etag, fold_part_digests, hashed_ranges
+from schemas.plan import PlannedFile, RawFilePlan
+from schemas.results import Failure
+from schemas.text import printable
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One file of the plan with the two places it concerns.
+
+    Args:
+        file: the plan's entry.
+        location: the object on S3.
+        destination: the plan's destination_base, relative to the output location.
+        folder: the final folder, relative to the output location.
+        name: the final name in it.
+    """
+
+    file: PlannedFile
+    location: ObjectLocation
+    destination: str
+    folder: str
+    name: str
+
+    @classmethod
+    def of(cls, raw_file: RawFilePlan, file: PlannedFile, output_location: str) -> "Target":
+        """Return the target of a planned file that the plan's rules have accepted."""
+        cut = len(output_location.rstrip("/")) + 1
+        folder, _, name = raw_file.absolute_dest_path(file)[cut:].rpartition("/")
+        return cls(
+            file=file,
+            location=ObjectLocation(
+                bucket_name=raw_file.bucket_name or "", key=file.s3_key, version_id=file.version_id
+            ),
+            destination=(raw_file.destination_base or "")[cut:],
+            folder=folder,
+            name=name,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What was seen of a file, and hence what is to be done.
+
+    Args:
+        action: what is to be done, or why nothing can be.
+        info: the object on S3; None where it could not be learnt.
+        local: the local file; None where it was not looked at, because S3 had not passed its pre-check.
+    """
+
+    action: Action | Failure
+    info: ObjectInfo | None = None
+    local: LocalState | None = None
+
+
+class FileCheck:
+    """The look at one file, in steps for the pool.
+
+    Args:
+        target: the file.
+        output: the output location.
+        fetcher: asks S3.
+        progress: told the bytes hashed.
+        then: goes on with the verdict.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        output: OutputFolder,
+        fetcher: Fetcher,
+        progress: Progress,
+        then: Callable[[Verdict], Steps],
+    ) -> None:
+        self._target, self._output, self._fetcher, self._progress, self._then = target, output, fetcher, progress, then
+        self._info: ObjectInfo | None = None
+        self._verdict: Verdict | None = None
+        self._descriptor: int | None = None
+        self._ranges: list[tuple[int, int]] = []
+        self._digests: list[bytes] = []
+        self._hashed_bytes = 0
+
+    def start(self) -> Steps:
+        """Return the first steps."""
+        return Phase([self._look], self._fetcher.stop, self._looked).steps()
+
+    def _look(self) -> None:
+        target = self._target
+        info = self._fetcher.retry.call(lambda: self._fetcher.store.head(target.location), self._fetcher.stop)
+        if failure := judge_s3(target.file, info):
+            self._verdict = Verdict(action=failure, info=info)
+            return
+        logger.info("%s: S3 pre-check passed, etag %s", printable(target.file.relative_path), info.etag)
+        self._info = info
+        local = self._open_local(info.size_bytes)
+        if local is not None:
+            self._verdict = Verdict(action=decide(local), info=info, local=local)
+
+    def _open_local(self, size_bytes: int) -> LocalState | None:
+        """Open the local file for hashing; where that is not needed, return what it is."""
+        try:
+            with self._output.folder(self._target.folder) as folder:
+                descriptor = open_regular_file(self._target.name, folder)
+        except FileNotFoundError:
+            return LocalState(LocalKind.ABSENT)
+        except NotAFolderError as error:
+            return LocalState(LocalKind.UNUSABLE, error.strerror or str(error))
+        except OSError as error:
+            return LocalState(LocalKind.WRONG, f"cannot be read: {error.strerror}")
+        found_bytes = os.fstat(descriptor).st_size
+        if found_bytes != size_bytes:
+            os.close(descriptor)
+            return LocalState(LocalKind.WRONG, f"{found_bytes} bytes, expected {size_bytes}")
+        self._descriptor = descriptor
+        file = self._target.file
+        self._ranges = hashed_ranges(Etag.parse(file.expected_etag), size_bytes, file.chunk_size_mb)
+        self._digests = [b""] * len(self._ranges)
+        return None
+
+    def _looked(self, error: Exception | None) -> Steps:
+        if error is not None:
+            return self._then(Verdict(action=failure_of(error)))
+        if self._verdict is not None:
+            return self._then(self._verdict)
+        works = [functools.partial(self._hash, index) for index in range(len(self._ranges))]
+        return Phase(works, self._fetcher.stop, self._hashed).steps()
+
+    def _hash(self, index: int) -> None:
+        if self._descriptor is None:
+            raise ValueError("no local file is open")
+        hasher = RangeHasher()
+        hasher.read(self._descriptor, *self._ranges[index], self._count)
+        self._digests[index] = hasher.digest()
+
+    def _count(self, count: int) -> None:
+        if self._fetcher.stop.is_set():
+            raise Interrupted
+        self._progress.bytes_verified(count)
+
+    def _hashed(self, error: Exception | None) -> Steps:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+        file = self._target.file
+        if isinstance(error, Interrupted):
+            return self._then(Verdict(action=failure_of(error), info=self._info))
+        if error is not None:
+            local = LocalState(LocalKind.WRONG, f"cannot be read: {error}")
+        else:
+            multipart = Etag.parse(file.expected_etag).parts is not None
+            local = judge_local(file, fold_part_digests(self._digests, multipart=multipart))
+        if local.kind is LocalKind.WRONG:
+            logger.warning("%s: local file is wrong: %s", printable(file.relative_path), local.detail)
+            self._progress.bytes_verified(-sum(end - start for start, end in self._ranges))
+        return self._then(Verdict(action=decide(local), info=self._info, local=local))

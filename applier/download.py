@@ -1,0 +1,162 @@
+"""One download of one file into its staged file: what to fetch, and the etag of what was read back."""
+
+import functools
+import logging
+import os
+import threading
+from collections.abc import Sequence
+
+from applier.check_file import Target
+from applier.fetch import Fetcher, Interrupted
+from applier.hashing import RangeHasher, ShortFileError
+from applier.journal import Journal, StagedContent, StagedState
+from applier.object_store import ObjectInfo
+from applier.parts import SEGMENT_BYTES, ByteRange, Part
+from applier.phase import Work
+from applier.progress import Progress
+from applier.staging import Staging, resumable_file, staged_name
+from schemas.etag import Etag, fold_part_digests, hashed_ranges
+from schemas.text import printable
+
+logger = logging.getLogger(__name__)
+
+
+class Download:
+    """A staged file on its way.
+
+    A file of more than one segment has a journal, so that a later run can go on with it.
+
+    Args:
+        target: the file.
+        info: the object as the pre-check saw it.
+        staging: where it is staged.
+        fetcher: fetches from S3.
+        progress: told the bytes read back.
+
+    Raises:
+        OSError: the staged file cannot be made.
+    """
+
+    def __init__(
+        self, target: Target, info: ObjectInfo, staging: Staging, fetcher: Fetcher, progress: Progress
+    ) -> None:
+        self._target, self._info, self._staging, self._fetcher, self._progress = (
+            target,
+            info,
+            staging,
+            fetcher,
+            progress,
+        )
+        self._etag = Etag.parse(target.file.expected_etag)
+        ranges = hashed_ranges(self._etag, info.size_bytes, target.file.chunk_size_mb)
+        self._digests: list[bytes] = [b""] * len(ranges)
+        self._parts = [Part(index, byte_range, self._part_done) for index, byte_range in enumerate(ranges)]
+        self._verified_bytes = 0
+        self._lock = threading.Lock()
+        self._name = staged_name(target.file)
+        self._journal: Journal | None = None
+        self._left = StagedState()
+        if info.size_bytes > SEGMENT_BYTES:
+            content = StagedContent.of(self._etag, target.file.chunk_size_mb, info.size_bytes)
+            self._descriptor, self._journal, self._left = staging.create_resumable(self._name, content)
+        else:
+            self._descriptor = staging.create(self._name)
+        self._open = True
+
+    @property
+    def staged(self) -> str:
+        """The staged file's name in the staging folder."""
+        return resumable_file(self._name) if self._journal else self._name
+
+    def works(self) -> Sequence[Work]:
+        """Return what is to be done, in pieces that can run at once."""
+        works: list[Work] = []
+        for part in self._parts:
+            if not part.segments:
+                self._part_done(part.index, RangeHasher().digest())
+            elif part.index in self._left.part_digests:
+                works.append(functools.partial(self._check_left_part, part, self._left.part_digests[part.index]))
+            else:
+                works += self._segment_works(part)
+        if self._left.landed:
+            logger.info("%s: going on with what an interrupted run staged", printable(self._target.file.relative_path))
+        return works
+
+    def etag(self) -> Etag:
+        """Return the etag of what was read back, once all works have ended well."""
+        return fold_part_digests(self._digests, multipart=self._etag.parts is not None)
+
+    def sync(self) -> None:
+        """Make the staged bytes outlast a power loss."""
+        os.fsync(self._descriptor)
+
+    def close(self) -> None:
+        """Close the staged file, once, leaving it to whoever goes on with it.
+
+        Raises:
+            OSError: the file system reports a write that failed late (NFS, quotas).
+        """
+        if self._open:
+            self._open = False
+            if self._journal is not None:
+                self._journal.close()
+            os.close(self._descriptor)
+
+    def forget(self) -> None:
+        """Remove what is staged, and the journal."""
+        self._staging.remove_resumable(self._name)
+        self._staging.remove(self._name)
+
+    def take_back_progress(self) -> None:
+        """Tell that what was verified does not count."""
+        self._progress.bytes_verified(-self._verified_bytes)
+
+    @property
+    def can_be_resumed(self) -> bool:
+        """Whether a later run can go on with what is staged."""
+        return self._journal is not None
+
+    def _segment_works(self, part: Part) -> list[Work]:
+        landed = [segment for segment in part.segments if segment in self._left.landed]
+        part.land(landed)
+        missing = [segment for segment in part.segments if segment not in self._left.landed]
+        works: list[Work] = [functools.partial(self._fetch, part, segment) for segment in missing]
+        return works or [functools.partial(part.hash_on, self._descriptor, self._count)]
+
+    def _fetch(self, part: Part, segment: ByteRange) -> None:
+        self._fetcher.download_file_from_s3(self._target.location, self._info.etag, segment, self._write)
+        if self._journal is not None:
+            self._journal.landed(segment)
+        part.land([segment])
+        part.hash_on(self._descriptor, self._count)
+
+    def _check_left_part(self, part: Part, recorded: bytes) -> None:
+        """Re-hash a part that an interrupted run had finished; fetch it where it is not what was recorded."""
+        hasher = RangeHasher()
+        try:
+            hasher.read(self._descriptor, *part.byte_range, self._count)
+        except ShortFileError:
+            pass
+        else:
+            if hasher.digest() == recorded:
+                self._digests[part.index] = recorded
+                return
+        for segment in part.segments:
+            self._fetch(part, segment)
+
+    def _write(self, buffer: memoryview, offset: int) -> None:
+        while buffer:
+            written = os.pwrite(self._descriptor, buffer, offset)
+            buffer, offset = buffer[written:], offset + written
+
+    def _part_done(self, index: int, digest: bytes) -> None:
+        self._digests[index] = digest
+        if self._journal is not None:
+            self._journal.part_done(index, digest)
+
+    def _count(self, count: int) -> None:
+        if self._fetcher.stop.is_set():
+            raise Interrupted
+        with self._lock:
+            self._verified_bytes += count
+        self._progress.bytes_verified(count)

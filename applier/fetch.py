@@ -1,0 +1,104 @@
+"""Fetching bytes from S3: retries with back-off and jitter, going on where the last attempt stopped.
+
+tenacity does the retrying: it waits on the stop event, so that an interrupted run does not sleep on.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
+from tenacity.nap import sleep_using_event
+from tenacity.stop import stop_when_event_set
+from tenacity.wait import wait_exponential_jitter
+
+from applier.object_store import ObjectLocation, ObjectStore, S3Fault
+from schemas.text import printable
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """How often and how patiently a transient fault is retried.
+
+    The defaults wait about 50 seconds in all: a server that is restarted within 30 seconds is waited for.
+    """
+
+    attempts: int = 8
+    first_wait_seconds: float = 0.5
+    longest_wait_seconds: float = 20.0
+
+    def call(self, question: Callable[[], T], stop: threading.Event) -> T:
+        """Ask until there is an answer, a final fault, no attempt left, or `stop` is set.
+
+        Raises:
+            S3Fault: the last one.
+        """
+        return Retrying(
+            retry=retry_if_exception(_is_transient),
+            wait=wait_exponential_jitter(initial=self.first_wait_seconds, max=self.longest_wait_seconds),
+            stop=stop_after_attempt(self.attempts) | stop_when_event_set(stop),
+            sleep=sleep_using_event(stop),
+            before_sleep=_log_retry,
+            reraise=True,
+        )(question)
+
+
+class Interrupted(Exception):  # noqa: N818  # not an error: the operator asked for it
+    """The run is to stop."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetcher:
+    """What fetching needs besides the object."""
+
+    store: ObjectStore
+    retry: RetryPolicy
+    stop: threading.Event
+
+    def download_file_from_s3(
+        self,
+        location: ObjectLocation,
+        etag: str,
+        byte_range: tuple[int, int],
+        write: Callable[[memoryview, int], None],
+    ) -> None:
+        """Fetch a range of the version of an object that has this etag, and hand it on buffer by buffer.
+
+        Args:
+            location: the object.
+            etag: its etag as S3 gave it; sent as If-Match and compared with the answer's own.
+            byte_range: half-open.
+            write: takes each buffer and its offset in the object; each offset once, in order.
+
+        Raises:
+            S3Fault: a final fault, or a transient one after all attempts.
+            Interrupted: the run is to stop.
+        """
+        position, end = byte_range
+
+        def fetch_on() -> None:
+            nonlocal position
+            while position < end:
+                for buffer in self.store.read_range(location, position, end, etag):
+                    if self.stop.is_set():
+                        raise Interrupted
+                    write(buffer, position)
+                    position += len(buffer)
+
+        self.retry.call(fetch_on, self.stop)
+
+
+def _is_transient(error: BaseException) -> bool:
+    return isinstance(error, S3Fault) and error.transient
+
+
+def _log_retry(state: RetryCallState) -> None:
+    fault = state.outcome.exception() if state.outcome else None
+    wait_seconds = state.next_action.sleep if state.next_action else 0.0
+    logger.info("attempt %d failed, next in %.1f s: %s", state.attempt_number, wait_seconds, printable(str(fault)))

@@ -1,0 +1,174 @@
+"""The one place that turns names into open files: below the output location, component by component, never by a link.
+
+The output location itself may be a link (the operator's choice); nothing below it may lead out. Every folder is opened
+from its parent's descriptor with O_NOFOLLOW, so that a link planted before or during a run is refused by the kernel.
+"""
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+from schemas.errors import DestinationError
+from schemas.text import printable
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_NEW_FILE_MODE = 0o666  # less the umask: delivered files must be readable to the group where the site says so
+
+
+class NotAFolderError(OSError):
+    """A component on the way is a link or a file."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutputFolder:
+    """The output location, open.
+
+    Args:
+        path: its absolute path, for messages.
+        descriptor: of the folder itself.
+    """
+
+    path: str
+    descriptor: int
+
+    @contextmanager
+    def folder(self, relative: str, *, create: bool = False) -> Iterator[int]:
+        """Give the descriptor of a folder below, or of the output location itself for an empty path.
+
+        Args:
+            relative: with forward slashes, as the plan's rules allow it.
+            create: make what is missing, and make it last.
+
+        Raises:
+            FileNotFoundError: it is not there (and `create` is off).
+            NotAFolderError: a component is a link or a file.
+        """
+        descriptor = os.dup(self.descriptor)
+        try:
+            for name in relative.split("/") if relative else ():
+                if create:
+                    make_folder(name, descriptor)
+                below = open_folder(name, descriptor)
+                os.close(descriptor)
+                descriptor = below
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+
+@contextmanager
+def open_output_location(path: str) -> Iterator[OutputFolder]:
+    """Open the output location.
+
+    Raises:
+        DestinationError: it is not there, or no folder. It is never made: an unmounted pool must not be filled in.
+    """
+    try:
+        descriptor = os.open(path, _FOLDER)
+    except FileNotFoundError:
+        raise DestinationError(
+            f"the output location {printable(path)} does not exist: is its file system mounted? "
+            "(--output-root DIR restores to another place)"
+        ) from None
+    except OSError as error:
+        raise DestinationError(f"the output location {printable(path)} cannot be used: {error.strerror}") from error
+    try:
+        yield OutputFolder(path, descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def closing_descriptor(descriptor: int) -> Iterator[int]:
+    """Close a descriptor at the end of a block."""
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def open_folder(name: str, parent: int) -> int:
+    """Open a folder, not a link to one.
+
+    Raises:
+        NotAFolderError: it is a link or a file.
+    """
+    try:
+        return os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=parent)
+    except OSError as error:
+        if error.errno in {errno.ELOOP, errno.ENOTDIR}:
+            raise NotAFolderError(error.errno, f"{kind_of_file(name, parent)} stands in the way", name) from error
+        raise
+
+
+def make_folder(name: str, parent: int) -> None:
+    """Make a folder that outlasts a power loss; it may be there already."""
+    with suppress(FileExistsError):
+        os.mkdir(name, dir_fd=parent)
+        os.fsync(parent)
+
+
+def create_file(name: str, folder: int) -> int:
+    """Create a file that must not be there yet and return its descriptor, open for reading and writing."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    return os.open(name, flags, _NEW_FILE_MODE, dir_fd=folder)
+
+
+def open_regular_file(name: str, folder: int, flags: int = os.O_RDONLY) -> int:
+    """Open a file that is there; neither a link nor a FIFO, device or socket is touched.
+
+    Raises:
+        FileNotFoundError: it is not there.
+        NotAFolderError: it is there, and no regular file.
+    """
+    try:
+        descriptor = os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+    except OSError as error:
+        if error.errno in {errno.ELOOP, errno.ENXIO, errno.EISDIR}:
+            raise NotAFolderError(error.errno, f"{kind_of_file(name, folder)} stands in the way", name) from error
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise NotAFolderError(errno.EEXIST, f"{kind_of_file(name, folder)} stands in the way", name)
+    return descriptor
+
+
+def rename_to_free_name(source: str, source_folder: int, names: Iterator[str], folder: int) -> str:
+    """Rename a file to the first of the names that is free, overwriting nothing, and return that name.
+
+    A hard link claims the name in one step; where the file system has none, an empty file created exclusively does.
+    """
+    for name in names:
+        try:
+            os.link(source, name, src_dir_fd=source_folder, dst_dir_fd=folder, follow_symlinks=False)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            if error.errno not in {errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS}:
+                raise
+            try:
+                os.close(create_file(name, folder))
+            except FileExistsError:
+                continue
+            os.rename(source, name, src_dir_fd=source_folder, dst_dir_fd=folder)
+            return name
+        os.unlink(source, dir_fd=source_folder)
+        return name
+    raise AssertionError("the names never end")
+
+
+def kind_of_file(name: str, folder: int) -> str:
+    """Return in words what kind of file stands under a name."""
+    mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
+    kinds = {
+        stat.S_IFLNK: "a symbolic link",
+        stat.S_IFDIR: "a folder",
+        stat.S_IFIFO: "a FIFO",
+        stat.S_IFSOCK: "a socket",
+        stat.S_IFBLK: "a device",
+        stat.S_IFCHR: "a device",
+    }
+    return kinds.get(stat.S_IFMT(mode), "a file")

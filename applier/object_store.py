@@ -1,0 +1,133 @@
+"""S3 as apply needs it, apart from any vendor: what an object is, how a request can fail, what a store can do."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from schemas.results import Failure, FailureKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectLocation:
+    """Where an object is; `version_id` is None for the newest version."""
+
+    bucket_name: str
+    key: str
+    version_id: str | None = None
+
+    def __str__(self) -> str:
+        version = f" (version {self.version_id})" if self.version_id else ""
+        return f"s3://{self.bucket_name}/{self.key}{version}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectInfo:
+    """What S3 says of an object.
+
+    Args:
+        etag: without quotes, as S3 sent it; it may be of no known form.
+        size_bytes: of the whole object.
+    """
+
+    etag: str
+    size_bytes: int
+
+
+class S3Fault(Exception):  # noqa: N818  # the field's word: faults are transient or final
+    """A request to S3 failed.
+
+    Args:
+        kind: what kind of fault it is.
+        detail: what was found, and where it helps what to do.
+        transient: whether the same request may succeed later.
+    """
+
+    def __init__(self, kind: FailureKind, detail: str, *, transient: bool = False) -> None:
+        self.failure = Failure(kind, detail)
+        self.transient = transient
+        super().__init__(self.failure.message)
+
+
+class ObjectStore(Protocol):
+    """What apply asks of S3. One request a call: no retries in here. Everything may raise `S3Fault`."""
+
+    def check_bucket(self, bucket_name: str) -> None:
+        """Ask whether the bucket is there; BUCKET_MISSING if not. No permission to ask counts as there."""
+
+    def head(self, location: ObjectLocation) -> ObjectInfo:
+        """Return etag and size of an object."""
+
+    def read_range(self, location: ObjectLocation, start: int, end: int, etag: str) -> Iterator[memoryview]:
+        """Yield the bytes of a half-open range, exactly so many, in buffers of about 1 MiB.
+
+        Sent with `If-Match`, and the answer's own ETag is checked before the first byte is yielded: all bytes are of
+        the version of the object that has this etag.
+        """
+
+
+def normalized_etag(header: str | None) -> str:
+    """Return the ETag header without its quotes.
+
+    >>> normalized_etag('"9dff3479548c346bbeeeab2c23af22fd"')
+    '9dff3479548c346bbeeeab2c23af22fd'
+    """
+    return (header or "").strip().removeprefix("W/").strip('"')
+
+
+def changed_during_download(location: ObjectLocation, found: str) -> S3Fault:
+    """Return the fault of an object that is no longer the one that was checked."""
+    return S3Fault(FailureKind.VERIFICATION, f"{location} changed during the download: {found}")
+
+
+def short_answer(location: ObjectLocation, expected_bytes: int, found_bytes: int) -> S3Fault:
+    """Return the (transient) fault of a body of the wrong length."""
+    return S3Fault(
+        FailureKind.NETWORK, f"{location}: the answer had {found_bytes} of {expected_bytes} bytes", transient=True
+    )
+
+
+# S3's own error codes: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+_TRANSIENT_CODES = frozenset(
+    {"InternalError", "OperationAborted", "RequestTimeout", "ServiceUnavailable", "SlowDown", "TooManyRequests"}
+    | {"BadGateway", "Throttling", "ThrottlingException", "RequestLimitExceeded", "503 SlowDown"}
+)
+_THROTTLING_STATUS = frozenset({429, 503})
+_SERVER_ERROR = 500
+
+
+def fault_of_answer(location: ObjectLocation, status: int, code: str) -> S3Fault:  # noqa: PLR0911  # a table
+    """Return the fault that an HTTP answer with an error stands for.
+
+    Args:
+        location: what was asked for.
+        status: the HTTP status.
+        code: S3's error code, empty if the answer had none (as with every HEAD).
+    """
+    said = f"{location}: S3 answered {status}" + (f" {code}" if code else "")
+    if code == "NoSuchBucket":
+        return S3Fault(FailureKind.BUCKET_MISSING, location.bucket_name)
+    if code == "InvalidObjectState":
+        return S3Fault(FailureKind.ARCHIVED, f"a cold storage class: request a restore of {location}, then apply again")
+    if status == 404:  # noqa: PLR2004  # HTTP
+        return S3Fault(FailureKind.KEY_NOT_FOUND, str(location))
+    if status == 412:  # noqa: PLR2004  # HTTP
+        return changed_during_download(location, "its etag is no longer the one that was checked")
+    if status in _THROTTLING_STATUS or code in {"SlowDown", "Throttling"}:
+        return S3Fault(FailureKind.NETWORK, f"{said} (throttled)", transient=True)
+    if status >= _SERVER_ERROR or code in _TRANSIENT_CODES or status == 408:  # noqa: PLR2004  # HTTP
+        return S3Fault(FailureKind.NETWORK, said, transient=True)
+    if status in {401, 403}:
+        return S3Fault(FailureKind.ACCESS_DENIED, said + _advice(code))
+    return S3Fault(FailureKind.NETWORK, said)
+
+
+def _advice(code: str) -> str:
+    match code:
+        case "ExpiredToken" | "TokenRefreshRequired":
+            return " (the credentials have expired: log in again, then apply again)"
+        case "RequestTimeTooSkewed":
+            return " (this machine's clock is wrong: set it, then apply again)"
+        case "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "InvalidToken":
+            return " (the credentials are not those of this S3: check profile, keys and endpoint)"
+        case _:
+            return " (missing, or not permitted to these credentials: s3:GetObject, s3:ListBucket)"

@@ -1,0 +1,72 @@
+"""Where a plan's files go on this machine: another output root, and whether the destinations can be written."""
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+
+from applier.folders import OutputFolder
+from schemas.errors import ConfigError, DestinationError
+from schemas.paths import explain_unsafe_absolute_path, join_path
+from schemas.plan import Plan, RawFilePlan
+from schemas.text import printable
+
+
+def reroot_plan(plan: Plan, output_root: str) -> Plan:
+    """Return the plan with every destination moved from its output location to another folder.
+
+    The digest stays that of the plan that was reviewed.
+
+    Args:
+        plan: any plan.
+        output_root: a path, made absolute.
+
+    Raises:
+        ConfigError: the path cannot be an output location.
+    """
+    root = os.path.abspath(output_root)  # noqa: PTH100  # resolve() would follow the operator's links
+    if reason := explain_unsafe_absolute_path(root):
+        raise ConfigError(f"--output-root {printable(output_root)}: {reason}")
+
+    def moved(raw_file: RawFilePlan) -> RawFilePlan:
+        if raw_file.destination_base is None:
+            return raw_file
+        below = _below(raw_file.destination_base, plan.output_location)
+        return replace(raw_file, destination_base=join_path(root, below) if below else root)
+
+    return replace(plan, output_location=root, raw_files=tuple(map(moved, plan.raw_files)))
+
+
+def check_destinations(plan: Plan, output: OutputFolder) -> None:
+    """See that every destination can be written, before anything is.
+
+    Raises:
+        DestinationError: names all that cannot.
+    """
+    destinations = {raw_file.destination_base or plan.output_location for raw_file in plan.raw_files}
+    problems = [problem for destination in sorted(destinations) for problem in _problems(plan, output, destination)]
+    if problems:
+        raise DestinationError("nothing was restored, for it cannot be written:\n  " + "\n  ".join(problems))
+
+
+def _problems(plan: Plan, output: OutputFolder, destination: str) -> Iterator[str]:
+    """Look at the deepest folder of a destination that is there already."""
+    names = _below(destination, plan.output_location).split("/")
+    with ExitStack() as opened:
+        folder = opened.enter_context(output.folder(""))
+        for depth in range(len(names)):
+            try:
+                folder = opened.enter_context(output.folder("/".join(names[: depth + 1]).strip("/")))
+            except FileNotFoundError:
+                break
+            except OSError as error:
+                yield f"{printable(destination)}: {error.filename}: {error.strerror}"
+                return
+        if os.statvfs(folder).f_flag & os.ST_RDONLY:
+            yield f"{printable(destination)}: the file system is read-only"
+        elif not os.access(".", os.W_OK | os.X_OK, dir_fd=folder):
+            yield f"{printable(destination)}: no permission to write there"
+
+
+def _below(destination: str, output_location: str) -> str:
+    return destination[len(output_location.rstrip("/")) + 1 :]

@@ -1,0 +1,110 @@
+"""Progress as apply reports it: bytes verified, files ended. The default does nothing."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import NoReturn
+
+from tqdm import tqdm
+
+from schemas.results import FileResult
+
+logger = logging.getLogger(__name__)
+
+
+class Progress:
+    """Told what happens, from many threads at once; does nothing."""
+
+    def bytes_verified(self, count: int) -> None:
+        """So many bytes were hashed as read back; negative where they have to be fetched again."""
+
+    def file_ended(self, result: FileResult) -> None:
+        """A file has ended."""
+
+
+class BarProgress(Progress):
+    """A bar for a terminal: files and bytes, rate, time left.
+
+    Args:
+        total_files: files that apply will try.
+        total_bytes: their sizes, as far as the plan has them.
+    """
+
+    def __init__(self, total_files: int, total_bytes: int) -> None:
+        self._files, self._total_files = 0, total_files
+        self._lock = threading.Lock()
+        self._bar: tqdm[NoReturn] = tqdm(
+            total=total_bytes, unit="B", unit_scale=True, unit_divisor=1024, dynamic_ncols=True
+        )
+        self._describe()
+
+    def bytes_verified(self, count: int) -> None:
+        """See `Progress`."""
+        with self._lock:
+            self._bar.update(count)
+
+    def file_ended(self, result: FileResult) -> None:
+        """See `Progress`."""
+        del result
+        with self._lock:
+            self._files += 1
+            self._describe()
+
+    def close(self) -> None:
+        """Leave the bar as it stands."""
+        self._bar.close()
+
+    def _describe(self) -> None:
+        self._bar.set_description(f"{self._files}/{self._total_files} files verified", refresh=False)
+
+
+class LineProgress(Progress):
+    """A line now and then, for a log.
+
+    Args:
+        total_files: files that apply will try.
+        total_bytes: their sizes, as far as the plan has them.
+        write: takes each line.
+        interval_seconds: between two lines.
+        clock: seconds that only grow.
+    """
+
+    def __init__(
+        self,
+        total_files: int,
+        total_bytes: int,
+        write: Callable[[str], None],
+        interval_seconds: float = 30.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._files, self._total_files = 0, total_files
+        self._bytes, self._total_bytes = 0, total_bytes
+        self._write, self._clock, self._interval_seconds = write, clock, interval_seconds
+        self._begun = self._said = clock()
+        self._lock = threading.Lock()
+
+    def bytes_verified(self, count: int) -> None:
+        """See `Progress`."""
+        with self._lock:
+            self._bytes += count
+            self._say_now_and_then()
+
+    def file_ended(self, result: FileResult) -> None:
+        """See `Progress`."""
+        del result
+        with self._lock:
+            self._files += 1
+            self._say_now_and_then()
+
+    def _say_now_and_then(self) -> None:
+        now = self._clock()
+        if now - self._said < self._interval_seconds:
+            return
+        self._said = now
+        rate = self._bytes / (now - self._begun)
+        left = max(self._total_bytes - self._bytes, 0) / rate if rate > 0 else 0.0
+        self._write(
+            f"{self._files}/{self._total_files} files, {self._bytes / 1024**3:.1f} of "
+            f"{self._total_bytes / 1024**3:.1f} GiB verified, {rate / 1024**2:.0f} MiB/s, {left / 60:.0f} min left"
+        )

@@ -1,0 +1,193 @@
+"""The way of one file: check, download, verification, publication, healing.
+
+Each method that returns `Steps` is a station; what can fail on the way is a work of a `Phase`.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from applier.check_file import FileCheck, Target, Verdict
+from applier.decide import Action
+from applier.download import Download
+from applier.fetch import Fetcher
+from applier.folders import OutputFolder
+from applier.hashing import ShortFileError
+from applier.phase import Phase, Steps, failure_of
+from applier.progress import Progress
+from applier.publish import publish, set_aside
+from applier.staging import Staging
+from schemas.etag import MIB, Etag
+from schemas.results import Failure, FailureKind, FileResult, Outcome
+from schemas.text import printable
+
+logger = logging.getLogger(__name__)
+
+_MAX_DOWNLOADS = 2  # a mismatch is retried once from scratch
+_WORTH_RESUMING = frozenset({FailureKind.NETWORK, FailureKind.TIMEOUT, FailureKind.INTERRUPTED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreTools:
+    """What every file's way needs.
+
+    Args:
+        output: the output location.
+        fetcher: asks and fetches from S3.
+        progress: told the bytes verified.
+        staging_for: gives the staging folder below a destination; raises OSError where there can be none.
+        keep_corrupt: keep a corrupt file's bytes when it is healed.
+        clock: seconds that only grow.
+    """
+
+    output: OutputFolder
+    fetcher: Fetcher
+    progress: Progress
+    staging_for: Callable[[str], Staging]
+    keep_corrupt: bool = False
+    clock: Callable[[], float] = time.monotonic
+
+
+class FileRestore:
+    """One file of the plan on its way to its final name.
+
+    Args:
+        target: the file.
+        tools: what every file's way needs.
+        on_end: told the result, once.
+    """
+
+    def __init__(self, target: Target, tools: RestoreTools, on_end: Callable[[FileResult], None]) -> None:
+        self._target, self._tools, self._on_end = target, tools, on_end
+        self._path = printable(target.file.relative_path)
+        self._begun = tools.clock()
+        self._verdict = Verdict(action=Failure(FailureKind.INTERRUPTED))
+        self._download: Download | None = None
+        self._downloads = 0
+        self._corrupt_copy: str | None = None
+
+    def start(self) -> Steps:
+        """Return the first steps."""
+        self._begun = self._tools.clock()
+        logger.info("%s: start, %s", self._path, printable(str(self._target.location)))
+        tools = self._tools
+        return FileCheck(self._target, tools.output, tools.fetcher, tools.progress, self._act).start()
+
+    def _act(self, verdict: Verdict) -> Steps:
+        self._verdict = verdict
+        match verdict.action:
+            case Failure() as failure:
+                return self._end(Outcome.FAILED, failure)
+            case Action.SKIP:
+                return self._end(Outcome.SKIPPED)
+            case Action.DOWNLOAD | Action.HEAL:
+                return Phase([self._begin_download], self._tools.fetcher.stop, self._begun_download).steps()
+
+    def _begin_download(self) -> None:
+        if self._verdict.info is None:
+            raise ValueError("a download needs the pre-check's answer")
+        staging = self._tools.staging_for(self._target.destination)
+        self._downloads += 1
+        self._download = Download(self._target, self._verdict.info, staging, self._tools.fetcher, self._tools.progress)
+
+    def _begun_download(self, error: Exception | None) -> Steps:
+        if error is not None or self._download is None:
+            return self._fail(error)
+        return Phase(self._download.works(), self._tools.fetcher.stop, self._downloaded).steps()
+
+    def _downloaded(self, error: Exception | None) -> Steps:
+        download = self._download
+        if download is None or (error is not None and not isinstance(error, ShortFileError)):
+            return self._fail(error)
+        expected = Etag.parse(self._target.file.expected_etag)
+        found = None if error else download.etag()
+        if found == expected:
+            logger.info("%s: verified as read back, etag %s", self._path, expected)
+            return Phase([self._publish], self._tools.fetcher.stop, self._published).steps()
+        logger.warning("%s: read back with etag %s, expected %s; fetched anew", self._path, found, expected)
+        if self._downloads < _MAX_DOWNLOADS:
+            self._drop()
+            return Phase([self._begin_download], self._tools.fetcher.stop, self._begun_download).steps()
+        detail = f"etag mismatch: downloaded {found}, expected {expected}; tried {self._downloads} times"
+        return self._fail(None, Failure(FailureKind.VERIFICATION, detail))
+
+    def _publish(self) -> None:
+        target, download = self._target, self._download
+        if download is None:
+            raise ValueError("nothing has been downloaded")
+        download.sync()
+        download.close()
+        keep_corrupt = self._tools.keep_corrupt and self._verdict.action is Action.HEAL
+        self._corrupt_copy = publish(
+            self._tools.staging_for(target.destination),
+            download.staged,
+            self._tools.output,
+            target,
+            keep_corrupt=keep_corrupt,
+        )
+        download.forget()
+
+    def _published(self, error: Exception | None) -> Steps:
+        if error is not None:
+            return self._fail(error)
+        if self._verdict.action is Action.HEAL:
+            logger.warning("%s: healed", self._path)
+            return self._end(Outcome.HEALED)
+        return self._end(Outcome.DOWNLOADED)
+
+    def _fail(self, error: Exception | None, failure: Failure | None = None) -> Steps:
+        failure = failure or failure_of(error or ValueError("no download"))
+        download = self._download
+        if download is not None and download.can_be_resumed and failure.kind in _WORTH_RESUMING:
+            _tried(download.close)
+        else:
+            self._drop()
+        if self._verdict.action is Action.HEAL and failure.kind is not FailureKind.INTERRUPTED:
+            _tried(self._set_aside)
+            if self._corrupt_copy is not None:
+                detail = f"{failure.detail}; the corrupt local file was moved to {self._corrupt_copy}"
+                failure = Failure(failure.kind, detail)
+        return self._end(Outcome.FAILED, failure)
+
+    def _set_aside(self) -> None:
+        """No wrong file stays under a final name, and no bytes are lost."""
+        self._corrupt_copy = set_aside(self._tools.output, self._target)
+
+    def _drop(self) -> None:
+        download, self._download = self._download, None
+        if download is not None:
+            download.take_back_progress()
+            _tried(download.close)
+            _tried(download.forget)
+
+    def _end(self, outcome: Outcome, failure: Failure | None = None) -> Steps:
+        duration_seconds = self._tools.clock() - self._begun
+        size_bytes = self._verdict.info.size_bytes if self._verdict.info else self._target.file.expected_size
+        result = FileResult(
+            relative_path=self._target.file.relative_path,
+            outcome=outcome,
+            failure=failure,
+            size_bytes=size_bytes,
+            duration_seconds=duration_seconds,
+            corrupt_copy=self._corrupt_copy,
+        )
+        if failure is not None:
+            logger.warning("%s: FAILURE - %s", self._path, failure.message)
+        else:
+            size_mb = (size_bytes or 0) / MIB
+            rate = size_mb / duration_seconds if duration_seconds > 0 else 0.0
+            logger.info(
+                "%s: %s, %.1f MB in %.1f s (%.1f MB/s)", self._path, outcome.value, size_mb, duration_seconds, rate
+            )
+        self._tools.progress.file_ended(result)
+        self._on_end(result)
+        return ()
+
+
+def _tried(clean_up: Callable[[], None]) -> None:
+    """Clean up as far as the file system lets us: what failed before is what is reported."""
+    try:
+        clean_up()
+    except OSError as error:
+        logger.warning("could not clean up: %s", error)
