@@ -1,0 +1,117 @@
+"""Runs the installed `kraken-plan` as a user would: as a process of its own, in an environment of its own."""
+
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+PROGRAM = Path(sys.executable).parent / "kraken-plan"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CliResult:
+    """How a run ended and what it said."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cli:
+    """Where and with what the program runs.
+
+    Attributes:
+        folder: The current folder of every run, and its HOME.
+        environment: All that it sees in its environment.
+        secrets: What it must never say.
+    """
+
+    folder: Path
+    environment: Mapping[str, str]
+    secrets: tuple[str, ...] = ()
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    def __call__(
+        self,
+        *arguments: str | Path,
+        stdin: str = "",
+        environment: Mapping[str, str | None] | None = None,
+        timeout_seconds: float = 60,
+        allow_traceback: bool = False,
+    ) -> CliResult:
+        """Run to the end.
+
+        Args:
+            arguments: The command line, paths as they are.
+            stdin: What the program can read there.
+            environment: Variables on top of the clean environment; None takes one away.
+            timeout_seconds: After this the process is killed and `subprocess.TimeoutExpired` raised.
+            allow_traceback: Whether a traceback on stderr may pass.
+        """
+        done = subprocess.run(
+            self._command(arguments),
+            input=stdin,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=timeout_seconds,
+            cwd=self.folder,
+            env=self._environment(environment),
+            check=False,
+        )
+        result = CliResult(exit_code=done.returncode, stdout=done.stdout, stderr=done.stderr)
+        self.check(result, allow_traceback=allow_traceback)
+        return result
+
+    def start(
+        self, *arguments: str | Path, environment: Mapping[str, str | None] | None = None
+    ) -> subprocess.Popen[str]:
+        """Start and return at once, for tests that send signals; what still runs is killed after the test."""
+        process = subprocess.Popen(
+            self._command(arguments),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            cwd=self.folder,
+            env=self._environment(environment),
+        )
+        self.started.append(process)
+        return process
+
+    def finish(
+        self, process: subprocess.Popen[str], *, timeout_seconds: float = 60, allow_traceback: bool = False
+    ) -> CliResult:
+        """Wait for a started process; its exit code is negative if a signal ended it."""
+        stdout, stderr = process.communicate(timeout=timeout_seconds)
+        result = CliResult(exit_code=process.returncode, stdout=stdout, stderr=stderr)
+        self.check(result, allow_traceback=allow_traceback)
+        return result
+
+    def check(self, result: CliResult, *, allow_traceback: bool = False) -> None:
+        """Fail if the run showed a traceback or a secret."""
+        assert allow_traceback or "Traceback" not in result.stderr, result.stderr
+        for secret in self.secrets:
+            assert secret not in result.stdout + result.stderr, "A secret was printed."
+
+    def check_files(self) -> None:
+        """Fail if a file below the folder holds a secret."""
+        for path in self.folder.rglob("*"):
+            if path.is_file() and not path.is_symlink():
+                content = path.read_bytes()
+                for secret in self.secrets:
+                    assert secret.encode() not in content, f"A secret stands in {path}."
+
+    def end_started(self) -> None:
+        """Kill what was started and still runs."""
+        for process in self.started:
+            process.kill()
+            process.communicate()
+
+    def _command(self, arguments: tuple[str | Path, ...]) -> list[str]:
+        return [str(PROGRAM), *map(str, arguments)]
+
+    def _environment(self, changes: Mapping[str, str | None] | None) -> dict[str, str]:
+        merged = {**self.environment, **(changes or {})}
+        return {name: value for name, value in merged.items() if value is not None}
