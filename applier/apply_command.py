@@ -53,6 +53,8 @@ class ApplyOptions:
     region: str | None
     profile: str | None
     results: Path | None
+    retries: int
+    timeout: float
     on_corrupt: str
     no_report: bool
 
@@ -80,6 +82,21 @@ Examples:
 @click.option("--region", help="AWS region; goes before the plan's and the AWS chain's.")
 @click.option("--profile", help="Profile of the AWS configuration.")
 @click.option("--results", type=click.Path(path_type=Path), help="Write each file's result to FILE, as JSON lines.")
+@click.option(
+    "--retries",
+    type=click.IntRange(0, 100),
+    default=7,
+    show_default=True,
+    help="How often a request is repeated after a transient fault, with growing waits of up to 20 s.",
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0.1, 3600),
+    default=20,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long S3 may say nothing before a request is repeated.",
+)
 @click.option(
     "--on-corrupt",
     type=click.Choice(["replace", "quarantine"]),
@@ -111,7 +128,7 @@ def _apply(options: ApplyOptions) -> int:
         stagings = Stagings(output, uuid.uuid4().hex[:16], lambda destination: _staged_names(plan, destination))
         tools = RestoreTools(
             output=output,
-            fetcher=Fetcher(store=store, retry=RetryPolicy(), stop=stop.event),
+            fetcher=Fetcher(store=store, retry=RetryPolicy(attempts=options.retries + 1), stop=stop.event),
             progress=opened.enter_context(_progress(plan)),
             staging_for=stagings.below,
             keep_corrupt=options.on_corrupt == "quarantine",
@@ -150,6 +167,7 @@ def _access(plan: Plan, options: ApplyOptions) -> S3Access:
         region=options.region or plan.s3.region,
         endpoint_url=options.endpoint_url or plan.s3.endpoint_url,
         profile=options.profile,
+        read_timeout_seconds=options.timeout,
     )
 
 

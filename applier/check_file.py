@@ -166,6 +166,5 @@ class FileCheck:
             multipart = Etag.parse(file.expected_etag).parts is not None
             local = judge_local(file, fold_part_digests(self._digests, multipart=multipart))
         if local.kind is LocalKind.WRONG:
-            logger.warning("%s: local file is wrong: %s", printable(file.relative_path), local.detail)
             self._progress.bytes_verified(-sum(end - start for start, end in self._ranges))
         return self._then(Verdict(action=decide(local), info=self._info, local=local))

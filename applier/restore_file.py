@@ -76,6 +76,8 @@ class FileRestore:
 
     def _act(self, verdict: Verdict) -> Steps:
         self._verdict = verdict
+        if verdict.action is Action.HEAL and verdict.local is not None:
+            logger.warning("%s: the local file is wrong (%s), healing", self._path, verdict.local.detail)
         match verdict.action:
             case Failure() as failure:
                 return self._end(Outcome.FAILED, failure)
@@ -132,7 +134,6 @@ class FileRestore:
         if error is not None:
             return self._fail(error)
         if self._verdict.action is Action.HEAL:
-            logger.warning("%s: healed", self._path)
             return self._end(Outcome.HEALED)
         return self._end(Outcome.DOWNLOADED)
 
@@ -163,7 +164,8 @@ class FileRestore:
 
     def _end(self, outcome: Outcome, failure: Failure | None = None) -> Steps:
         duration_seconds = self._tools.clock() - self._begun
-        size_bytes = self._verdict.info.size_bytes if self._verdict.info else self._target.file.expected_size
+        planned, info = self._target.file.expected_size, self._verdict.info
+        size_bytes = planned if planned is not None or info is None else info.size_bytes
         result = FileResult(
             relative_path=self._target.file.relative_path,
             outcome=outcome,

@@ -1,0 +1,239 @@
+"""Runs that end before their time: signals, kills, and what the next run makes of it."""
+
+import fcntl
+import os
+import pty
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from apply_case import compile_plan, last_report, left_staged, thermo
+from cli import PROGRAM, Cli
+from conftest import MakeRestoreCase
+from faulty_proxy import FaultyProxy
+from network_faults import Fault, Stall
+from restore_case import RestoreCase, raw_file
+from sample_data import MIB, RawFileSample, made_up_bytes
+
+BIG_BYTES = 80 * MIB
+PARTS = 5
+
+
+def big(raw_file_id: str = "big.raw") -> RawFileSample:
+    return raw_file(raw_file_id, {raw_file_id: (made_up_bytes(raw_file_id, BIG_BYTES), BIG_BYTES // PARTS // MIB)})
+
+
+def wait_for(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline, f"waited 30 s in vain for {what}"
+        time.sleep(0.02)
+
+
+def stalled(proxy: FaultyProxy, part: int) -> None:
+    """Let a part of the big file stall after a MiB."""
+    first_byte = part * BIG_BYTES // PARTS
+    proxy.add(Fault(action=Stall(seconds=60, after=MIB), key="big.raw", method="GET", range=f"bytes={first_byte}-"))
+
+
+def journal_lines(case: RestoreCase) -> str:
+    return "".join(path.read_text(encoding="ascii") for path in case.output_location.rglob("*.journal"))
+
+
+def start_until_four_parts_are_staged(run_cli: Cli, case: RestoreCase, plan: Path) -> "subprocess.Popen[str]":
+    process = run_cli.start("apply", plan, "--jobs", "8")
+    wait_for(lambda: journal_lines(case).count('"part"') == PARTS - 1, "four parts in the journal")
+    return process
+
+
+@pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_should_stop_in_order_and_the_next_run_should_go_on(
+    run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy, number: signal.Signals, exit_code: int
+) -> None:
+    # given a run that hangs in the last part of a file while another one is done
+    case = make_restore_case(big(), thermo("done.raw", size_bytes=100), endpoint_url=faulty_proxy.endpoint_url)
+    plan = compile_plan(run_cli, case)
+    stalled(faulty_proxy, PARTS - 1)
+    process = start_until_four_parts_are_staged(run_cli, case, plan)
+    wait_for((case.destination() / "done.raw").exists, "the other file")
+
+    # when
+    process.send_signal(number)
+    begun = time.monotonic()
+    result = run_cli.finish(process)
+
+    # then it ends soon, with a report, and keeps what is staged
+    assert result.exit_code == exit_code
+    assert time.monotonic() - begun < 10
+    assert result.stdout == f"{case.reports()[0]}\n"
+    assert "big.raw: FAILURE - Not attempted (interrupted)\n" in last_report(case)
+    assert "done.raw: OK - Downloaded and verified" in last_report(case)
+    assert case.unrestored() == ["PRID001/big.raw"]
+
+    # and the next run fetches only what is missing
+    faulty_proxy.clear()
+    again = run_cli("apply", plan)
+    assert again.exit_code == 0, again.stderr
+    assert case.unrestored() == []
+    assert left_staged(case) == []
+    assert len(faulty_proxy.requests("GET", "big.raw")) == 1
+
+
+def test_a_second_signal_should_end_at_once(
+    run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy
+) -> None:
+    case = make_restore_case(big(), endpoint_url=faulty_proxy.endpoint_url)
+    plan = compile_plan(run_cli, case)
+    stalled(faulty_proxy, 1)
+    process = start_until_four_parts_are_staged(run_cli, case, plan)
+
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+
+    assert run_cli.finish(process).exit_code == 130
+    assert case.reports() == []
+
+
+def test_a_killed_run_should_be_gone_on_with_and_cleaned_up(
+    run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy
+) -> None:
+    # given a run that is killed with four of five parts staged
+    case = make_restore_case(big(), endpoint_url=faulty_proxy.endpoint_url)
+    plan = compile_plan(run_cli, case)
+    stalled(faulty_proxy, 2)
+    process = start_until_four_parts_are_staged(run_cli, case, plan)
+    process.kill()
+    process.wait()
+    assert not (case.destination() / "big.raw").exists()
+    assert left_staged(case) != []
+    faulty_proxy.clear()
+
+    # when
+    result = run_cli("apply", plan)
+
+    # then
+    assert result.exit_code == 0, result.stderr
+    assert case.unrestored() == []
+    assert left_staged(case) == []
+    fetched_bytes = sum(exchange.sent_bytes for exchange in faulty_proxy.requests("GET", "big.raw"))
+    assert 0 < fetched_bytes <= 1.1 * BIG_BYTES / PARTS
+
+
+@pytest.mark.parametrize("damage", ["bytes", "journal lies", "journal cut", "journal of another etag", "no part"])
+def test_damaged_leftovers_should_cost_a_fetch_and_never_correctness(
+    run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy, damage: str
+) -> None:
+    # given what a killed run left, damaged
+    case = make_restore_case(big(), endpoint_url=faulty_proxy.endpoint_url)
+    plan = compile_plan(run_cli, case)
+    stalled(faulty_proxy, 4)
+    process = start_until_four_parts_are_staged(run_cli, case, plan)
+    process.kill()
+    process.wait()
+    faulty_proxy.clear()
+    (journal,) = case.output_location.rglob("*.journal")
+    (part,) = case.output_location.rglob("*.part")
+    text = journal.read_text(encoding="ascii")
+    match damage:
+        case "bytes":
+            with part.open("r+b") as file:
+                file.seek(BIG_BYTES // 2)
+                file.write(b"damaged")
+        case "journal lies":
+            last_part = (PARTS - 1) * BIG_BYTES // PARTS
+            journal.write_text(f'{text}{{"landed": [{last_part}, {BIG_BYTES}]}}\n', encoding="ascii")
+        case "journal cut":
+            journal.write_text(text[: len(text) // 2], encoding="ascii")
+        case "journal of another etag":
+            journal.write_text(text.replace('{"etag": "', '{"etag": "0', 1), encoding="ascii")
+        case "no part":
+            part.unlink()
+
+    # when
+    result = run_cli("apply", plan)
+
+    # then
+    assert result.exit_code == 0, result.stderr
+    assert case.unrestored() == []
+    assert left_staged(case) == []
+
+
+def test_what_a_living_run_has_staged_should_be_left_to_it(
+    run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy
+) -> None:
+    # given a run that hangs
+    case = make_restore_case(big(), endpoint_url=faulty_proxy.endpoint_url)
+    plan = compile_plan(run_cli, case)
+    faulty_proxy.add(Fault(action=Stall(seconds=5, after=MIB), key="big.raw", method="GET", times=1))
+    first = start_until_four_parts_are_staged(run_cli, case, plan)
+
+    # when another one does the same meanwhile
+    second = run_cli("apply", plan)
+
+    # then both end well
+    assert second.exit_code == 0, second.stderr
+    assert case.unrestored() == []
+    assert run_cli.finish(first).exit_code == 0
+    assert case.unrestored() == []
+    assert len(case.reports()) == 2
+    assert left_staged(case) == []
+
+
+def test_three_applies_at_once_should_end_well(run_cli: Cli, make_restore_case: MakeRestoreCase) -> None:
+    case = make_restore_case(big(), thermo())
+    plan = compile_plan(run_cli, case)
+
+    runs = [run_cli.start("apply", plan) for _ in range(3)]
+
+    assert [run_cli.finish(run).exit_code for run in runs] == [0, 0, 0]
+    assert case.unrestored() == []
+    assert len(case.reports()) == 3
+    assert left_staged(case) == []
+
+
+def test_apply_should_show_a_bar_on_a_terminal(run_cli: Cli, make_restore_case: MakeRestoreCase) -> None:
+    # given a terminal of 120 columns
+    case = make_restore_case(thermo())
+    plan = compile_plan(run_cli, case)
+    controller, terminal = pty.openpty()
+    fcntl.ioctl(terminal, 0x5414, b"\x28\x00\x78\x00\0\0\0\0")  # TIOCSWINSZ
+    shown: list[bytes] = []
+
+    def read() -> None:
+        try:
+            while chunk := os.read(controller, 4096):
+                shown.append(chunk)
+        except OSError:  # the terminal is closed
+            pass
+
+    reader = threading.Thread(target=read)
+    reader.start()
+
+    # when
+    process = subprocess.Popen(
+        [PROGRAM, "apply", plan], env=run_cli.environment, stdout=subprocess.PIPE, stderr=terminal
+    )
+    stdout, _ = process.communicate(timeout=60)
+    os.close(terminal)
+    reader.join()
+    os.close(controller)
+
+    # then files, bytes and rate are shown there, and stdout has the report alone
+    text = b"".join(shown).decode()
+    assert "1/1 files verified" in text
+    assert "12.0M/12.0M" in text
+    assert "B/s" in text
+    assert stdout.decode() == f"{case.reports()[0]}\n"
+
+
+def test_apply_should_say_nothing_of_progress_elsewhere(run_cli: Cli, make_restore_case: MakeRestoreCase) -> None:
+    case = make_restore_case(thermo())
+
+    result = run_cli("apply", compile_plan(run_cli, case))
+
+    assert result.stderr == "1 raw file, 1 file: 1 downloaded, 0 skipped, 0 healed, 0 failed\n"
