@@ -34,7 +34,7 @@ from applier.object_store import (
     changed_during_download,
     fault_of_answer,
     normalized_etag,
-    short_answer,
+    wrong_range,
 )
 from schemas.errors import ConfigError
 from schemas.etag import MIB
@@ -138,8 +138,8 @@ class BotoStore:
         try:
             if normalized_etag(answer["ETag"]) != etag:
                 raise changed_during_download(location, f"etag {normalized_etag(answer['ETag'])}, expected {etag}")
-            if answer["ContentLength"] != end - start:
-                raise short_answer(location, end - start, answer["ContentLength"])
+            if not answer.get("ContentRange", "").startswith(f"bytes {start}-{end - 1}/"):
+                raise wrong_range(location)
             # read(amt) checks the length at the end; `with body:` would hand out the raw stream, which does not
             while chunk := _asked(location, lambda: body.read(MIB)):
                 yield memoryview(chunk)

@@ -79,11 +79,9 @@ def changed_during_download(location: ObjectLocation, found: str) -> S3Fault:
     return S3Fault(FailureKind.VERIFICATION, f"{location} changed during the download: {found}")
 
 
-def short_answer(location: ObjectLocation, expected_bytes: int, found_bytes: int) -> S3Fault:
-    """Return the (transient) fault of a body of the wrong length."""
-    return S3Fault(
-        FailureKind.NETWORK, f"{location}: the answer had {found_bytes} of {expected_bytes} bytes", transient=True
-    )
+def wrong_range(location: ObjectLocation) -> S3Fault:
+    """Return the (transient) fault of an answer with other bytes than those asked for, more or fewer."""
+    return S3Fault(FailureKind.NETWORK, f"{location}: the answer is not the range asked for", transient=True)
 
 
 # S3's own error codes: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html

@@ -23,7 +23,7 @@ from applier.object_store import (
     changed_during_download,
     fault_of_answer,
     normalized_etag,
-    short_answer,
+    wrong_range,
 )
 from schemas.etag import MIB
 from schemas.results import FailureKind
@@ -77,16 +77,16 @@ class ObstoreStore:
         if found != etag:
             raise changed_during_download(location, f"etag {found}, expected {etag}")
         if answer.range != (start, end):
-            raise short_answer(location, end - start, answer.range[1] - answer.range[0])
+            raise wrong_range(location)
         stream = iter(answer.stream(min_chunk_size=MIB))
-        received = 0
+        missing_bytes = end - start
         while (chunk := self._asked(location, lambda: next(stream, None))) is not None:
-            received += len(chunk)
-            if received > end - start:
+            missing_bytes -= len(chunk)
+            if missing_bytes < 0:
                 break
             yield memoryview(chunk)
-        if received != end - start:
-            raise short_answer(location, end - start, received)
+        if missing_bytes != 0:
+            raise wrong_range(location)
 
     def _store(self, bucket_name: str) -> S3Store:
         with self._lock:

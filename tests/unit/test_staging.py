@@ -1,0 +1,136 @@
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from applier.folders import NotAFolderError, OutputFolder, open_output_location
+from applier.journal import StagedContent
+from applier.staging import Stagings
+
+CONTENT = StagedContent("d8e8fca2dc0f896fd7cb4cb0031ba249-5", 500, 2224281231)
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Iterator[OutputFolder]:
+    with open_output_location(str(tmp_path)) as folder:
+        yield folder
+
+
+def stagings(output: OutputFolder, run_id: str, *wanted: str) -> Stagings:
+    return Stagings(output, run_id, lambda _: set(wanted))
+
+
+def below(tmp_path: Path) -> list[str]:
+    return sorted(str(path.relative_to(tmp_path)) for path in (tmp_path / "PRID001").rglob("*"))
+
+
+def leave_behind(tmp_path: Path, run_id: str) -> None:
+    """Let a run die that has staged two files to go on with, and one that nobody can go on with."""
+    script = f"""
+import os
+from applier.folders import open_output_location
+from applier.journal import StagedContent
+from applier.staging import Stagings
+with open_output_location({str(tmp_path)!r}) as output:
+    run = Stagings(output, {run_id!r}, lambda _: set())
+    staging = run.below("PRID001")
+    for name in ("wanted", "other"):
+        descriptor, journal, _ = staging.create_resumable(name, StagedContent({CONTENT.etag!r}, 500, 2224281231))
+        os.write(descriptor, b"staged")
+        journal.landed((0, 6))
+    staging.create("small")
+    os._exit(9)
+"""
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 9
+
+
+def test_a_run_that_ends_well_should_leave_nothing(tmp_path: Path, output: OutputFolder) -> None:
+    run = stagings(output, "a")
+    staging = run.below("PRID001")
+    os.close(staging.create("x"))
+    staging.remove("x")
+
+    run.close()
+
+    assert below(tmp_path) == []
+
+
+def test_a_run_should_keep_what_the_next_can_go_on_with(tmp_path: Path, output: OutputFolder) -> None:
+    run = stagings(output, "a")
+    descriptor, journal, _ = run.below("PRID001").create_resumable("wanted", CONTENT)
+    os.close(descriptor)
+    journal.close()
+
+    run.close()
+
+    assert [Path(path).name for path in below(tmp_path) if "/run-a/" in path] == ["wanted.journal", "wanted.part"]
+
+
+def test_the_next_run_should_take_over_what_it_wants_and_delete_what_nobody_can_use(
+    tmp_path: Path, output: OutputFolder
+) -> None:
+    # given
+    leave_behind(tmp_path, "dead")
+
+    # when
+    run = stagings(output, "b", "wanted")
+    staging = run.below("PRID001")
+    descriptor, journal, state = staging.create_resumable("wanted", CONTENT)
+
+    # then what it wants is its own, what another plan may want stays, the rest is gone
+    assert os.read(descriptor, 100) == b"staged"
+    assert state.landed == {(0, 6)}
+    names = {Path(path).name for path in below(tmp_path) if "run-dead/" in path}
+    assert names == {"other.part", "other.journal"}
+    os.close(descriptor)
+    journal.close()
+    staging.remove_resumable("wanted")
+    run.close()
+
+    # and a run that wants the rest leaves nothing
+    last = stagings(output, "c", "other")
+    last.below("PRID001").remove_resumable("other")
+    last.close()
+    assert below(tmp_path) == []
+
+
+def test_a_living_runs_folder_should_be_left_alone(tmp_path: Path, output: OutputFolder) -> None:
+    first = stagings(output, "a")
+    descriptor, journal, _ = first.below("PRID001").create_resumable("wanted", CONTENT)
+    os.close(first.below("PRID001").create("small"))
+    before = below(tmp_path)
+
+    second = stagings(output, "b", "wanted")
+    second.below("PRID001")
+    second.close()
+
+    assert below(tmp_path) == before
+    os.close(descriptor)
+    journal.close()
+    first.below("PRID001").remove("small")
+    first.close()
+
+
+def test_a_lock_without_a_folder_should_be_cleaned_up(tmp_path: Path, output: OutputFolder) -> None:
+    folder = tmp_path / "PRID001" / ".kraken-plan"
+    folder.mkdir(parents=True)
+    (folder / "run-dead.lock").touch()
+
+    run = stagings(output, "a")
+    run.below("PRID001")
+    run.close()
+
+    assert below(tmp_path) == []
+
+
+def test_a_staging_folder_that_is_a_link_should_be_refused(tmp_path: Path, output: OutputFolder) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "PRID001").mkdir()
+    (tmp_path / "PRID001" / ".kraken-plan").symlink_to(tmp_path / "outside")
+
+    with pytest.raises(NotAFolderError):
+        stagings(output, "a").below("PRID001")
+    assert list((tmp_path / "outside").iterdir()) == []

@@ -1,0 +1,106 @@
+import threading
+import time
+from collections.abc import Iterator
+
+from applier.step_pool import Step, StepPool
+
+
+def no_steps() -> tuple[Step, ...]:
+    return ()
+
+
+def test_pool_should_run_every_job_and_the_steps_that_follow() -> None:
+    done: list[str] = []
+
+    def job(name: str) -> Step:
+        def last() -> tuple[Step, ...]:
+            done.append(f"{name} last")
+            return ()
+
+        def first() -> tuple[Step, ...]:
+            done.append(f"{name} first")
+            return (last, last)
+
+        return first
+
+    assert StepPool(3, threading.Event()).run([job("a"), job("b")], patience_seconds=1)
+    assert sorted(done) == ["a first", "a last", "a last", "b first", "b last", "b last"]
+
+
+def test_pool_should_begin_a_job_only_when_no_begun_one_waits() -> None:
+    # given one thread and jobs of three steps
+    log: list[str] = []
+
+    def job(name: str) -> Step:
+        def step(number: int) -> Step:
+            def run() -> tuple[Step, ...]:
+                log.append(f"{name}{number}")
+                return (step(number + 1),) if number < 3 else ()
+
+            return run
+
+        return step(1)
+
+    def jobs() -> Iterator[Step]:
+        for name in "ab":
+            log.append(f"begin {name}")
+            yield job(name)
+
+    # when
+    StepPool(1, threading.Event()).run(jobs(), patience_seconds=1)
+
+    # then
+    assert log == ["begin a", "a1", "a2", "a3", "begin b", "b1", "b2", "b3"]
+
+
+def test_pool_should_run_steps_of_one_job_at_once() -> None:
+    meeting = threading.Barrier(4, timeout=10)
+
+    def step() -> tuple[Step, ...]:
+        meeting.wait()
+        return ()
+
+    assert StepPool(4, threading.Event()).run([lambda: (step,) * 4], patience_seconds=1)
+    assert not meeting.broken
+
+
+def test_stopped_pool_should_begin_no_job_and_end_what_was_begun() -> None:
+    # given a job whose first step asks to stop
+    stop = threading.Event()
+    log: list[str] = []
+
+    def last() -> tuple[Step, ...]:
+        log.append("last step of the first job")
+        return ()
+
+    def first() -> tuple[Step, ...]:
+        stop.set()
+        return (last,)
+
+    def never() -> tuple[Step, ...]:
+        log.append("second job")
+        return ()
+
+    # when / then
+    assert StepPool(1, stop).run([first, never], patience_seconds=5)
+    assert log == ["last step of the first job"]
+
+
+def test_stopped_pool_should_not_wait_for_a_step_that_hangs() -> None:
+    stop, release = threading.Event(), threading.Event()
+
+    def hang() -> tuple[Step, ...]:
+        stop.set()
+        release.wait(30)
+        return ()
+
+    begun = time.monotonic()
+    ended = StepPool(1, stop).run([hang], patience_seconds=0.2)
+    release.set()
+
+    assert not ended
+    assert time.monotonic() - begun < 10
+
+
+def test_pool_without_jobs_should_end() -> None:
+    assert StepPool(4, threading.Event()).run([], patience_seconds=1)
