@@ -2,10 +2,13 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 # What may differ between two plans that ask for the same.
 UNDIGESTED = frozenset({"plan_digest", "created_at", "created_by", "compiled_from"})
+
+
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def plan_digest(document: Mapping[str, object]) -> str:
@@ -14,6 +17,21 @@ def plan_digest(document: Mapping[str, object]) -> str:
     Raises:
         UnicodeEncodeError: a string holds a lone surrogate and has no UTF-8 form.
     """
-    content = {name: value for name, value in document.items() if name not in UNDIGESTED}
-    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return f"sha256:{hashlib.sha256(canonical.encode()).hexdigest()}"
+    digest = hashlib.sha256()
+    for piece in _canonical_json({name: value for name, value in document.items() if name not in UNDIGESTED}):
+        digest.update(piece.encode())
+    return f"sha256:{digest.hexdigest()}"
+
+
+def _canonical_json(document: Mapping[str, object]) -> Iterator[str]:
+    """Yield the canonical JSON in pieces, a raw file each, for a whole plan's is large."""
+    separator = "{"
+    for name in sorted(document):
+        value = document[name]
+        yield f"{separator}{_ENCODER.encode(name)}:"
+        if name == "raw_files" and isinstance(value, dict) and value:
+            yield from _canonical_json(value)
+        else:
+            yield _ENCODER.encode(value)
+        separator = ","
+    yield "}"

@@ -26,9 +26,10 @@ def explain_unsafe_relative_path(path: str) -> str | None:
     components = path.split("/")
     if reason := _explain_unsafe(path, components):
         return reason
-    if any(component.casefold() == STAGING_FOLDER for component in components):
+    folded = path.casefold()
+    if STAGING_FOLDER in folded and STAGING_FOLDER in folded.split("/"):
         return f"{STAGING_FOLDER} is kraken-plan's own folder"
-    if components[0].casefold().startswith(REPORT_PREFIX):
+    if folded.startswith(REPORT_PREFIX):
         return f"{REPORT_PREFIX}… are kraken-plan's own reports"
     return None
 

@@ -6,8 +6,9 @@ Reading: UTF-8 -> JSON (no duplicate keys, no NaN) -> version -> schema -> rules
 import json
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import islice
 from typing import Any, cast
 
 from schemas.digest import plan_digest
@@ -22,12 +23,14 @@ from schemas.plan_document import (
 )
 from schemas.plan_rules import find_rule_issues
 from schemas.plan_schema import find_schema_issues, schema_text
+from schemas.plan_text import indented_json
 from schemas.text import printable
 
 logger = logging.getLogger(__name__)
 
 _VERSION = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})")
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
+_PIECES_AT_ONCE = 4096
 _TOO_DEEP = "not a plan: brackets nested too deeply"
 
 
@@ -63,7 +66,12 @@ def read_plan(content: bytes, name: str) -> Plan:
 
 def serialize_plan(plan: Plan) -> bytes:
     """Return the plan file of a plan, sealed with its digest."""
-    return _serialize(_sealed(document_from_plan(replace(plan, plan_digest=None))))
+    return b"".join(serialized_plan(plan))
+
+
+def serialized_plan(plan: Plan) -> Iterator[bytes]:
+    """Yield the plan file of a plan, sealed with its digest, in pieces, for a large plan's text is half a gigabyte."""
+    return _serialized(_sealed(document_from_plan(replace(plan, plan_digest=None))))
 
 
 def seal_plan(content: bytes, name: str) -> bytes:
@@ -72,7 +80,7 @@ def seal_plan(content: bytes, name: str) -> bytes:
     Raises:
         PlanError: the content is no usable plan even apart from its digest.
     """
-    return _serialize(_sealed(_checked_document(content, name)))
+    return b"".join(_serialized(_sealed(_checked_document(content, name))))
 
 
 def _sealed(document: PlanDocument) -> Mapping[str, object]:
@@ -80,8 +88,11 @@ def _sealed(document: PlanDocument) -> Mapping[str, object]:
     return {**head, **{key: value for key, value in document.items() if key not in head}}
 
 
-def _serialize(document: Mapping[str, object]) -> bytes:
-    return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
+def _serialized(document: Mapping[str, object]) -> Iterator[bytes]:
+    text = indented_json(document)
+    while piece := "".join(islice(text, _PIECES_AT_ONCE)):
+        yield piece.encode()
+    yield b"\n"
 
 
 def _checked_document(content: bytes, name: str) -> PlanDocument:

@@ -59,7 +59,7 @@ def find_conflicts(plan: Plan) -> list[tuple[PlannedPath, PlannedPath]]:
     for claim in _claims(plan):
         path = claim.path
         first = first_claims.setdefault(path, claim)
-        if first.content != claim.content:
+        if first is not claim and first.content != claim.content:
             rivals.setdefault(path, claim)
         for folder in _folders(path):
             if folder in inside:

@@ -1,0 +1,1 @@
+"""From catalog to plan: ids -> documents -> records -> plan. Looks things up; writes nothing but the plan file."""

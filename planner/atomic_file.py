@@ -1,0 +1,59 @@
+"""Writes a file whole or not at all: whoever reads it sees the old content or the new one, also after a power cut."""
+
+import errno
+import os
+import secrets
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from schemas.errors import ConfigError
+from schemas.text import printable
+
+
+def write_atomically(path: Path, content: Iterable[bytes]) -> None:
+    """Write a file, given in pieces, beside its final name, bring it to the disk, and rename it.
+
+    A link is followed, so that what it points to is replaced and the link stays.
+
+    Raises:
+        ConfigError: it cannot be written; what was there before still is.
+    """
+    target = Path(os.path.realpath(path))
+    temporary = target.with_name(f".kraken-plan-{secrets.token_hex(8)}.tmp")
+    try:
+        _refuse_what_is_no_file(target)
+        _write_durably(temporary, content)
+        temporary.replace(target)
+        _sync_folder(target.parent)
+    except OSError as error:
+        raise ConfigError(f"cannot write {printable(str(path))}: {error.strerror or error}") from None
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _refuse_what_is_no_file(target: Path) -> None:
+    """Raise an OSError where a rename would fail, or worse, replace a device."""
+    if target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "it is a folder")
+    if target.exists() and not target.is_file():
+        raise OSError(errno.EINVAL, "it is no regular file")
+
+
+def _write_durably(path: Path, content: Iterable[bytes]) -> None:
+    # 0o666 less the umask: mkstemp's 0o600 would keep the plan from the group that reviews it
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+    with os.fdopen(descriptor, "wb") as file:
+        file.writelines(content)
+        file.flush()
+        os.fsync(descriptor)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with suppress(OSError):  # some network file systems cannot; the rename itself has succeeded
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

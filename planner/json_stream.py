@@ -1,0 +1,94 @@
+"""Reads JSON values one by one out of a long text: one after the other (JSON lines), or the items of one array."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import TextIO
+
+_READ_CHARACTERS = 1024 * 1024
+_MAX_VALUE_CHARACTERS = 64 * 1024 * 1024  # a MongoDB document has at most 16 MiB
+_SPACE = re.compile(r"[ \t\r\n]*")
+
+
+class JsonStreamError(ValueError):
+    """The text is no such JSON; the message says where."""
+
+
+class JsonStream:
+    """The values in a text, each with the number of the line that it begins in.
+
+    Args:
+        text: read piece by piece; of it no more than a piece and the longest value are held.
+    """
+
+    def __init__(self, text: TextIO) -> None:
+        self._text = text
+        self._buffer = ""
+        self._position = 0
+        self._line = 1
+        self._decoder = json.JSONDecoder()
+
+    def __iter__(self) -> Iterator[tuple[int, object]]:
+        if self._next_character() != "[":
+            while self._next_character():
+                yield self._take_value()
+            return
+        self._advance(self._position + 1)
+        if self._next_character() != "]":
+            yield self._take_value()
+            while self._next_character() == ",":
+                self._advance(self._position + 1)
+                yield self._take_value()
+        self._expect("]", "a comma or the end of the array")
+        self._advance(self._position + 1)
+        self._expect("", "nothing behind the array")
+
+    def _expect(self, character: str, name: str) -> None:
+        if (found := self._next_character()) != character:
+            shown = repr(found) if found else "the end of the file: it is cut short"
+            raise JsonStreamError(f"line {self._line}: expected {name}, found {shown}")
+
+    def _next_character(self) -> str:
+        """Return the next character that is no white space, without taking it; empty at the end."""
+        while True:
+            match = _SPACE.match(self._buffer, self._position)
+            self._advance(match.end() if match else self._position)
+            if self._position < len(self._buffer):
+                return self._buffer[self._position]
+            if not self._read_more():
+                return ""
+
+    def _take_value(self) -> tuple[int, object]:
+        self._next_character()
+        while True:
+            try:
+                value, end = self._decoder.raw_decode(self._buffer, self._position)
+            except json.JSONDecodeError as error:
+                offset = error.pos - self._position
+                # perhaps only the buffer ends too early
+                if len(self._buffer) - self._position < _MAX_VALUE_CHARACTERS and self._read_more():
+                    continue
+                raise self._error(error.msg, offset) from None
+            except (RecursionError, ValueError):
+                raise JsonStreamError(f"line {self._line}: brackets too deep or a number too long") from None
+            line = self._line
+            self._advance(end)
+            return line, value
+
+    def _error(self, reason: str, offset: int) -> JsonStreamError:
+        """Return the error of a value that is broken so many characters behind its beginning."""
+        end = self._position + offset
+        line = self._line + self._buffer.count("\n", self._position, end)
+        at_end = "" if self._buffer[end:].strip() else ", the file may be cut short"
+        return JsonStreamError(f"line {line}: not JSON: {reason} (the document begins in line {self._line}{at_end})")
+
+    def _read_more(self) -> bool:
+        """Read another piece, as long as what is not taken yet, so that long values are not decoded too often."""
+        rest = self._buffer[self._position :]
+        piece = self._text.read(max(_READ_CHARACTERS, len(rest)))
+        self._buffer, self._position = rest + piece, 0
+        return bool(piece)
+
+    def _advance(self, position: int) -> None:
+        self._line += self._buffer.count("\n", self._position, position)
+        self._position = position

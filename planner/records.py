@@ -1,0 +1,153 @@
+"""A catalog document as a typed record. Parsed once, here; what is wrong with it becomes a value with a reason."""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from planner.catalog import CatalogDocument
+from schemas.etag import MAX_PARTS, MIB, Etag
+from schemas.text import printable, writable
+
+ETAG_SEPARATOR = "__"
+NO_ETAG = "Not verifiable: no ETag recorded"
+
+# S3's limits: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
+_MAX_CHUNK_SIZE_MB = 5120
+_MAX_SIZE_BYTES = MAX_PARTS * _MAX_CHUNK_SIZE_MB * MIB
+
+_CHUNK_SIZE = re.compile(r"[1-9][0-9]{0,3}")
+_LENGTH_WITHOUT_ETAG = 2
+_LENGTH_WITH_ETAG = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileInfoEntry:
+    """A file of a raw file that the catalog describes well enough to restore it.
+
+    Args:
+        relative_path: as the catalog has it; whether it is safe is told later.
+        size_bytes: None if the catalog has none.
+        etag: of the upload.
+        chunk_size_mb: of the upload's parts.
+    """
+
+    relative_path: str
+    size_bytes: int | None
+    etag: str
+    chunk_size_mb: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnusableEntry:
+    """A file of a raw file that the catalog does not describe well enough.
+
+    Args:
+        relative_path: as the catalog has it.
+        reason: why, in the report's words.
+        size_bytes: None if the catalog has none that makes sense.
+    """
+
+    relative_path: str
+    reason: str
+    size_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawFileRecord:
+    """A raw file of the catalog.
+
+    Args:
+        raw_file_id: its `_id`, in a form that a plan can hold.
+        project_id: None if it has none.
+        s3_upload_path: None if it has none.
+        entries: its files, as the catalog lists them.
+        problem: in what its document is of no known shape, in the report's words; None if it is.
+    """
+
+    raw_file_id: str
+    project_id: str | None
+    s3_upload_path: str | None
+    entries: tuple[FileInfoEntry | UnusableEntry, ...]
+    problem: str | None = None
+
+
+def parse_record(document: CatalogDocument) -> RawFileRecord:
+    """Return the record in a catalog document; never fails, see `RawFileRecord.problem`."""
+    file_info = document.get("file_info") or {}
+    problems = [
+        f"{name} is {_shown(document[name])}, expected text"
+        for name in ("project_id", "s3_upload_path")
+        if not isinstance(document.get(name), str | None)
+    ]
+    if not isinstance(file_info, Mapping):
+        problems.append(f"file_info is {_shown(file_info)}, expected a mapping of relative paths")
+        file_info = {}
+    return RawFileRecord(
+        raw_file_id=writable(str(document["_id"])),
+        project_id=_text(document.get("project_id")),
+        s3_upload_path=_text(document.get("s3_upload_path")),
+        entries=tuple(_parse_entry(str(path), entry) for path, entry in file_info.items()),
+        problem=f"RawFile is malformed: {'; '.join(problems)}" if problems else None,
+    )
+
+
+def parse_etag_from_file_info(entry: Sequence[object]) -> tuple[str, int]:
+    """Return the etag and the chunk size in MiB of a `file_info` entry `[size, md5, "<etag>__<chunk_size_mb>"]`.
+
+    Raises:
+        ValueError: the entry has none, or a malformed one; the message is the report's.
+    """
+    stored = entry[2] if len(entry) >= _LENGTH_WITH_ETAG else None
+    if stored is None or stored == "":
+        raise ValueError(NO_ETAG)
+    if not isinstance(stored, str):
+        raise ValueError(f"Not verifiable: malformed etag {_shown(stored)} (expected <etag>{ETAG_SEPARATOR}<MB>)")  # noqa: TRY004  # wrong data, not a wrong call
+    etag, separator, chunk_size = stored.rpartition(ETAG_SEPARATOR)
+    if not separator:
+        raise ValueError(
+            f"Not verifiable: malformed etag {_shown(stored)} (expected <etag>{ETAG_SEPARATOR}<chunk size in MB>)"
+        )
+    if not _CHUNK_SIZE.fullmatch(chunk_size) or int(chunk_size) > _MAX_CHUNK_SIZE_MB:
+        raise ValueError(
+            f"Not verifiable: malformed chunk size {_shown(chunk_size)} (expected 1 to {_MAX_CHUNK_SIZE_MB} MB)"
+        )
+    try:
+        Etag.parse(etag)
+    except ValueError as error:
+        raise ValueError(f"Not verifiable: {printable(str(error))}") from None
+    return etag, int(chunk_size)
+
+
+def _parse_entry(relative_path: str, entry: object) -> FileInfoEntry | UnusableEntry:
+    if not isinstance(entry, list | tuple) or len(entry) not in {_LENGTH_WITHOUT_ETAG, _LENGTH_WITH_ETAG}:
+        reason = f"Not verifiable: malformed file_info entry {_shown(entry)} (expected [size, md5, etag])"
+        return UnusableEntry(relative_path=relative_path, reason=reason)
+    try:
+        size_bytes = _parse_size(entry[0])
+    except ValueError as error:
+        return UnusableEntry(relative_path=relative_path, reason=str(error))
+    try:
+        etag, chunk_size_mb = parse_etag_from_file_info(entry)
+    except ValueError as error:
+        return UnusableEntry(relative_path=relative_path, reason=str(error), size_bytes=size_bytes)
+    return FileInfoEntry(relative_path=relative_path, size_bytes=size_bytes, etag=etag, chunk_size_mb=chunk_size_mb)
+
+
+def _parse_size(size: object) -> int | None:
+    """Return a size in bytes; the catalog also has it as a float, or not at all."""
+    if size is None:
+        return None
+    whole = isinstance(size, int | float) and not isinstance(size, bool) and math.isfinite(size) and int(size) == size
+    if not isinstance(size, int | float) or not whole or not 0 <= size <= _MAX_SIZE_BYTES:
+        raise ValueError(f"Not verifiable: malformed size {_shown(size)} (expected whole bytes)")
+    return int(size)
+
+
+def _text(value: object) -> str | None:
+    """Return a text that says something; None for all else."""
+    return value if isinstance(value, str) and value.strip() else None
+
+
+def _shown(value: object) -> str:
+    return printable(repr(value), 100)

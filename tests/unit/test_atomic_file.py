@@ -1,0 +1,78 @@
+"""Files are written whole or not at all."""
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from planner.atomic_file import write_atomically
+from schemas.errors import ConfigError
+
+
+def broken_pieces() -> Iterator[bytes]:
+    yield b"new"
+    raise OSError(28, "No space left on device")
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_file_should_be_written_and_replaced_whole(tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    for content in (b"old", b"newer"):
+        write_atomically(path, [content[:1], content[1:]])
+        assert path.read_bytes() == content
+    assert names(tmp_path) == ["plan.json"]
+
+
+def test_the_group_should_be_able_to_read_it_if_the_umask_says_so(tmp_path: Path) -> None:
+    umask = os.umask(0o027)
+    try:
+        write_atomically(tmp_path / "plan.json", [b"x"])
+    finally:
+        os.umask(umask)
+    assert stat.S_IMODE((tmp_path / "plan.json").stat().st_mode) == 0o640
+
+
+def test_what_was_there_should_stay_if_writing_fails(tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    path.write_bytes(b"old")
+    with pytest.raises(ConfigError, match=r"cannot write .*No space left on device"):
+        write_atomically(path, broken_pieces())
+    assert path.read_bytes() == b"old"
+    assert names(tmp_path) == ["plan.json"]
+
+
+def test_another_hard_link_should_keep_the_old_content(tmp_path: Path) -> None:
+    (tmp_path / "plan.json").write_bytes(b"old")
+    (tmp_path / "link.json").hardlink_to(tmp_path / "plan.json")
+    write_atomically(tmp_path / "plan.json", [b"new"])
+    assert (tmp_path / "link.json").read_bytes() == b"old"
+
+
+def test_a_link_should_be_followed(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "latest.json").symlink_to("folder/plan.json")
+    write_atomically(tmp_path / "latest.json", [b"new"])
+    assert (tmp_path / "latest.json").is_symlink()
+    assert names(tmp_path / "folder") == ["plan.json"]
+
+
+def test_a_place_that_cannot_be_written_should_be_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="it is a folder"):
+        write_atomically(tmp_path, [b"x"])
+    with pytest.raises(ConfigError, match=r"/none/plan\.json: No such file or directory"):
+        write_atomically(tmp_path / "none" / "plan.json", [b"x"])
+    with pytest.raises(ConfigError, match="it is no regular file"):
+        write_atomically(Path(os.devnull), [b"x"])
+    with pytest.raises(ConfigError, match="File name too long"):
+        write_atomically(tmp_path / ("x" * 256), [b"x"])
+    assert names(tmp_path) == []
+
+
+def test_a_name_of_255_bytes_should_be_written(tmp_path: Path) -> None:
+    write_atomically(tmp_path / ("x" * 255), [b"x"])
+    assert names(tmp_path) == ["x" * 255]

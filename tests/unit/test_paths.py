@@ -1,0 +1,85 @@
+"""Safe paths: nothing may lead out of the destination, forge a line, or collide with our own files."""
+
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.paths import explain_unsafe_absolute_path, explain_unsafe_relative_path, is_within, join_path
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "a",
+        "a.d/b.m/c",
+        "ä ö/ü",
+        "a b",
+        "..a",
+        "a..",
+        "...",
+        ".hidden",
+        "a\\b",
+        "é" * 127,
+        "x" * 255,
+        "a/_download_status_batch_x",
+    ],
+)
+def test_ordinary_relative_paths_should_be_safe(path: str) -> None:
+    assert explain_unsafe_relative_path(path) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("", "it is empty"),
+        ("/etc/passwd", "it is absolute"),
+        ("..", "'..'"),
+        ("a/../../b", "'..'"),
+        ("./a", "'.'"),
+        ("a//b", "''"),
+        ("a/", "''"),
+        ("a\0b", "U+0000"),
+        ("a\nb", "U+000A"),
+        ("a\x1b[31m", "U+001B"),
+        ("a\x85", "U+0085"),
+        ("a\ud800", "U+D800"),
+        ("x" * 256, "over 255 bytes"),
+        ("é" * 128, "over 255 bytes"),
+        (".kraken-plan/x", "own folder"),
+        ("a/.KRAKEN-plan", "own folder"),
+        ("_download_status_batch_20250204_143022.txt", "own reports"),
+        ("_Download_Status_Batch_x/y", "own reports"),
+    ],
+)
+def test_unsafe_relative_paths_should_be_explained(path: str, words: str) -> None:
+    assert words in str(explain_unsafe_relative_path(path))
+
+
+@given(st.text(st.characters() | st.sampled_from("/.\0\n"), max_size=20))
+def test_a_safe_path_should_stay_below_its_base(path: str) -> None:
+    if explain_unsafe_relative_path(path) is None:
+        joined = join_path("/out/PRID001", path)
+        assert os.path.normpath(joined) == joined
+        assert joined.startswith("/out/PRID001/")
+        assert is_within(joined, "/out/PRID001")
+        assert path.encode().decode() == path
+
+
+@pytest.mark.parametrize("path", ["/", "/out", "/fs/pool/ä b"])
+def test_ordinary_absolute_paths_should_be_safe(path: str) -> None:
+    assert explain_unsafe_absolute_path(path) is None
+
+
+@pytest.mark.parametrize("path", ["", "out", "//out", "/out/", "/out/../etc", "/a//b", "/a\nb", "/./a"])
+def test_unsafe_absolute_paths_should_be_explained(path: str) -> None:
+    assert explain_unsafe_absolute_path(path) is not None
+
+
+def test_a_path_should_be_within_its_base_by_whole_components() -> None:
+    assert is_within("/out/a", "/out")
+    assert is_within("/out", "/out")
+    assert is_within("/out", "/")
+    assert not is_within("/output", "/out")
+    assert not is_within("/", "/out")

@@ -1,0 +1,44 @@
+"""Conflicts between planned files: all of them, in an order that does not change from run to run."""
+
+from itertools import product
+
+from hypothesis import given
+from hypothesis import strategies as st
+from plan_samples import MD5, OTHER_MD5, make_plan, planned_file, planned_raw_file
+
+from schemas.plan import Plan
+from schemas.plan_rules import find_conflicts
+
+PATHS = ["a", "b", "a/b", "a/c", "a/b/c", "d/e"]
+claims = st.tuples(st.sampled_from(PATHS), st.sampled_from([MD5, OTHER_MD5]))
+
+
+def plan_of(files: list[tuple[str, str]]) -> Plan:
+    return make_plan(
+        *(planned_raw_file(str(number), planned_file(path, etag)) for number, (path, etag) in enumerate(files))
+    )
+
+
+def names(plan: Plan) -> list[tuple[str, str]]:
+    return [(claim.raw_file.raw_file_id, other.raw_file.raw_file_id) for claim, other in find_conflicts(plan)]
+
+
+def clash(one: tuple[str, str], other: tuple[str, str]) -> bool:
+    (path, etag), (other_path, other_etag) = one, other
+    if path == other_path:
+        return etag != other_etag
+    return path.startswith(f"{other_path}/") or other_path.startswith(f"{path}/")
+
+
+@given(st.lists(claims, min_size=1, max_size=6))
+def test_conflicts_should_be_those_that_a_look_at_every_pair_finds(files: list[tuple[str, str]]) -> None:
+    numbers = range(len(files))
+    in_conflict = {str(one) for one, other in product(numbers, numbers) if clash(files[one], files[other])}
+    found = names(plan_of(files))
+    assert {claim for claim, _ in found} == in_conflict
+    assert all(clash(files[int(claim)], files[int(other)]) for claim, other in found)
+
+
+def test_conflicts_should_come_once_each_in_the_plans_order() -> None:
+    files = [("a", MD5), ("a", MD5), ("b", MD5), ("a", OTHER_MD5), ("b/x", MD5), ("b/y", MD5)]
+    assert names(plan_of(files)) == [("0", "3"), ("1", "3"), ("2", "4"), ("3", "0"), ("4", "2"), ("5", "2")]

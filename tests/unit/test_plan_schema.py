@@ -1,0 +1,43 @@
+"""The schema that is published: what it says of itself, and that both validators read it alike."""
+
+import json
+
+import jsonschema
+import pytest
+from plan_samples import make_plan
+
+from schemas.plan_file import serialize_plan
+from schemas.plan_schema import schema_text
+
+
+def objects_in(schema: object) -> list[dict[str, object]]:
+    if isinstance(schema, list):
+        return [found for item in schema for found in objects_in(item)]
+    if not isinstance(schema, dict):
+        return []
+    return [schema, *(found for value in schema.values() for found in objects_in(value))]
+
+
+def test_schema_should_be_a_schema_that_accepts_a_plan() -> None:
+    schema = json.loads(schema_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.Draft202012Validator(schema).validate(json.loads(serialize_plan(make_plan())))
+
+
+def test_schema_should_describe_every_property_and_allow_no_other() -> None:
+    described = [found for found in objects_in(json.loads(schema_text())) if "additionalProperties" in found]
+    assert len(described) >= 5
+    for found in described:
+        properties = found.get("properties", {})
+        assert isinstance(properties, dict)
+        assert found["additionalProperties"] is False or not properties
+        for name, value in properties.items():
+            assert "description" in value or "$ref" in value, name
+
+
+@pytest.mark.parametrize(
+    "pattern", [p["pattern"] for p in objects_in(json.loads(schema_text())) if isinstance(p.get("pattern"), str)]
+)
+def test_patterns_should_not_accept_a_newline_at_the_end(pattern: str) -> None:
+    """With a plain `$`, jsonschema accepts one and jsonschema-rs does not."""
+    assert not pattern.endswith("$")

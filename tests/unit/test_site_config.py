@@ -1,0 +1,161 @@
+"""The site YAML: what is taken from it, and what is said of one that is wrong."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from plan_samples import make_plan
+from sample_data import write_site_yaml
+
+from planner.site_config import SiteConfig, explain_bad_endpoint_url, load_site_config, normalize_output_location
+from schemas.errors import ConfigError, PlanError
+from schemas.plan import S3Settings
+from schemas.plan_file import read_plan, serialize_plan
+
+GOOD = "locations:\n  output: /out\n"
+
+
+def load(tmp_path: Path, text: str, output_root: str | None = None) -> SiteConfig:
+    path = tmp_path / "alphakraken.test.yaml"
+    path.write_text(text, encoding="utf-8")
+    return load_site_config(str(path), output_root)
+
+
+def refusal(tmp_path: Path, text: str) -> str:
+    with pytest.raises(ConfigError) as refused:
+        load(tmp_path, text)
+    message = str(refused.value)
+    assert "alphakraken.test.yaml" in message
+    assert message.isprintable()
+    return message
+
+
+def test_a_site_yaml_should_be_read_among_settings_of_others(tmp_path: Path) -> None:
+    path = tmp_path / "alphakraken.test.yaml"
+    write_site_yaml(path, output_location=Path("/out"), region="eu-central-1", endpoint_url="http://127.0.0.1:9000")
+    assert load_site_config(str(path), None) == SiteConfig(
+        output_location="/out",
+        region="eu-central-1",
+        endpoint_url="http://127.0.0.1:9000",
+        name="alphakraken.test.yaml",
+    )
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        "output: /out",
+        "output: /out/",
+        "output: //out///",
+        "output: {absolute_path: /out}",
+        "output: {absolute_path: /out/, x: 1}",
+    ],
+)
+def test_the_output_location_should_be_accepted_in_both_forms(tmp_path: Path, output: str) -> None:
+    config = load(tmp_path, f"locations:\n  {output}\n")
+    assert config == SiteConfig(output_location="/out", name="alphakraken.test.yaml")
+
+
+@pytest.mark.parametrize(
+    "backup", ["", "backup:", "backup: {s3: }", "backup: {s3: {region: }}", "backup: {s3: {region: ''}}"]
+)
+def test_a_missing_region_should_be_left_to_the_aws_chain(tmp_path: Path, backup: str) -> None:
+    assert load(tmp_path, GOOD + backup).region is None
+
+
+def test_an_output_root_should_take_the_place_of_the_yamls(tmp_path: Path) -> None:
+    region = "backup: {s3: {region: eu-west-1}}\n"
+    expected = SiteConfig(output_location="/mnt/x", region="eu-west-1", name="alphakraken.test.yaml")
+    assert load(tmp_path, GOOD + region, "/mnt//x/") == expected
+    assert load(tmp_path, region, "/mnt/x") == expected
+
+
+def test_an_output_root_alone_should_leave_s3_to_the_aws_chain() -> None:
+    assert load_site_config(None, "/mnt/x/") == SiteConfig(output_location="/mnt/x")
+    assert load_site_config(None, "/") == SiteConfig(output_location="/")
+
+
+def test_neither_yaml_nor_output_root_should_say_what_to_give() -> None:
+    with pytest.raises(ConfigError, match=r"--config or KRAKEN_PLAN_CONFIG.*--output-root or KRAKEN_PLAN_OUTPUT_ROOT"):
+        load_site_config(None, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "expected a mapping at the top, found nothing"),
+        ("- a", "expected a mapping at the top, found list"),
+        ("a: [1", "is not YAML: expected ',' or ']', but got '<stream end>' in line 1, column 6"),
+        ("a: 1\nb: @x", "in line 2, column 4"),
+        ("a: !vault x", "could not determine a constructor for the tag '!vault' in line 1"),
+        ("a: \x00", "is not YAML"),
+        ("a: " + "[" * 5000, "nested too deeply"),
+        ("locations:", "locations.output.absolute_path is missing: set it there, or give --output-root"),
+        ("a: 1", "locations.output.absolute_path is missing"),
+        ("locations: {output: {}}", "locations.output.absolute_path is missing"),
+        ("locations: {output: {absolute_path: 5}}", "locations.output.absolute_path: expected text, found int 5"),
+        ("locations: {output: [a]}", "locations.output: expected text, found list ['a']"),
+        ("locations: [a]", "locations: expected a mapping, found list ['a']"),
+        ("locations: {output: out}", "locations.output is 'out': it is not absolute"),
+        (
+            "locations: {output: {absolute_path: /a/../b}}",
+            "locations.output.absolute_path is '/a/../b': it has the component '..'",
+        ),
+        ('locations: {output: "/a\\nb"}', "U+000A"),
+        (GOOD + "backup: {s3: {region: 5}}", "backup.s3.region: expected text, found int 5"),
+        (GOOD + "backup: {s3: x}", "backup.s3: expected a mapping, found str 'x'"),
+        (GOOD + "backup: {s3: {endpoint_url: host:9000}}", "backup.s3.endpoint_url: 'host:9000' is no address"),
+    ],
+)
+def test_a_yaml_that_is_wrong_should_be_named_with_the_place(tmp_path: Path, text: str, words: str) -> None:
+    assert words in refusal(tmp_path, text)
+
+
+def test_an_endpoint_with_a_password_should_be_refused_without_showing_it(tmp_path: Path) -> None:
+    message = refusal(tmp_path, GOOD + "backup: {s3: {endpoint_url: 'https://user:hunter2@host'}}")
+    assert "it must not hold credentials" in message
+    assert "hunter2" not in message
+
+
+def test_a_yaml_that_cannot_be_read_should_be_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"none\.yaml: there is no such file"):
+        load_site_config(str(tmp_path / "none.yaml"), None)
+    with pytest.raises(ConfigError, match="it is a folder"):
+        load_site_config(str(tmp_path), None)
+    (tmp_path / "latin1.yaml").write_bytes(b"a: \xe4\n")
+    with pytest.raises(ConfigError, match=r"latin1\.yaml is not YAML"):
+        load_site_config(str(tmp_path / "latin1.yaml"), None)
+
+
+@pytest.mark.parametrize("path", ["", "out", "./out", "/a/../b", "/a/./b", "/a\nb", "/a\udcff"])
+def test_an_output_root_that_is_unsafe_should_be_refused(path: str) -> None:
+    with pytest.raises(ConfigError, match=r"^--output-root is "):
+        normalize_output_location(path, "--output-root")
+
+
+endpoints = st.from_regex(r"(https?|ftp|HTTP)://[a-z.:\[\]/@?# é\n0-9-]{0,20}", fullmatch=True) | st.sampled_from(
+    ["http://h", "https://[::1]:9000/x", "http://h:99999", "http://h:0", "http://", "http://:80", "http://[x"]
+)
+
+
+@given(endpoints)
+def test_an_endpoint_that_is_accepted_should_be_accepted_in_a_plan(url: str) -> None:
+    if explain_bad_endpoint_url(url) is None:
+        plan = replace(make_plan(), s3=S3Settings(endpoint_url=url))
+        assert read_plan(serialize_plan(plan), "plan.json").s3.endpoint_url == url
+
+
+@pytest.mark.parametrize("url", ["http://h", "https://s3.example.org:9000/base"])
+def test_an_ordinary_endpoint_should_be_accepted(url: str) -> None:
+    assert explain_bad_endpoint_url(url) is None
+
+
+def test_the_sample_plan_should_be_refused_with_a_bad_endpoint() -> None:
+    """So that the property above can fail."""
+    document = json.loads(serialize_plan(make_plan()))
+    document["s3"]["endpoint_url"] = "ftp://h"
+    with pytest.raises(PlanError):
+        read_plan(json.dumps(document).encode(), "plan.json")

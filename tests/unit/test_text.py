@@ -1,0 +1,33 @@
+"""Texts for people: one line, nothing that steers a terminal, a bounded length."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.text import counted, printable, writable
+
+
+@given(st.text(st.characters(), max_size=50))
+def test_printable_should_be_printable_on_one_line_and_say_the_same(text: str) -> None:
+    shown = printable(text)
+    assert shown.isprintable()
+    assert shown.encode().decode() == shown
+    if text.isprintable():
+        assert shown == text
+
+
+def test_printable_should_cut_what_is_long() -> None:
+    shown = printable("x" * 5000, 100)
+    assert shown.startswith("x" * 100 + "… ")
+    assert "4900 more" in shown
+    assert len(shown) < 130
+
+
+@given(st.text(st.characters(), max_size=50))
+def test_writable_should_change_lone_surrogates_only(text: str) -> None:
+    assert writable(text).encode().decode() == writable(text)
+    if not any("\ud800" <= character <= "\udfff" for character in text):
+        assert writable(text) == text
+
+
+def test_counted_should_name_one_and_many() -> None:
+    assert [counted(number, "file") for number in (0, 1, 2, 2500)] == ["0 files", "1 file", "2 files", "2,500 files"]
