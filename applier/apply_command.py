@@ -7,13 +7,12 @@ import sys
 import uuid
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
-from tqdm.contrib.logging import logging_redirect_tqdm
 
 from applier.apply_plan import apply_plan
 from applier.boto_store import BotoStore, S3Access
@@ -22,7 +21,7 @@ from applier.fetch import Fetcher, RetryPolicy
 from applier.folders import OutputFolder, open_output_location
 from applier.obstore_store import ObstoreStore
 from applier.output_root import check_destinations, reroot_plan
-from applier.progress import BarProgress, LineProgress, Progress
+from applier.progress import LineProgress, Progress
 from applier.report import write_batch_status_report
 from applier.restore_file import RestoreTools
 from applier.results_writer import results_sink
@@ -77,7 +76,13 @@ Examples:
 @click.option("--jobs", type=click.IntRange(1, 256), help="Parts and files at once. [default: 4 a core, 8 to 32]")
 @click.option("--dry-run", is_flag=True, help="Check S3 and the local files, say what would be done, change nothing.")
 @click.option("--expect-digest", metavar="DIGEST", help="Refuse any plan but the one with this plan_digest.")
-@click.option("--output-root", metavar="DIR", help="Restore below DIR in place of the plan's output_location.")
+@click.option(
+    "--output-root",
+    envvar="KRAKEN_PLAN_OUTPUT_ROOT",
+    show_envvar=True,
+    metavar="DIR",
+    help="Restore below DIR in place of the plan's output_location.",
+)
 @click.option("--endpoint-url", metavar="URL", help="S3 server; goes before the plan's and the AWS chain's.")
 @click.option("--region", help="AWS region; goes before the plan's and the AWS chain's.")
 @click.option("--profile", help="Profile of the AWS configuration.")
@@ -184,7 +189,9 @@ def _progress(plan: Plan) -> Iterator[Progress]:
     if not logger.isEnabledFor(logging.WARNING):
         yield Progress()
     elif sys.stderr.isatty():
-        with closing(BarProgress(len(files), total_bytes)) as bar, logging_redirect_tqdm():
+        from applier.progress_bar import progress_bar  # noqa: PLC0415  # tqdm takes its time
+
+        with progress_bar(len(files), total_bytes) as bar:
             yield bar
     else:
         yield LineProgress(len(files), total_bytes, lambda line: click.echo(line, err=True))

@@ -70,6 +70,20 @@ class Verdict:
     local: LocalState | None = None
 
 
+def is_absent(output: OutputFolder, target: Target) -> bool:
+    """Tell whether nothing at all stands under a file's final name.
+
+    One call, which follows links on the way: a hint for what to do first, not a licence to write.
+    """
+    try:
+        os.stat(f"{target.folder}/{target.name}".lstrip("/"), dir_fd=output.descriptor, follow_symlinks=False)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False  # something is in the way; the check says what
+    return False
+
+
 class FileCheck:
     """The look at one file, in steps for the pool.
 

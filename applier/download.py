@@ -104,8 +104,13 @@ class Download:
 
     def forget(self) -> None:
         """Remove what is staged, and the journal."""
-        self._staging.remove_resumable(self._name)
-        self._staging.remove(self._name)
+        self._staging.remove(self.staged)
+        self.forget_journal()
+
+    def forget_journal(self) -> None:
+        """Remove the journal of a staged file that has got its final name."""
+        if self._journal is not None:
+            self._staging.remove_resumable(self._name)
 
     def take_back_progress(self) -> None:
         """Tell that what was verified does not count."""

@@ -39,10 +39,17 @@ class RetryPolicy:
         Raises:
             S3Fault: the last one.
         """
+        try:
+            return question()  # nearly always: tenacity's own work is spared
+        except S3Fault as fault:
+            if not fault.transient or self.attempts == 1 or stop.is_set():
+                raise
+            logger.info("the first attempt failed: %s", printable(str(fault)))
+        stop.wait(self.first_wait_seconds)
         return Retrying(
             retry=retry_if_exception(_is_transient),
-            wait=wait_exponential_jitter(initial=self.first_wait_seconds, max=self.longest_wait_seconds),
-            stop=stop_after_attempt(self.attempts) | stop_when_event_set(stop),
+            wait=wait_exponential_jitter(initial=2 * self.first_wait_seconds, max=self.longest_wait_seconds),
+            stop=stop_after_attempt(self.attempts - 1) | stop_when_event_set(stop),
             sleep=sleep_using_event(stop),
             before_sleep=_log_retry,
             reraise=True,
@@ -101,4 +108,4 @@ def _is_transient(error: BaseException) -> bool:
 def _log_retry(state: RetryCallState) -> None:
     fault = state.outcome.exception() if state.outcome else None
     wait_seconds = state.next_action.sleep if state.next_action else 0.0
-    logger.info("attempt %d failed, next in %.1f s: %s", state.attempt_number, wait_seconds, printable(str(fault)))
+    logger.info("attempt %d failed, next in %.1f s: %s", state.attempt_number + 1, wait_seconds, printable(str(fault)))

@@ -49,9 +49,7 @@ class OutputFolder:
         descriptor = os.dup(self.descriptor)
         try:
             for name in relative.split("/") if relative else ():
-                if create:
-                    make_folder(name, descriptor)
-                below = open_folder(name, descriptor)
+                below = open_or_make_folder(name, descriptor) if create else open_folder(name, descriptor)
                 os.close(descriptor)
                 descriptor = below
             yield descriptor
@@ -104,11 +102,19 @@ def open_folder(name: str, parent: int) -> int:
         raise
 
 
-def make_folder(name: str, parent: int) -> None:
-    """Make a folder that outlasts a power loss; it may be there already."""
-    with suppress(FileExistsError):
-        os.mkdir(name, dir_fd=parent)
-        os.fsync(parent)
+def open_or_make_folder(name: str, parent: int) -> int:
+    """Open a folder; one that is not there is made, and outlasts a power loss.
+
+    Raises:
+        NotAFolderError: it is a link or a file.
+    """
+    try:
+        return open_folder(name, parent)
+    except FileNotFoundError:
+        with suppress(FileExistsError):  # another thread or run has just made it
+            os.mkdir(name, dir_fd=parent)
+            os.fsync(parent)
+        return open_folder(name, parent)
 
 
 def create_file(name: str, folder: int) -> int:

@@ -36,9 +36,11 @@ class Phase:
         self._lock = threading.Lock()
 
     def steps(self) -> Steps:
-        """Return the steps for the pool."""
+        """Return the steps for the pool; a single work is done at once, on this thread."""
         if not self._works:
             return self._then(None)
+        if len(self._works) == 1:
+            return self._step(self._works[0])
         return [functools.partial(self._step, work) for work in self._works]
 
     def _step(self, work: Work) -> Steps:

@@ -1,16 +1,10 @@
 """Progress as apply reports it: bytes verified, files ended. The default does nothing."""
 
-import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import NoReturn
-
-from tqdm import tqdm
 
 from schemas.results import FileResult
-
-logger = logging.getLogger(__name__)
 
 
 class Progress:
@@ -21,42 +15,6 @@ class Progress:
 
     def file_ended(self, result: FileResult) -> None:
         """A file has ended."""
-
-
-class BarProgress(Progress):
-    """A bar for a terminal: files and bytes, rate, time left.
-
-    Args:
-        total_files: files that apply will try.
-        total_bytes: their sizes, as far as the plan has them.
-    """
-
-    def __init__(self, total_files: int, total_bytes: int) -> None:
-        self._files, self._total_files = 0, total_files
-        self._lock = threading.Lock()
-        self._bar: tqdm[NoReturn] = tqdm(
-            total=total_bytes, unit="B", unit_scale=True, unit_divisor=1024, dynamic_ncols=True
-        )
-        self._describe()
-
-    def bytes_verified(self, count: int) -> None:
-        """See `Progress`."""
-        with self._lock:
-            self._bar.update(count)
-
-    def file_ended(self, result: FileResult) -> None:
-        """See `Progress`."""
-        del result
-        with self._lock:
-            self._files += 1
-            self._describe()
-
-    def close(self) -> None:
-        """Leave the bar as it stands."""
-        self._bar.close()
-
-    def _describe(self) -> None:
-        self._bar.set_description(f"{self._files}/{self._total_files} files verified", refresh=False)
 
 
 class LineProgress(Progress):
