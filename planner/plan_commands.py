@@ -7,9 +7,9 @@ import click
 
 from planner.atomic_file import write_atomically
 from schemas.plan import Plan
-from schemas.plan_file import read_plan, seal_plan
+from schemas.plan_file import seal_plan
 from schemas.plan_schema import schema_text
-from schemas.plan_source import STDIN, load_plan_bytes
+from schemas.plan_source import STDIN, load_plan, load_plan_bytes, plan_name
 from schemas.text import counted
 
 STDOUT = "-"
@@ -31,8 +31,7 @@ Examples:
 @click.argument("plan", metavar="PLAN")
 def validate_command(plan: str) -> None:
     """Check all of PLAN that can be checked without S3: schema, rules, digest; `-` reads it from stdin."""
-    content, name = load_plan_bytes(plan)
-    click.echo(f"{name}: {_describe(read_plan(content, name))}")
+    click.echo(f"{plan_name(plan)}: {_describe(load_plan(plan))}")
 
 
 @click.command(

@@ -3,11 +3,16 @@
 Pure text rules; that no link leads out on the way is looked after where files are opened (`applier.folders`).
 """
 
+import re
 import unicodedata
 
 MAX_COMPONENT_BYTES = 255
 STAGING_FOLDER = ".kraken-plan"
 REPORT_PREFIX = "_download_status_batch_"
+
+# What nearly all paths look like; of these nothing else needs to be checked. No component begins with a dot, and the
+# first one not with an underscore, as our own names do.
+_PLAIN_PATH = re.compile(r"[A-Za-z0-9][\w.-]{0,200}(/[A-Za-z0-9_][\w.-]{0,200})*", re.ASCII)
 
 
 def join_path(base: str, relative_path: str) -> str:
@@ -21,6 +26,8 @@ def join_path(base: str, relative_path: str) -> str:
 
 def explain_unsafe_relative_path(path: str) -> str | None:
     """Return why this must not be a path below a destination; None if it may."""
+    if _PLAIN_PATH.fullmatch(path):
+        return None
     if path.startswith("/"):
         return "it is absolute"
     components = path.split("/")

@@ -8,7 +8,6 @@ import logging
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from itertools import islice
 from typing import Any, cast
 
 from schemas.digest import plan_digest
@@ -29,8 +28,7 @@ from schemas.text import printable
 logger = logging.getLogger(__name__)
 
 _VERSION = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})")
-_SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
-_PIECES_AT_ONCE = 4096
+_SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 _TOO_DEEP = "not a plan: brackets nested too deeply"
 
 
@@ -48,9 +46,31 @@ def read_plan(content: bytes, name: str) -> Plan:
     Raises:
         PlanError: the content is no usable plan; the message lists everything that is wrong.
     """
-    document = _checked_document(content, name)
+    return read_plan_text(decode_plan(content, name), name)
+
+
+def decode_plan(content: bytes, name: str) -> str:
+    """Return the text of a plan file.
+
+    Raises:
+        PlanError: it is not UTF-8.
+    """
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise PlanError(name, [f"not UTF-8: byte 0x{content[error.start]:02x} at offset {error.start}"]) from None
+
+
+def read_plan_text(text: str, name: str) -> Plan:
+    """Return the plan in a plan file's text, see `read_plan`.
+
+    A large plan's text is half a gigabyte: who gives it away as an argument has it freed as soon as it is parsed.
+    """
+    document = _parse_json(text, name)
+    del text
+    plan = _check(document, name)
     digest = plan_digest(document)
-    stated = document.get("plan_digest", digest)
+    stated = plan.plan_digest or digest
     if stated != digest:
         raise PlanError(
             name,
@@ -61,7 +81,7 @@ def read_plan(content: bytes, name: str) -> Plan:
                 )
             ],
         )
-    return replace(plan_from_document(document), plan_digest=digest)
+    return replace(plan, plan_digest=digest)
 
 
 def serialize_plan(plan: Plan) -> bytes:
@@ -71,7 +91,7 @@ def serialize_plan(plan: Plan) -> bytes:
 
 def serialized_plan(plan: Plan) -> Iterator[bytes]:
     """Yield the plan file of a plan, sealed with its digest, in pieces, for a large plan's text is half a gigabyte."""
-    return _serialized(_sealed(document_from_plan(replace(plan, plan_digest=None))))
+    return indented_json(_sealed(document_from_plan(replace(plan, plan_digest=None))))
 
 
 def seal_plan(content: bytes, name: str) -> bytes:
@@ -80,24 +100,18 @@ def seal_plan(content: bytes, name: str) -> bytes:
     Raises:
         PlanError: the content is no usable plan even apart from its digest.
     """
-    return b"".join(_serialized(_sealed(_checked_document(content, name))))
+    document = _parse_json(decode_plan(content, name), name)
+    _check(document, name)
+    return b"".join(indented_json(_sealed(document)))
 
 
-def _sealed(document: PlanDocument) -> Mapping[str, object]:
+def _sealed(document: Mapping[str, object]) -> Mapping[str, object]:
     head = {"format_version": document["format_version"], "plan_digest": plan_digest(document)}
     return {**head, **{key: value for key, value in document.items() if key not in head}}
 
 
-def _serialized(document: Mapping[str, object]) -> Iterator[bytes]:
-    text = indented_json(document)
-    while piece := "".join(islice(text, _PIECES_AT_ONCE)):
-        yield piece.encode()
-    yield b"\n"
-
-
-def _checked_document(content: bytes, name: str) -> PlanDocument:
-    document = _parse_json(content, name)
-    _refuse_lone_surrogates(document, content, name)
+def _check(document: dict[str, Any], name: str) -> Plan:
+    """Return the plan that a document stands for, checked apart from its digest."""
     known = _known_part(document, name)
     try:
         issues = find_schema_issues(known)
@@ -106,13 +120,14 @@ def _checked_document(content: bytes, name: str) -> PlanDocument:
     if issues:
         raise PlanError(name, issues)
     accepted = cast("PlanDocument", known)
-    if issues := find_rule_issues(plan_from_document(accepted)) or find_misplaced_files(accepted):
+    plan = plan_from_document(accepted)
+    if issues := find_rule_issues(plan) or find_misplaced_files(accepted):
         raise PlanError(name, issues)
-    return cast("PlanDocument", document)
+    return plan
 
 
-def _refuse_lone_surrogates(document: dict[str, Any], content: bytes, name: str) -> None:
-    if not _SURROGATE_ESCAPE.search(content):  # UTF-8 itself cannot hold one
+def _refuse_lone_surrogates(document: dict[str, Any], text: str, name: str) -> None:
+    if not _SURROGATE_ESCAPE.search(text):  # UTF-8 itself cannot hold one
         return
     try:
         json.dumps(document, ensure_ascii=False).encode()
@@ -123,26 +138,23 @@ def _refuse_lone_surrogates(document: dict[str, Any], content: bytes, name: str)
         raise PlanError(name, [_TOO_DEEP]) from None
 
 
-def _parse_json(content: bytes, name: str) -> dict[str, Any]:
+def _parse_json(text: str, name: str) -> dict[str, Any]:
     try:
-        document = json.loads(
-            content.decode("utf-8"), object_pairs_hook=_unique_keys, parse_constant=_refuse, parse_float=_refuse
-        )
-    except UnicodeDecodeError as error:
-        raise PlanError(name, [f"not UTF-8: byte 0x{content[error.start]:02x} at offset {error.start}"]) from None
+        document = json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_refuse, parse_float=_refuse)
     except json.JSONDecodeError as error:
-        found = f"{error.msg} at line {error.lineno}, column {error.colno}" if content.strip() else "the file is empty"
+        found = f"{error.msg} at line {error.lineno}, column {error.colno}" if text.strip() else "the file is empty"
         raise PlanError(name, [f"not a JSON document: {found}"]) from None
     except RecursionError:
         raise PlanError(name, [_TOO_DEEP]) from None
     except _NotInAPlanError as error:
         literal, reason = error.args
-        line = content.count(b"\n", 0, max(content.find(literal.encode()), 0)) + 1
+        line = text.count("\n", 0, max(text.find(literal), 0)) + 1
         raise PlanError(name, [f"line {line}: {printable(literal, 60)}: {reason}"]) from None
     except ValueError:  # int() of more than 4,300 digits
         raise PlanError(name, ["it holds a number of thousands of digits"]) from None
     if not isinstance(document, dict):
         raise PlanError(name, ["not a plan: expected a JSON object at the top"])
+    _refuse_lone_surrogates(document, text, name)
     return document
 
 

@@ -53,6 +53,8 @@ def find_conflicts(plan: Plan) -> list[tuple[PlannedPath, PlannedPath]]:
     Two entries conflict if they have one destination path but not the same content, or if one is a folder on the
     other's path (`a` and `a/b` are both legal keys, and impossible as files).
     """
+    if not _paths_may_conflict(plan):
+        return []
     first_claims: dict[str, PlannedPath] = {}
     rivals: dict[str, PlannedPath] = {}  # the first claim on a path with another content than the path's first
     inside: dict[str, PlannedPath] = {}  # the first claim below a folder
@@ -65,8 +67,6 @@ def find_conflicts(plan: Plan) -> list[tuple[PlannedPath, PlannedPath]]:
             if folder in inside:
                 break
             inside[folder] = claim
-    if not rivals and first_claims.keys().isdisjoint(inside):
-        return []
 
     def in_the_way(claim: PlannedPath) -> PlannedPath | None:
         path = claim.path
@@ -108,6 +108,18 @@ def explain_bad_destination(destination_base: str, output_location: str) -> str 
         return f"it is not within the output_location {printable(output_location)}"
     below = destination_base[len(output_location.rstrip("/")) + 1 :]
     return explain_unsafe_relative_path(below) if below else None
+
+
+def _paths_may_conflict(plan: Plan) -> bool:
+    """Tell whether any path is claimed twice or is a folder on another's way: of most plans none is."""
+    paths = [raw_file.absolute_dest_path(file) for raw_file, file in plan.planned_files()]
+    distinct, folders = set(paths), set[str]()
+    for path in paths:
+        for folder in _folders(path):
+            if folder in folders:
+                break
+            folders.add(folder)
+    return len(distinct) < len(paths) or not distinct.isdisjoint(folders)
 
 
 def _claims(plan: Plan) -> Iterator[PlannedPath]:

@@ -12,11 +12,16 @@ from catalog_server import catalog_server as run_catalog_server
 from cli import Cli
 from embedded_s3 import EmbeddedS3, embedded_s3
 from faulty_proxy import FaultyProxy
+from hypothesis import settings
 from restore_case import RestoreCase, build_restore_case
 from sample_data import RawFileSample, create_versioned_bucket
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+
+settings.register_profile("shared machine", deadline=None)  # hanging is pytest-timeout's affair
+settings.load_profile("shared machine")
 
 
 class MakeBucket(Protocol):
