@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready-dev
 WORKERS ?= 2
 
-.PHONY: help demo test test-long lint types format clean
+.PHONY: help demo test test-long bench lint types format clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -34,3 +34,6 @@ format: $(READY)  ## let ruff write
 
 clean:  ## remove the environment and all caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+
+bench: $(READY)  ## kraken-plan beside s5cmd, rclone and the AlphaKraken sequence: ratios of medians
+	PYTHONPATH=tests/bench:examples/demo $(BIN)/python tests/bench/bench.py

@@ -146,7 +146,8 @@ def _apply(options: ApplyOptions) -> int:
         sink = opened.enter_context(results_sink(options.results, plan.plan_digest or "", datetime.now(UTC)))
         result, ended = apply_plan(plan, tools, jobs, sink)
         reported = options.no_report or _write_reports(result, output, stagings)
-        _say_summary(result)
+        if logger.isEnabledFor(logging.WARNING):
+            _say_summary(result)
         exit_code = stop.exit_code or (0 if result.succeeded and reported else 1)
         if not ended:
             # Threads that still wait for S3 must not find their files closed; the kernel closes them all at once.
