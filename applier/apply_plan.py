@@ -43,7 +43,7 @@ def apply_plan(plan: Plan, tools: RestoreTools, jobs: int, sink: ResultSink) -> 
     Returns:
         All results, and whether every thread has ended: False only after an interruption that some did not answer.
     """
-    bucket_failures = find_bucket_failures(plan, tools.fetcher)
+    bucket_failures = find_bucket_failures(plan, tools.fetcher, jobs)
     results = _Results(plan, bucket_failures, sink)
     pool = StepPool(jobs, tools.fetcher.stop)
 
@@ -70,7 +70,7 @@ def check_plan(
     Returns:
         Why buckets could not be used, by their name; their files were not looked at.
     """
-    bucket_failures = find_bucket_failures(plan, tools.fetcher)
+    bucket_failures = find_bucket_failures(plan, tools.fetcher, jobs)
 
     def first_steps() -> Iterator[Step]:
         for _, raw_file, file in _distinct_files(plan, bucket_failures):
@@ -86,16 +86,25 @@ def check_plan(
     return bucket_failures
 
 
-def find_bucket_failures(plan: Plan, fetcher: Fetcher) -> dict[str, Failure]:
-    """Ask once for each bucket of the plan whether it is there, and return why some cannot be used, by their name."""
-    failures = {}
-    buckets = {raw_file.bucket_name for raw_file in plan.raw_files if raw_file.error is None and raw_file.bucket_name}
-    for bucket in sorted(buckets):
+def find_bucket_failures(plan: Plan, fetcher: Fetcher, jobs: int) -> dict[str, Failure]:
+    """Ask once for each bucket of the plan whether it is there, and return why some cannot be used, by their name.
+
+    What an interruption cut short is no failure: the files will say that they were not attempted.
+    """
+    failures: dict[str, Failure] = {}
+
+    def ask(bucket: str) -> Steps:
         try:
-            fetcher.retry.call(functools.partial(fetcher.store.check_bucket, bucket), fetcher.stop)
+            fetcher.retry.call(lambda: fetcher.store.check_bucket(bucket), fetcher.stop)
         except S3Fault as fault:
-            logger.warning("bucket %s: %s", bucket, fault)
-            failures[bucket] = fault.failure
+            if not fetcher.stop.is_set():
+                logger.warning("bucket %s: %s", bucket, fault)
+                failures[bucket] = fault.failure
+        return ()
+
+    buckets = {raw_file.bucket_name for raw_file in plan.raw_files if raw_file.error is None and raw_file.bucket_name}
+    questions = [functools.partial(ask, bucket) for bucket in sorted(buckets)]
+    StepPool(min(jobs, len(questions)), fetcher.stop).run(questions, patience_seconds=_PATIENCE_SECONDS)
     return failures
 
 

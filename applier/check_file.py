@@ -4,7 +4,7 @@ import functools
 import logging
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from applier.decide import Action, LocalKind, LocalState, decide, judge_local, judge_s3
 from applier.fetch import Fetcher, Interrupted
@@ -109,7 +109,7 @@ class FileCheck:
         self._descriptor: int | None = None
         self._ranges: list[tuple[int, int]] = []
         self._digests: list[bytes] = []
-        self._hashed_bytes = 0
+        self._inode: int | None = None
 
     def start(self) -> Steps:
         """Return the first steps."""
@@ -138,10 +138,11 @@ class FileCheck:
             return LocalState(LocalKind.UNUSABLE, error.strerror or str(error))
         except OSError as error:
             return LocalState(LocalKind.WRONG, f"cannot be read: {error.strerror}")
-        found_bytes = os.fstat(descriptor).st_size
-        if found_bytes != size_bytes:
+        found = os.fstat(descriptor)
+        self._inode = found.st_ino
+        if found.st_size != size_bytes:
             os.close(descriptor)
-            return LocalState(LocalKind.WRONG, f"{found_bytes} bytes, expected {size_bytes}")
+            return LocalState(LocalKind.WRONG, f"{found.st_size} bytes, expected {size_bytes}", found.st_ino)
         self._descriptor = descriptor
         file = self._target.file
         self._ranges = hashed_ranges(Etag.parse(file.expected_etag), size_bytes, file.chunk_size_mb)
@@ -175,10 +176,10 @@ class FileCheck:
         if isinstance(error, Interrupted):
             return self._then(Verdict(action=failure_of(error), info=self._info))
         if error is not None:
-            local = LocalState(LocalKind.WRONG, f"cannot be read: {error}")
+            local = LocalState(LocalKind.WRONG, f"cannot be read: {error}", self._inode)
         else:
             multipart = Etag.parse(file.expected_etag).parts is not None
-            local = judge_local(file, fold_part_digests(self._digests, multipart=multipart))
+            local = replace(judge_local(file, fold_part_digests(self._digests, multipart=multipart)), inode=self._inode)
         if local.kind is LocalKind.WRONG:
             self._progress.bytes_verified(-sum(end - start for start, end in self._ranges))
         return self._then(Verdict(action=decide(local), info=self._info, local=local))

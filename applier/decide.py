@@ -20,10 +20,17 @@ class LocalKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class LocalState:
-    """What stands under a file's final name; `detail` says how it is wrong or why it cannot be used."""
+    """What stands under a file's final name.
+
+    Args:
+        kind: what it is.
+        detail: how it is wrong, or why it cannot be used.
+        inode: of a wrong file that could be opened.
+    """
 
     kind: LocalKind
     detail: str = ""
+    inode: int | None = None
 
 
 class Action(Enum):

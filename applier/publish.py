@@ -14,6 +14,10 @@ from applier.staging import Staging
 from schemas.paths import MAX_COMPONENT_BYTES
 
 
+class UnsyncedError(OSError):
+    """A verified file has got its final name, but whether it outlasts a power loss is not known."""
+
+
 def publish(staging: Staging, staged: str, output: OutputFolder, target: Target, *, keep_corrupt: bool) -> str | None:
     """Give a staged, verified and synced file its final name.
 
@@ -28,18 +32,30 @@ def publish(staging: Staging, staged: str, output: OutputFolder, target: Target,
         The name under which the corrupt bytes were kept, if they were.
 
     Raises:
+        UnsyncedError: it has its final name, but the folder could not be synced.
         OSError: it could not be done; the final name holds what it held.
     """
     with output.folder(target.folder, create=True) as folder:
         kept = _keep(target.name, folder) if keep_corrupt else None
         os.rename(staged, target.name, src_dir_fd=staging.descriptor, dst_dir_fd=folder)
-        os.fsync(folder)
+        try:
+            os.fsync(folder)
+        except OSError as error:
+            raise UnsyncedError(error.errno, f"the folder cannot be synced: {error.strerror}") from error
         return kept
 
 
-def set_aside(output: OutputFolder, target: Target) -> str:
-    """Move a corrupt file that could not be healed to `<name>.corrupted[.N]`, and return that name."""
+def set_aside(output: OutputFolder, target: Target, inode: int | None) -> str | None:
+    """Move a corrupt file that could not be healed to `<name>.corrupted[.N]`, and return that name.
+
+    Args:
+        output: the output location.
+        target: the file.
+        inode: of the corrupt file; another one, which another run may have healed, is left where it is.
+    """
     with output.folder(target.folder) as folder:
+        if inode is not None and os.stat(target.name, dir_fd=folder, follow_symlinks=False).st_ino != inode:
+            return None
         kept = rename_to_free_name(target.name, folder, _corrupted_names(target.name), folder)
         os.fsync(folder)
         return kept

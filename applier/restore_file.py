@@ -18,7 +18,7 @@ from applier.object_store import ObjectInfo, S3Fault
 from applier.parts import SEGMENT_BYTES
 from applier.phase import Phase, Steps, failure_of
 from applier.progress import Progress
-from applier.publish import publish, set_aside
+from applier.publish import UnsyncedError, publish, set_aside
 from applier.staging import Staging
 from schemas.etag import MIB, Etag
 from schemas.results import Failure, FailureKind, FileResult, Outcome
@@ -174,7 +174,8 @@ class FileRestore:
             _tried(download.close)
         else:
             self._drop()
-        if self._verdict.action is Action.HEAL and failure.kind is not FailureKind.INTERRUPTED:
+        healing_failed = self._verdict.action is Action.HEAL and failure.kind is not FailureKind.INTERRUPTED
+        if healing_failed and not isinstance(error, UnsyncedError):
             _tried(self._set_aside)
             if self._corrupt_copy is not None:
                 detail = f"{failure.detail}; the corrupt local file was moved to {self._corrupt_copy}"
@@ -183,7 +184,8 @@ class FileRestore:
 
     def _set_aside(self) -> None:
         """No wrong file stays under a final name, and no bytes are lost."""
-        self._corrupt_copy = set_aside(self._tools.output, self._target)
+        local = self._verdict.local
+        self._corrupt_copy = set_aside(self._tools.output, self._target, local.inode if local else None)
 
     def _drop(self) -> None:
         download, self._download = self._download, None

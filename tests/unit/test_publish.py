@@ -1,0 +1,126 @@
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from applier.check_file import Target
+from applier.folders import OutputFolder, open_output_location
+from applier.object_store import ObjectLocation
+from applier.publish import UnsyncedError, publish, set_aside
+from applier.staging import Staging, Stagings
+from schemas.plan import PlannedFile
+
+TARGET = Target(
+    file=PlannedFile(
+        relative_path="a.d/f",
+        s3_key="a.d/f",
+        expected_etag="d41d8cd98f00b204e9800998ecf8427e",
+        chunk_size_mb=5,
+        expected_size=0,
+    ),
+    location=ObjectLocation(bucket_name="b", key="a.d/f"),
+    destination="P",
+    folder="P/a.d",
+    name="f",
+)
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Iterator[OutputFolder]:
+    with open_output_location(str(tmp_path)) as folder:
+        yield folder
+
+
+@pytest.fixture
+def staging(output: OutputFolder) -> Iterator[Staging]:
+    with ExitStack() as opened:
+        stagings = Stagings(output, "run", lambda _: set())
+        opened.callback(stagings.close)
+        staging = stagings.below("P")
+        descriptor = staging.create("staged")
+        os.write(descriptor, b"verified")
+        os.close(descriptor)
+        yield staging
+
+
+@pytest.fixture
+def final(tmp_path: Path) -> Path:
+    path = tmp_path / "P" / "a.d" / "f"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"corrupt")
+    return path
+
+
+def test_publish_should_make_folders_and_rename(tmp_path: Path, output: OutputFolder, staging: Staging) -> None:
+    assert publish(staging, "staged", output, TARGET, keep_corrupt=True) is None
+    assert (tmp_path / "P" / "a.d" / "f").read_bytes() == b"verified"
+
+
+def test_publish_should_keep_the_corrupt_file_when_asked(output: OutputFolder, staging: Staging, final: Path) -> None:
+    final.with_name("f.corrupted").write_bytes(b"an older one")
+
+    assert publish(staging, "staged", output, TARGET, keep_corrupt=True) == "f.corrupted.1"
+
+    assert final.read_bytes() == b"verified"
+    assert final.with_name("f.corrupted").read_bytes() == b"an older one"
+    assert final.with_name("f.corrupted.1").read_bytes() == b"corrupt"
+
+
+def test_quarantine_should_do_without_hard_links(
+    output: OutputFolder, staging: Staging, final: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a file system that has none (SMB, FAT)
+    def no_links(*_arguments: object, **_options: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", no_links)
+    final.with_name("f.corrupted").write_bytes(b"an older one")
+
+    # when
+    kept = publish(staging, "staged", output, TARGET, keep_corrupt=True)
+
+    # then
+    assert kept == "f.corrupted.1"
+    assert final.read_bytes() == b"verified"
+    assert final.with_name("f.corrupted").read_bytes() == b"an older one"
+    assert final.with_name("f.corrupted.1").read_bytes() == b"corrupt"
+
+
+def test_publish_should_say_that_a_folder_could_not_be_synced(
+    output: OutputFolder, staging: Staging, final: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.fsync
+
+    def failing(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EIO, "Input/output error")
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", failing)
+
+    with pytest.raises(UnsyncedError, match="the folder cannot be synced: Input/output error"):
+        publish(staging, "staged", output, TARGET, keep_corrupt=False)
+    assert final.read_bytes() == b"verified"
+
+
+def test_set_aside_should_move_the_corrupt_file_and_overwrite_nothing(output: OutputFolder, final: Path) -> None:
+    final.with_name("f.corrupted").write_bytes(b"an older one")
+
+    assert set_aside(output, TARGET, final.stat().st_ino) == "f.corrupted.1"
+
+    assert not final.exists()
+    assert final.with_name("f.corrupted").read_bytes() == b"an older one"
+    assert final.with_name("f.corrupted.1").read_bytes() == b"corrupt"
+
+
+def test_set_aside_should_leave_a_file_that_another_run_has_healed(output: OutputFolder, final: Path) -> None:
+    corrupt = final.with_name("was here")
+    final.rename(corrupt)
+    final.write_bytes(b"healed by another run")
+
+    assert set_aside(output, TARGET, corrupt.stat().st_ino) is None
+    assert final.read_bytes() == b"healed by another run"
