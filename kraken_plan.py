@@ -5,7 +5,9 @@ What commands do is in their own modules; here are the words and codes that all 
 
 import importlib
 import logging
+import os
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NoReturn, TextIO
 
@@ -119,20 +121,55 @@ def cli() -> None:
 
 def main() -> NoReturn:
     """Run the command line and exit."""
+    _open_standard_files()
     for stream in (sys.stdout, sys.stderr):
         _use_utf8(stream)
     _log_to_stderr()
     try:
         exit_code = cli.main(prog_name=PROGRAM, standalone_mode=False)
+        _flush(sys.stdout)
     except KrakenPlanError as error:
         _say_error(str(error))
         exit_code = EXIT_REFUSED
     except click.ClickException as error:
         error.show()
         exit_code = error.exit_code
+    except BrokenPipeError:  # whoever read our stdout has enough
+        exit_code = EXIT_REFUSED
+    except OSError as error:
+        _say_error(f"{error.filename or 'stdout'}: {error.strerror}")
+        exit_code = EXIT_REFUSED
     except (click.Abort, KeyboardInterrupt):
         exit_code = EXIT_INTERRUPTED
-    sys.exit(exit_code if isinstance(exit_code, int) else 0)
+    except SystemExit as command_ended:
+        exit_code = command_ended.code
+        with suppress(OSError):
+            _flush(sys.stdout)
+    _leave(exit_code if isinstance(exit_code, int) else 0)
+
+
+def _open_standard_files() -> None:
+    """Give closed standard files a place to go, or the next file that is opened would be taken for one of them."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+
+
+def _flush(stream: TextIO | None) -> None:
+    if stream is not None:
+        stream.flush()
+
+
+def _leave(exit_code: int) -> NoReturn:
+    """Exit with this code also where stdout or stderr cannot be flushed: Python would make it 120."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            _flush(stream)
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    sys.exit(exit_code)
 
 
 def _say_error(message: str) -> None:
@@ -155,6 +192,7 @@ class _OneLineFormatter(logging.Formatter):
 
 
 def _log_to_stderr() -> None:
+    logging.raiseExceptions = False  # a stderr that cannot be written must not stop anything
     handler = logging.StreamHandler()
     handler.setFormatter(_OneLineFormatter("%(levelname)s %(name)s: %(message)s"))
     logging.getLogger().addHandler(handler)

@@ -7,7 +7,7 @@ import sys
 import uuid
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,7 +27,7 @@ from applier.restore_file import RestoreTools
 from applier.results_writer import results_sink
 from applier.signals import stop_on_signals
 from applier.staging import Stagings, staged_name
-from schemas.errors import PlanError
+from schemas.errors import ConfigError, PlanError
 from schemas.paths import join_path
 from schemas.plan import Plan
 from schemas.plan_source import load_plan
@@ -37,6 +37,9 @@ from schemas.text import counted, printable
 logger = logging.getLogger(__name__)
 
 _LEAST_JOBS, _MOST_JOBS, _JOBS_PER_CORE = 8, 32, 4
+_MOST_JOBS_AT_ALL = 256
+# A job has a staged file, its journal, a connection, and folders on the way to a name.
+_FILES_PER_JOB, _FILES_FOR_THE_REST = 5, 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +76,9 @@ Examples:
 """,
 )
 @click.argument("plan", metavar="PLAN")
-@click.option("--jobs", type=click.IntRange(1, 256), help="Parts and files at once. [default: 4 a core, 8 to 32]")
+@click.option(
+    "--jobs", type=click.IntRange(1, _MOST_JOBS_AT_ALL), help="Parts and files at once. [default: 4 a core, 8 to 32]"
+)
 @click.option("--dry-run", is_flag=True, help="Check S3 and the local files, say what would be done, change nothing.")
 @click.option("--expect-digest", metavar="DIGEST", help="Refuse any plan but the one with this plan_digest.")
 @click.option(
@@ -120,16 +125,17 @@ def apply_command(**options: object) -> None:
 
 
 def _apply(options: ApplyOptions) -> int:
+    if sys.getfilesystemencoding() != "utf-8":
+        raise ConfigError("file names are not UTF-8 here: set a UTF-8 locale (LC_ALL=C.UTF-8) or PYTHONUTF8=1")
     reviewed = load_plan(options.plan)
     _check_digest(reviewed, options)
-    plan = reroot_plan(reviewed, options.output_root) if options.output_root else reviewed
+    plan = reviewed if options.output_root is None else reroot_plan(reviewed, options.output_root)
     store = ObstoreStore(BotoStore(_access(plan, options)))
-    jobs = options.jobs or min(max(_LEAST_JOBS, _JOBS_PER_CORE * (os.cpu_count() or 1)), _MOST_JOBS)
-    _allow_many_open_files()
+    jobs = _jobs(options.jobs)
     with ExitStack() as opened:
         output = opened.enter_context(open_output_location(plan.output_location))
         check_destinations(plan, output)
-        stop = opened.enter_context(stop_on_signals(lambda words: click.echo(words, err=True)))
+        stop = opened.enter_context(stop_on_signals(_say))
         stagings = Stagings(output, uuid.uuid4().hex[:16], lambda destination: _staged_names(plan, destination))
         tools = RestoreTools(
             output=output,
@@ -137,23 +143,29 @@ def _apply(options: ApplyOptions) -> int:
             progress=opened.enter_context(_progress(plan)),
             staging_for=stagings.below,
             keep_corrupt=options.on_corrupt == "quarantine",
+            claimed=_claimed_as_corrupted(plan),
         )
         if options.dry_run:
             lines, well = dry_run_lines(plan, tools, jobs)
             for line in lines:
                 click.echo(line)
             return stop.exit_code or (0 if well else 1)
-        sink = opened.enter_context(results_sink(options.results, plan.plan_digest or "", datetime.now(UTC)))
+        digest = plan.plan_digest or ""
+        sink = opened.enter_context(results_sink(options.results, options.plan, digest, datetime.now(UTC)))
         result, ended = apply_plan(plan, tools, jobs, sink)
-        reported = options.no_report or _write_reports(result, output, stagings)
-        if logger.isEnabledFor(logging.WARNING):
-            _say_summary(result)
-        exit_code = stop.exit_code or (0 if result.succeeded and reported else 1)
+        well = result.succeeded and sink.succeeded
+        try:
+            if not options.no_report:
+                well = _write_reports(result, output, stagings) and well
+            if logger.isEnabledFor(logging.WARNING):
+                _say_summary(result)
+        finally:
+            if ended:
+                stagings.close()
+        exit_code = stop.exit_code or (0 if well else 1)
         if not ended:
             # Threads that still wait for S3 must not find their files closed; the kernel closes them all at once.
-            sys.stdout.flush()
             os._exit(exit_code)
-        stagings.close()
         return exit_code
 
 
@@ -189,29 +201,39 @@ def _progress(plan: Plan) -> Iterator[Progress]:
     total_bytes = sum(file.expected_size or 0 for file in files)
     if not logger.isEnabledFor(logging.WARNING):
         yield Progress()
-    elif sys.stderr.isatty():
+    elif sys.stderr is not None and sys.stderr.isatty():
         from applier.progress_bar import progress_bar  # noqa: PLC0415  # tqdm takes its time
 
         with progress_bar(len(files), total_bytes) as bar:
             yield bar
     else:
-        yield LineProgress(len(files), total_bytes, lambda line: click.echo(line, err=True))
+        yield LineProgress(len(files), total_bytes, _say)
 
 
 def _write_reports(result: ApplyResult, output: OutputFolder, stagings: Stagings) -> bool:
-    """Write the report of every destination, print their paths, and tell whether all could be written."""
+    """Write the report of every destination, then print their paths, and tell whether all of that could be done."""
     written_at = datetime.now(UTC)
-    well = True
+    paths, well = [], True
     for destination in result.by_destination():
         below = destination[len(output.path.rstrip("/")) + 1 :]
         try:
-            path = write_batch_status_report(result, destination, written_at, output, stagings.below(below))
+            paths.append(write_batch_status_report(result, destination, written_at, output, stagings.below(below)))
         except OSError as error:
             logger.error("%s: the report cannot be written: %s", printable(destination), error.strerror)  # noqa: TRY400  # no bug
             well = False
-        else:
+    try:
+        for path in paths:
             click.echo(path)
+    except OSError as error:
+        logger.error("the paths of the reports cannot be printed: %s", error.strerror)  # noqa: TRY400  # no bug
+        well = False
     return well
+
+
+def _say(words: str) -> None:
+    """Say something on stderr, if anybody still listens: whoever does not must not stop a restore."""
+    with suppress(OSError):
+        click.echo(words, err=True)
 
 
 def _say_summary(result: ApplyResult) -> None:
@@ -220,11 +242,33 @@ def _say_summary(result: ApplyResult) -> None:
     failed = sum(raw_file.failure is not None for raw_file in result.raw_files)
     as_a_whole = f"; {counted(failed, 'raw file')} failed as a whole" if failed else ""
     total = counted(sum(raw_file.planned_files for raw_file in result.raw_files), "file")
-    click.echo(f"{counted(len(result.raw_files), 'raw file')}, {total}: {counts}{as_a_whole}", err=True)
+    _say(f"{counted(len(result.raw_files), 'raw file')}, {total}: {counts}{as_a_whole}")
 
 
-def _allow_many_open_files() -> None:
-    """Raise the soft limit of open files to the hard one: a destination each takes a few."""
+def _claimed_as_corrupted(plan: Plan) -> frozenset[str]:
+    """Return the planned paths that look like those of corrupt files that are kept, relative to the output location."""
+    cut = len(plan.output_location.rstrip("/")) + 1
+    return frozenset(
+        raw_file.absolute_dest_path(file)[cut:]
+        for raw_file, file in plan.planned_files()
+        if ".corrupted" in file.relative_path
+    )
+
+
+def _jobs(asked_for: int | None) -> int:
+    """Return how many steps run at once: as asked for, or by the cores; never more than open files allow."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    by_cores = min(max(_LEAST_JOBS, _JOBS_PER_CORE * (os.cpu_count() or 1)), _MOST_JOBS)
+    by_open_files = _most_jobs_for(hard)
+    jobs = min(asked_for or by_cores, by_open_files)
+    if asked_for is not None and jobs < asked_for:
+        logger.warning("only %d jobs: the limit of open files is %d", jobs, hard)
+    return jobs
+
+
+def _most_jobs_for(open_files: int) -> int:
+    if open_files == resource.RLIM_INFINITY:
+        return _MOST_JOBS_AT_ALL
+    return min(max(1, (open_files - _FILES_FOR_THE_REST) // _FILES_PER_JOB), _MOST_JOBS_AT_ALL)

@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from applier.check_file import FileCheck, Target, Verdict
-from applier.fetch import Fetcher
+from applier.fetch import Fetcher, Interrupted
 from applier.object_store import S3Fault
 from applier.phase import Steps
 from applier.restore_file import FileRestore, RestoreTools
 from applier.step_pool import Step, StepPool
 from schemas.plan import Plan, PlannedFile, RawFilePlan, UnresolvedFile
 from schemas.results import ApplyResult, Failure, FailureKind, FileResult, Outcome, RawFileResult
+from schemas.text import printable
 
 logger = logging.getLogger(__name__)
 
@@ -21,8 +22,17 @@ logger = logging.getLogger(__name__)
 _PATIENCE_SECONDS = 1.5
 
 
+_NOT_ATTEMPTED = Failure(FailureKind.INTERRUPTED)
+_NEVER_ENDED = Failure(FailureKind.UNFORESEEN, "it has not come to an end; see the log")
+
+
 class ResultSink:
-    """Told every result as it comes, one at a time; does nothing."""
+    """Told every result as it comes, one at a time; does nothing.
+
+    `succeeded` tells whether all of it could be passed on.
+    """
+
+    succeeded = True
 
     def file_ended(self, raw_file_id: str, result: FileResult) -> None:
         """A file has ended."""
@@ -44,7 +54,7 @@ def apply_plan(plan: Plan, tools: RestoreTools, jobs: int, sink: ResultSink) -> 
         All results, and whether every thread has ended: False only after an interruption that some did not answer.
     """
     bucket_failures = find_bucket_failures(plan, tools.fetcher, jobs)
-    results = _Results(plan, bucket_failures, sink)
+    results = _Results(plan, bucket_failures, sink, tools.fetcher.stop)
     pool = StepPool(jobs, tools.fetcher.stop)
 
     def first_steps() -> Iterator[Step]:
@@ -96,9 +106,11 @@ def find_bucket_failures(plan: Plan, fetcher: Fetcher, jobs: int) -> dict[str, F
     def ask(bucket: str) -> Steps:
         try:
             fetcher.retry.call(lambda: fetcher.store.check_bucket(bucket), fetcher.stop)
+        except Interrupted:
+            pass
         except S3Fault as fault:
             if not fetcher.stop.is_set():
-                logger.warning("bucket %s: %s", bucket, fault)
+                logger.error("bucket %s: %s", printable(bucket), fault)  # noqa: TRY400  # a fault of S3, no bug
                 failures[bucket] = fault.failure
         return ()
 
@@ -114,18 +126,21 @@ def _distinct_files(
     """Yield each file once, with its places in the plan: entries with one destination (and so one content) share it."""
     places: dict[str, list[int]] = {}
     for index, (raw_file, file) in enumerate(plan.planned_files()):
-        places.setdefault(raw_file.absolute_dest_path(file), []).append(index)
+        if raw_file.bucket_name not in bucket_failures:
+            places.setdefault(raw_file.absolute_dest_path(file), []).append(index)
     for index, (raw_file, file) in enumerate(plan.planned_files()):
-        indices = places[raw_file.absolute_dest_path(file)]
-        if index == indices[0] and raw_file.bucket_name not in bucket_failures:
+        indices = places.get(raw_file.absolute_dest_path(file), [])
+        if indices and index == indices[0]:
             yield indices, raw_file, file
 
 
 class _Results:
     """Gathers results as they come, and gives them in the plan's order."""
 
-    def __init__(self, plan: Plan, bucket_failures: Mapping[str, Failure], sink: ResultSink) -> None:
-        self._plan, self._sink = plan, sink
+    def __init__(
+        self, plan: Plan, bucket_failures: Mapping[str, Failure], sink: ResultSink, stop: threading.Event
+    ) -> None:
+        self._plan, self._sink, self._stop = plan, sink, stop
         self._lock = threading.Lock()
         self._raw_file_ids = [raw_file.raw_file_id for raw_file, _ in plan.planned_files()]
         self._files: list[FileResult | None] = [None] * len(self._raw_file_ids)
@@ -159,8 +174,12 @@ class _Results:
         )
 
     def _raw_file_result(self, raw_file: RawFilePlan, planned: Iterator[FileResult | None]) -> RawFileResult:
-        files = [] if raw_file.error is not None else [self._file_result(file, planned) for file in raw_file.files]
         failure = self._failed.get(raw_file.raw_file_id)
+        files = (
+            []
+            if raw_file.error is not None
+            else [self._file_result(raw_file, file, planned) for file in raw_file.files]
+        )
         return RawFileResult(
             raw_file_id=raw_file.raw_file_id,
             project_id=raw_file.project_id,
@@ -171,18 +190,22 @@ class _Results:
             failure=failure,
         )
 
-    @staticmethod
-    def _file_result(file: PlannedFile | UnresolvedFile, planned: Iterator[FileResult | None]) -> FileResult:
+    def _file_result(
+        self, raw_file: RawFilePlan, file: PlannedFile | UnresolvedFile, planned: Iterator[FileResult | None]
+    ) -> FileResult:
         if isinstance(file, UnresolvedFile):
             failure = Failure(FailureKind.UNRESOLVED, file.error)
         elif (result := next(planned)) is not None:
             # of an entry that shares its destination, under its own name
             return replace(result, relative_path=file.relative_path)
         else:
-            failure = Failure(FailureKind.INTERRUPTED)
-        return FileResult(
+            failure = _NOT_ATTEMPTED if self._stop.is_set() else _NEVER_ENDED
+        result = FileResult(
             relative_path=file.relative_path, outcome=Outcome.FAILED, failure=failure, size_bytes=file.expected_size
         )
+        if raw_file.raw_file_id not in self._failed:
+            self._sink.file_ended(raw_file.raw_file_id, result)
+        return result
 
 
 def _failure_as_a_whole(raw_file: RawFilePlan, bucket_failures: Mapping[str, Failure]) -> Failure | None:

@@ -4,7 +4,9 @@ It is also the data path for the few keys that obstore cannot address (an empty,
 either end).
 """
 
+import ssl
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +30,7 @@ from botocore.exceptions import (
 )
 
 from applier.object_store import (
+    BAD_CREDENTIALS_CODES,
     ObjectInfo,
     ObjectLocation,
     S3Fault,
@@ -39,12 +42,22 @@ from applier.object_store import (
 from schemas.errors import ConfigError
 from schemas.etag import MIB
 from schemas.results import FailureKind
+from schemas.s3_location import explain_bad_endpoint_url
+from schemas.text import printable
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import GetObjectRequestTypeDef, HeadObjectRequestTypeDef
 
 T = TypeVar("T")
+_IN_WORDS = defaultdict(
+    lambda: "the connection failed",
+    {
+        EndpointConnectionError: "cannot connect",
+        IncompleteReadError: "the answer was cut short",
+        ResponseStreamingError: "the answer broke off",
+    },
+)
 ARCHIVE_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 
 
@@ -83,21 +96,30 @@ class BotoStore:
             raise ConfigError(f"S3 access: {error}") from error
         except ValueError as error:  # botocore's word for a malformed endpoint
             raise ConfigError(f"S3 access: {error} (check --endpoint-url and AWS_ENDPOINT_URL)") from error
+        if reason := explain_bad_endpoint_url(self._default_client.meta.endpoint_url):
+            raise ConfigError(f"S3 access: the endpoint: {reason} (check --endpoint-url and AWS_ENDPOINT_URL)")
+        self.certificates = self._read_ca_bundle()
         if credentials is None:
             raise ConfigError(
                 "no AWS credentials found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a profile with "
                 "--profile, or log in with `aws sso login`"
             )
+        frozen = credentials.get_frozen_credentials()
+        if not all((part or "x").isprintable() for part in (frozen.access_key, frozen.secret_key, frozen.token)):
+            raise ConfigError("the AWS credentials hold a line end or another control character: set them anew")
         self._clients: dict[str, S3Client] = {}
         self._lock = threading.Lock()
 
-    def ca_bundle(self) -> bytes | None:
+    def _read_ca_bundle(self) -> bytes | None:
         """Return the certificates (PEM) that the AWS chain names; None for the system's own."""
         path = self._botocore_session.get_config_variable("ca_bundle")
+        if not path:
+            return None
         try:
-            return Path(path).read_bytes() if path else None
-        except OSError as error:
-            raise ConfigError(f"CA bundle {path}: {error.strerror}") from error
+            ssl.create_default_context(cafile=path)
+            return Path(path).read_bytes()
+        except OSError as error:  # an ssl.SSLError is one
+            raise ConfigError(f"CA bundle {printable(path)}: {error.strerror or error}") from error
 
     def client(self, bucket_name: str) -> "S3Client":
         """Return a client for the region that the bucket is in, as far as `check_bucket` could learn it."""
@@ -113,6 +135,7 @@ class BotoStore:
                 case FailureKind.KEY_NOT_FOUND:
                     raise S3Fault(FailureKind.BUCKET_MISSING, bucket_name) from fault
                 case FailureKind.ACCESS_DENIED:
+                    self._refuse_bad_credentials(location)
                     return  # s3:ListBucket may be missing where s3:GetObject is not: each file will tell
                 case _:
                     raise
@@ -122,11 +145,20 @@ class BotoStore:
             with self._lock:
                 self._clients[bucket_name] = client
 
+    def _refuse_bad_credentials(self, location: ObjectLocation) -> None:
+        """Ask why a bucket is denied, for a HEAD does not say: with invalid credentials no file could be read."""
+        bucket = location.bucket_name
+        try:
+            _asked(location, lambda: self._default_client.list_objects_v2(Bucket=bucket, MaxKeys=1))
+        except S3Fault as fault:
+            if any(code in str(fault) for code in BAD_CREDENTIALS_CODES):
+                raise
+
     def head(self, location: ObjectLocation) -> ObjectInfo:
         """See `ObjectStore.head`."""
         client = self.client(location.bucket_name)
         answer = _asked(location, lambda: client.head_object(**_head_request(location)))
-        return ObjectInfo(etag=normalized_etag(answer["ETag"]), size_bytes=answer["ContentLength"])
+        return ObjectInfo(etag=normalized_etag(answer.get("ETag")), size_bytes=answer["ContentLength"])
 
     def read_range(self, location: ObjectLocation, start: int, end: int, etag: str) -> Iterator[memoryview]:
         """See `ObjectStore.read_range`."""
@@ -136,8 +168,9 @@ class BotoStore:
         answer = _asked(location, lambda: client.get_object(**request))
         body = answer["Body"]
         try:
-            if normalized_etag(answer["ETag"]) != etag:
-                raise changed_during_download(location, f"etag {normalized_etag(answer['ETag'])}, expected {etag}")
+            found = normalized_etag(answer.get("ETag"))
+            if found != etag:
+                raise changed_during_download(location, f"etag {found}, expected {etag}")
             if not answer.get("ContentRange", "").startswith(f"bytes {start}-{end - 1}/"):
                 raise wrong_range(location)
             # read(amt) checks the length at the end; `with body:` would hand out the raw stream, which does not
@@ -224,8 +257,8 @@ def _fault(location: ObjectLocation, error: ClientError | BotoCoreError) -> S3Fa
         case SSLError():
             return S3Fault(FailureKind.NETWORK, f"{location}: TLS: {error} (a private CA is named with AWS_CA_BUNDLE)")
         case ConnectTimeoutError() | ReadTimeoutError():
-            return S3Fault(FailureKind.TIMEOUT, f"{location}: {error}", transient=True)
+            return S3Fault(FailureKind.TIMEOUT, f"{location}: no answer in time", transient=True)
         case EndpointConnectionError() | HTTPClientError() | IncompleteReadError() | ResponseStreamingError():
-            return S3Fault(FailureKind.NETWORK, f"{location}: {error}", transient=True)
-        case _:
-            return S3Fault(FailureKind.NETWORK, f"{location}: {type(error).__name__}: {error}")
+            return S3Fault(FailureKind.NETWORK, f"{location}: {_IN_WORDS[type(error)]}", transient=True)
+        case _:  # botocore's own text may hold headers, and they credentials
+            return S3Fault(FailureKind.NETWORK, f"{location}: {type(error).__name__}")

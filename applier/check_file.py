@@ -1,5 +1,6 @@
 """Looking at one file, S3 first, then the local bytes: what `apply` would do. Changes nothing."""
 
+import errno
 import functools
 import logging
 import os
@@ -84,6 +85,12 @@ def is_absent(output: OutputFolder, target: Target) -> bool:
     return False
 
 
+def _unreadable(error: OSError, inode: int | None) -> LocalState:
+    """Return what a file is that cannot be read: wrong if that lies in the file, unusable if it lies in us."""
+    kind = LocalKind.WRONG if error.errno in {errno.EACCES, errno.EPERM, errno.EIO} else LocalKind.UNUSABLE
+    return LocalState(kind, f"the local file cannot be read: {error.strerror}", inode)
+
+
 class FileCheck:
     """The look at one file, in steps for the pool.
 
@@ -137,7 +144,7 @@ class FileCheck:
         except NotAFolderError as error:
             return LocalState(LocalKind.UNUSABLE, error.strerror or str(error))
         except OSError as error:
-            return LocalState(LocalKind.WRONG, f"cannot be read: {error.strerror}")
+            return _unreadable(error, None)
         found = os.fstat(descriptor)
         self._inode = found.st_ino
         if found.st_size != size_bytes:
@@ -175,8 +182,10 @@ class FileCheck:
         file = self._target.file
         if isinstance(error, Interrupted):
             return self._then(Verdict(action=failure_of(error), info=self._info))
-        if error is not None:
-            local = LocalState(LocalKind.WRONG, f"cannot be read: {error}", self._inode)
+        if isinstance(error, OSError):
+            local = _unreadable(error, self._inode)
+        elif error is not None:
+            local = LocalState(LocalKind.WRONG, "it became shorter while it was read", self._inode)
         else:
             multipart = Etag.parse(file.expected_etag).parts is not None
             local = replace(judge_local(file, fold_part_digests(self._digests, multipart=multipart)), inode=self._inode)

@@ -22,6 +22,10 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
+class Interrupted(Exception):  # noqa: N818  # not an error: the operator asked for it
+    """The run is to stop."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
     """How often and how patiently a transient fault is retried.
@@ -38,7 +42,10 @@ class RetryPolicy:
 
         Raises:
             S3Fault: the last one.
+            Interrupted: the run is to stop.
         """
+        if stop.is_set():
+            raise Interrupted
         try:
             return question()  # nearly always: tenacity's own work is spared
         except S3Fault as fault:
@@ -54,10 +61,6 @@ class RetryPolicy:
             before_sleep=_log_retry,
             reraise=True,
         )(question)
-
-
-class Interrupted(Exception):  # noqa: N818  # not an error: the operator asked for it
-    """The run is to stop."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,8 @@ from schemas.errors import DestinationError
 from schemas.text import printable
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+# How file systems say that they have no hard links, or none left for this file.
+NO_HARD_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS})
 _NEW_FILE_MODE = 0o666  # less the umask: delivered files must be readable to the group where the site says so
 
 
@@ -153,7 +155,7 @@ def rename_to_free_name(source: str, source_folder: int, names: Iterator[str], f
         except FileExistsError:
             continue
         except OSError as error:
-            if error.errno not in {errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS}:
+            if error.errno not in NO_HARD_LINKS:
                 raise
             try:
                 os.close(create_file(name, folder))

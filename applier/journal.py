@@ -75,7 +75,7 @@ def read_journal(text: str, content: StagedContent) -> StagedState | None:
         head = json.loads(next(lines))
         if StagedContent(head["etag"], head["chunk_size_mb"], head["size_bytes"]) != content:
             return None
-    except (StopIteration, ValueError, KeyError, TypeError):
+    except (StopIteration, ValueError, KeyError, TypeError, RecursionError):
         return None
     for line in lines:
         try:
@@ -85,6 +85,6 @@ def read_journal(text: str, content: StagedContent) -> StagedState | None:
             else:
                 start, end = record["landed"]
                 state.landed.add((int(start), int(end)))
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             break
     return state

@@ -89,6 +89,10 @@ _TRANSIENT_CODES = frozenset(
     {"InternalError", "OperationAborted", "RequestTimeout", "ServiceUnavailable", "SlowDown", "TooManyRequests"}
     | {"BadGateway", "Throttling", "ThrottlingException", "RequestLimitExceeded", "503 SlowDown"}
 )
+# With these no request can succeed until somebody does something about it.
+BAD_CREDENTIALS_CODES = frozenset(
+    {"ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "RequestTimeTooSkewed", "SignatureDoesNotMatch"}
+)
 _THROTTLING_STATUS = frozenset({429, 503})
 _SERVER_ERROR = 500
 
@@ -121,7 +125,7 @@ def fault_of_answer(location: ObjectLocation, status: int, code: str) -> S3Fault
 
 def _advice(code: str) -> str:
     match code:
-        case "ExpiredToken" | "TokenRefreshRequired":
+        case "ExpiredToken" | "TokenRefreshRequired" | "RequestExpired":
             return " (the credentials have expired: log in again, then apply again)"
         case "RequestTimeTooSkewed":
             return " (this machine's clock is wrong: set it, then apply again)"

@@ -104,7 +104,7 @@ class ObstoreStore:
 
     def _new_store(self, bucket_name: str) -> S3Store:
         meta, access = self._boto.client(bucket_name).meta, self._boto.access
-        certificates = self._boto.ca_bundle()
+        certificates = self._boto.certificates
         return S3Store(
             bucket_name,
             endpoint=meta.endpoint_url,

@@ -24,6 +24,8 @@ def reroot_plan(plan: Plan, output_root: str) -> Plan:
     Raises:
         ConfigError: the path cannot be an output location.
     """
+    if not output_root:
+        raise ConfigError("--output-root is empty: expected a folder")
     root = os.path.abspath(output_root)  # noqa: PTH100  # resolve() would follow the operator's links
     if reason := explain_unsafe_absolute_path(root):
         raise ConfigError(f"--output-root {printable(output_root)}: {reason}")

@@ -7,18 +7,41 @@ import errno
 import itertools
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from applier.check_file import Target
-from applier.folders import OutputFolder, rename_to_free_name
+from applier.folders import NO_HARD_LINKS, OutputFolder, rename_to_free_name
 from applier.staging import Staging
 from schemas.paths import MAX_COMPONENT_BYTES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """What stood under a final name when it was judged.
+
+    Args:
+        inode: of the corrupt file; None if nothing stood there.
+        keep: whether its bytes are to be kept when it is replaced.
+        claimed: paths relative to the output location that the plan has files for.
+    """
+
+    inode: int | None
+    keep: bool = False
+    claimed: frozenset[str] = frozenset()
 
 
 class UnsyncedError(OSError):
     """A verified file has got its final name, but whether it outlasts a power loss is not known."""
 
 
-def publish(staging: Staging, staged: str, output: OutputFolder, target: Target, *, keep_corrupt: bool) -> str | None:
+class ReplacedMeanwhileError(OSError):
+    """What stands under the final name is no longer what was judged."""
+
+    def __init__(self) -> None:
+        super().__init__(errno.EBUSY, "another program keeps changing the file")
+
+
+def publish(staging: Staging, staged: str, output: OutputFolder, target: Target, judged: Judged) -> str | None:
     """Give a staged, verified and synced file its final name.
 
     Args:
@@ -26,17 +49,20 @@ def publish(staging: Staging, staged: str, output: OutputFolder, target: Target,
         staged: its file name there.
         output: the output location.
         target: says the final folder, made if it is missing, and the final name.
-        keep_corrupt: keep what stands under the final name, as `<name>.corrupted[.N]`.
+        judged: what stood under the final name, and whether it is to be kept, as `<name>.corrupted[.N]`.
 
     Returns:
         The name under which the corrupt bytes were kept, if they were.
 
     Raises:
+        ReplacedMeanwhileError: something else stands there now; nothing was done.
         UnsyncedError: it has its final name, but the folder could not be synced.
         OSError: it could not be done; the final name holds what it held.
     """
     with output.folder(target.folder, create=True) as folder:
-        kept = _keep(target.name, folder) if keep_corrupt else None
+        if _inode(target.name, folder) != judged.inode:
+            raise ReplacedMeanwhileError
+        kept = _keep(target, folder, judged) if judged.keep and judged.inode is not None else None
         os.rename(staged, target.name, src_dir_fd=staging.descriptor, dst_dir_fd=folder)
         try:
             os.fsync(folder)
@@ -45,41 +71,49 @@ def publish(staging: Staging, staged: str, output: OutputFolder, target: Target,
         return kept
 
 
-def set_aside(output: OutputFolder, target: Target, inode: int | None) -> str | None:
+def set_aside(output: OutputFolder, target: Target, judged: Judged) -> str | None:
     """Move a corrupt file that could not be healed to `<name>.corrupted[.N]`, and return that name.
 
     Args:
         output: the output location.
         target: the file.
-        inode: of the corrupt file; another one, which another run may have healed, is left where it is.
+        judged: the corrupt file; another one, which another run may have healed, is left where it is.
     """
     with output.folder(target.folder) as folder:
-        if inode is not None and os.stat(target.name, dir_fd=folder, follow_symlinks=False).st_ino != inode:
+        if _inode(target.name, folder) != judged.inode:
             return None
-        kept = rename_to_free_name(target.name, folder, _corrupted_names(target.name), folder)
+        kept = rename_to_free_name(target.name, folder, _corrupted_names(target, judged), folder)
         os.fsync(folder)
         return kept
 
 
-def _keep(name: str, folder: int) -> str | None:
+def _inode(name: str, folder: int) -> int | None:
+    try:
+        return os.stat(name, dir_fd=folder, follow_symlinks=False).st_ino
+    except FileNotFoundError:
+        return None
+
+
+def _keep(target: Target, folder: int, judged: Judged) -> str:
     """Give the corrupt bytes a second name; where there are no hard links, move them."""
-    for kept in _corrupted_names(name):
+    for kept in _corrupted_names(target, judged):
         try:
-            os.link(name, kept, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
+            os.link(target.name, kept, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
         except FileExistsError:
             continue
-        except FileNotFoundError:
-            return None
         except OSError as error:
-            if error.errno not in {errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS}:
+            if error.errno not in NO_HARD_LINKS:
                 raise
-            return rename_to_free_name(name, folder, _corrupted_names(name), folder)
+            return rename_to_free_name(target.name, folder, _corrupted_names(target, judged), folder)
         return kept
     raise AssertionError("the names never end")
 
 
-def _corrupted_names(name: str) -> Iterator[str]:
+def _corrupted_names(target: Target, judged: Judged) -> Iterator[str]:
+    """Yield the names for corrupt bytes, less those that the plan has files for."""
     for number in itertools.count():
         suffix = ".corrupted" if number == 0 else f".corrupted.{number}"
         room = MAX_COMPONENT_BYTES - len(suffix)
-        yield name.encode()[:room].decode(errors="ignore") + suffix
+        name = target.name.encode()[:room].decode(errors="ignore") + suffix
+        if f"{target.folder}/{name}" not in judged.claimed:
+            yield name

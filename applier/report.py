@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from applier.folders import OutputFolder, rename_to_free_name
-from applier.staging import Staging
+from applier.staging import REPORT, Staging
 from schemas.etag import MIB
 from schemas.paths import REPORT_PREFIX, join_path
 from schemas.results import ApplyResult, FileResult, Outcome, RawFileResult
@@ -41,19 +41,19 @@ def write_batch_status_report(
     """
     raw_files = result.by_destination()[destination]
     content = render_report(result.plan_digest, destination, raw_files, written_at).encode()
-    temporary = "report"
-    descriptor = staging.create(temporary)
+    descriptor = staging.open_report()
     try:
         try:
             _write_all(descriptor, content)
+            os.ftruncate(descriptor, len(content))
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
         with output.folder(destination[len(output.path.rstrip("/")) + 1 :], create=True) as folder:
-            name = rename_to_free_name(temporary, staging.descriptor, _report_names(written_at), folder)
+            name = rename_to_free_name(REPORT, staging.descriptor, _report_names(written_at), folder)
             os.fsync(folder)
     finally:
-        staging.remove(temporary)
+        staging.remove(REPORT)
     return join_path(destination, name)
 
 

@@ -18,7 +18,7 @@ from applier.object_store import ObjectInfo, S3Fault
 from applier.parts import SEGMENT_BYTES
 from applier.phase import Phase, Steps, failure_of
 from applier.progress import Progress
-from applier.publish import UnsyncedError, publish, set_aside
+from applier.publish import Judged, ReplacedMeanwhileError, UnsyncedError, publish, set_aside
 from applier.staging import Staging
 from schemas.etag import MIB, Etag
 from schemas.results import Failure, FailureKind, FileResult, Outcome
@@ -27,6 +27,7 @@ from schemas.text import printable
 logger = logging.getLogger(__name__)
 
 _MAX_DOWNLOADS = 2  # a mismatch is retried once from scratch
+_MAX_REPLACED = 2  # how often another program may come between check and publication
 _WORTH_RESUMING = frozenset({FailureKind.NETWORK, FailureKind.TIMEOUT, FailureKind.INTERRUPTED})
 
 
@@ -40,6 +41,7 @@ class RestoreTools:
         progress: told the bytes verified.
         staging_for: gives the staging folder below a destination; raises OSError where there can be none.
         keep_corrupt: keep a corrupt file's bytes when it is healed.
+        claimed: paths relative to the output location, ending as kept corrupt files do, that the plan has files for.
         clock: seconds that only grow.
     """
 
@@ -48,6 +50,7 @@ class RestoreTools:
     progress: Progress
     staging_for: Callable[[str], Staging]
     keep_corrupt: bool = False
+    claimed: frozenset[str] = frozenset()
     clock: Callable[[], float] = time.monotonic
 
 
@@ -69,6 +72,7 @@ class FileRestore:
         self._downloads = 0
         self._corrupt_copy: str | None = None
         self._checked = True
+        self._replaced = 0
 
     def start(self) -> Steps:
         """Return the first steps."""
@@ -95,7 +99,7 @@ class FileRestore:
         return self._check() if self._checked else self._act(self._verdict)
 
     def _check(self) -> Steps:
-        self._checked = True
+        self._checked, self._downloads = True, 0
         tools = self._tools
         return FileCheck(self._target, tools.output, tools.fetcher, tools.progress, self._act).start()
 
@@ -137,6 +141,9 @@ class FileRestore:
                 logger.info("%s: S3 pre-check passed with the download, If-Match %s", self._path, expected)
             logger.info("%s: verified as read back, etag %s", self._path, expected)
             return Phase([self._publish], self._tools.fetcher.stop, self._published).steps()
+        if not self._checked:
+            self._drop()
+            return self._check()
         logger.warning("%s: read back with etag %s, expected %s; fetched anew", self._path, found, expected)
         if self._downloads < _MAX_DOWNLOADS:
             self._drop()
@@ -150,17 +157,21 @@ class FileRestore:
             raise ValueError("nothing has been downloaded")
         download.sync()
         download.close()
-        keep_corrupt = self._tools.keep_corrupt and self._verdict.action is Action.HEAL
-        self._corrupt_copy = publish(
-            self._tools.staging_for(target.destination),
-            download.staged,
-            self._tools.output,
-            target,
-            keep_corrupt=keep_corrupt,
-        )
+        staging = self._tools.staging_for(target.destination)
+        self._corrupt_copy = publish(staging, download.staged, self._tools.output, target, self._judged())
         download.forget_journal()
 
+    def _judged(self) -> Judged:
+        local = self._verdict.local
+        inode = local.inode if local else None
+        return Judged(inode=inode, keep=self._tools.keep_corrupt, claimed=self._tools.claimed)
+
     def _published(self, error: Exception | None) -> Steps:
+        if isinstance(error, ReplacedMeanwhileError) and self._replaced < _MAX_REPLACED:
+            self._replaced += 1
+            logger.info("%s: what stands there has changed meanwhile, looked at again", self._path)
+            self._drop()
+            return self._check()
         if error is not None:
             return self._fail(error)
         if self._verdict.action is Action.HEAL:
@@ -184,8 +195,7 @@ class FileRestore:
 
     def _set_aside(self) -> None:
         """No wrong file stays under a final name, and no bytes are lost."""
-        local = self._verdict.local
-        self._corrupt_copy = set_aside(self._tools.output, self._target, local.inode if local else None)
+        self._corrupt_copy = set_aside(self._tools.output, self._target, self._judged())
 
     def _drop(self) -> None:
         download, self._download = self._download, None
@@ -207,7 +217,7 @@ class FileRestore:
             corrupt_copy=self._corrupt_copy,
         )
         if failure is not None:
-            logger.warning("%s: FAILURE - %s", self._path, failure.message)
+            logger.error("%s: FAILURE - %s", self._path, failure.message)
         else:
             size_mb = (size_bytes or 0) / MIB
             rate = size_mb / duration_seconds if duration_seconds > 0 else 0.0

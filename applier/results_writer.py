@@ -1,7 +1,8 @@
 """The results file of a run, written line by line as files end."""
 
+import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TextIO
@@ -9,12 +10,14 @@ from typing import TextIO
 from applier.apply_plan import ResultSink
 from schemas.errors import ConfigError
 from schemas.results import FileResult, RawFileResult
-from schemas.results_file import file_line, head_line, raw_file_line
+from schemas.results_file import HEAD_BEGINS, file_line, head_line, raw_file_line
 from schemas.text import printable
+
+logger = logging.getLogger(__name__)
 
 
 class ResultsWriter(ResultSink):
-    """Writes each result to a file that is flushed at every line.
+    """Writes each result to a file that is flushed at every line; what cannot be written is told once.
 
     Args:
         file: open for writing text.
@@ -22,30 +25,66 @@ class ResultsWriter(ResultSink):
 
     def __init__(self, file: TextIO) -> None:
         self._file = file
+        self.succeeded = True
 
     def file_ended(self, raw_file_id: str, result: FileResult) -> None:
         """See `ResultSink`."""
-        self._file.write(file_line(raw_file_id, result))
+        self._write(file_line(raw_file_id, result))
 
     def raw_file_failed(self, result: RawFileResult) -> None:
         """See `ResultSink`."""
-        self._file.write(raw_file_line(result))
+        self._write(raw_file_line(result))
+
+    def close(self) -> None:
+        """Close the file."""
+        with suppress(OSError):  # told already: every line was flushed
+            self._file.close()
+
+    def _write(self, line: str) -> None:
+        if not self.succeeded:
+            return
+        try:
+            self._file.write(line)
+        except OSError as error:
+            self.succeeded = False
+            logger.error("the results cannot be written: %s", error.strerror)  # noqa: TRY400  # no bug
 
 
 @contextmanager
-def results_sink(path: Path | None, plan_digest: str, started_at: datetime) -> Iterator[ResultSink]:
+def results_sink(path: Path | None, plan: str, plan_digest: str, started_at: datetime) -> Iterator[ResultSink]:
     """Give the sink of a run: a results file, or nothing.
 
+    Args:
+        path: the file; an earlier results file is replaced, nothing else is.
+        plan: the plan's path, for it must not be overwritten.
+        plan_digest: the plan's digest.
+        started_at: UTC.
+
     Raises:
-        ConfigError: the file cannot be written.
+        ConfigError: the file cannot be written, or is something else.
     """
     if path is None:
         yield ResultSink()
         return
+    name = printable(str(path))
     try:
+        if path.exists() and (path.samefile(plan) if Path(plan).exists() else False):
+            raise ConfigError(f"--results {name}: this is the plan itself")
+        if path.exists() and not _may_be_replaced(path):
+            raise ConfigError(f"--results {name}: there is something else under this name, no results file")
         file = path.open("w", encoding="utf-8", buffering=1)
-    except OSError as error:
-        raise ConfigError(f"--results {printable(str(path))}: {error.strerror}") from error
-    with file:
         file.write(head_line(plan_digest, f"{started_at:%Y-%m-%dT%H:%M:%SZ}"))
-        yield ResultsWriter(file)
+    except OSError as error:
+        raise ConfigError(f"--results {name}: {error.strerror}") from error
+    writer = ResultsWriter(file)
+    try:
+        yield writer
+    finally:
+        writer.close()
+
+
+def _may_be_replaced(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(HEAD_BEGINS)) in {b"", HEAD_BEGINS}

@@ -25,6 +25,9 @@ from schemas.text import printable
 
 logger = logging.getLogger(__name__)
 
+REPORT = "report"
+_REPORT_RESERVE_BYTES = 256 * 1024  # of some 1,500 files
+
 _RUN_PREFIX = "run-"
 _LOCK_SUFFIX = ".lock"
 _PART_SUFFIX = ".part"
@@ -66,6 +69,19 @@ class Staging:
         with suppress(FileNotFoundError):
             os.unlink(name, dir_fd=self.descriptor)
 
+    def reserve_report(self) -> None:
+        """Take the space of a report while there is some: a full disk must be reported, too."""
+        descriptor = self.create(REPORT)
+        with closing_descriptor(descriptor), suppress(OSError):
+            os.posix_fallocate(descriptor, 0, _REPORT_RESERVE_BYTES)
+
+    def open_report(self) -> int:
+        """Open the file that a report is written to before it gets its name."""
+        try:
+            return open_regular_file(REPORT, self.descriptor, os.O_RDWR)
+        except FileNotFoundError:  # the one before it has got its name
+            return self.create(REPORT)
+
     def create_resumable(self, name: str, content: StagedContent) -> tuple[int, Journal, StagedState]:
         """Open a staged file with its journal: one left of this content if there is one, else a new one."""
         if (left := self._reopen(name, content)) is not None:
@@ -93,6 +109,8 @@ class Staging:
                 opened.callback(os.close, staged)
             except OSError:
                 return None
+            if any(os.fstat(descriptor).st_nlink != 1 for descriptor in (journal, staged)):
+                return None  # planted: writing to it would write to another file
             text = os.pread(journal, _MAX_JOURNAL_BYTES, 0).decode("ascii", errors="replace")
             state = read_journal(text, content)
             if state is None:
@@ -155,8 +173,14 @@ def _open_staging(
         os.mkdir(own, dir_fd=base)
         with closing_descriptor(open_folder(own, base)) as descriptor:
             for dead in _dead_runs(base, own):
-                _take_over(dead, base, descriptor, wanted)
-            yield Staging(descriptor)
+                try:
+                    _take_over(dead, base, descriptor, wanted)
+                except OSError as error:
+                    logger.warning("%s cannot be taken over: %s", printable(dead), error.strerror)
+            staging = Staging(descriptor)
+            staging.reserve_report()
+            yield staging
+            staging.remove(REPORT)
         _remove_run(own, base)  # unless something is kept in it for a later run
     with suppress(OSError), output.folder(destination) as folder:
         os.rmdir(STAGING_FOLDER, dir_fd=folder)

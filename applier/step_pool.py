@@ -7,9 +7,12 @@ jobs and of their steps.
 
 import heapq
 import itertools
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+
+logger = logging.getLogger(__name__)
 
 _SIGNAL_INTERVAL_SECONDS = 0.1
 
@@ -61,12 +64,13 @@ class StepPool:
             following: Iterable[Step] = ()
             try:
                 following = step()
-            finally:
-                with self._changed:
-                    for next_step in following:
-                        heapq.heappush(self._ready, (job, next(self._order), next_step))
-                    self._running -= 1
-                    self._changed.notify_all()
+            except Exception:  # a step must not raise: a bug, which must not stop the others
+                logger.exception("unforeseen error in a step")
+            with self._changed:
+                for next_step in following:
+                    heapq.heappush(self._ready, (job, next(self._order), next_step))
+                self._running -= 1
+                self._changed.notify_all()
 
     def _next(self) -> tuple[int, Step] | None:
         with self._changed:

@@ -6,17 +6,34 @@ All other keys are none of our business and may hold anything.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import yaml
 
 from schemas.errors import ConfigError
 from schemas.paths import explain_unsafe_absolute_path
+from schemas.s3_location import explain_bad_endpoint_url
 from schemas.text import printable, writable
 
 OUTPUT_LOCATION_KEY = "locations.output.absolute_path"
 REGION_KEY = "backup.s3.region"
 ENDPOINT_URL_KEY = "backup.s3.endpoint_url"
+
+
+class _TolerantLoader(yaml.SafeLoader):
+    """Takes what it cannot make sense of as nothing: unknown tags and malformed dates or numbers are others' keys."""
+
+
+def _construct_or_nothing(loader: _TolerantLoader, node: yaml.Node) -> object:
+    constructor = yaml.SafeLoader.yaml_constructors.get(node.tag)
+    try:
+        return constructor(loader, node) if constructor else None
+    except ValueError:
+        return None
+
+
+for _tag in ("int", "float", "bool", "timestamp", "binary"):
+    _TolerantLoader.add_constructor(f"tag:yaml.org,2002:{_tag}", _construct_or_nothing)
+_TolerantLoader.add_constructor(None, _construct_or_nothing)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,20 +106,6 @@ def normalize_output_location(path: str, name: str) -> str:
     return normalized
 
 
-def explain_bad_endpoint_url(url: str) -> str | None:
-    """Return why this can be no S3 endpoint of a plan, without showing a password that it may hold; None if it can."""
-    if "@" in url:
-        return "it must not hold credentials: leave them to the AWS chain (environment, profile, instance role)"
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError:
-        usable = False
-    if usable and url.startswith(("http://", "https://")) and not any(c in "?#" or c.isspace() for c in url):
-        return None
-    return f"{printable(url, 200)!r} is no address of a server (expected http://host[:port] or https://host[:port])"
-
-
 def _read(config_path: str, name: str) -> bytes:
     try:
         return Path(config_path).read_bytes()
@@ -116,7 +119,7 @@ def _read(config_path: str, name: str) -> bytes:
 
 def _parse_yaml(content: bytes, name: str) -> Mapping[object, object]:
     try:
-        settings: object = yaml.safe_load(content)
+        settings: object = yaml.load(content, _TolerantLoader)  # noqa: S506  # a SafeLoader
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""

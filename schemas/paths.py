@@ -10,9 +10,9 @@ MAX_COMPONENT_BYTES = 255
 STAGING_FOLDER = ".kraken-plan"
 REPORT_PREFIX = "_download_status_batch_"
 
-# What nearly all paths look like; of these nothing else needs to be checked. No component begins with a dot, and the
-# first one not with an underscore, as our own names do.
-_PLAIN_PATH = re.compile(r"[A-Za-z0-9][\w.-]{0,200}(/[A-Za-z0-9_][\w.-]{0,200})*", re.ASCII)
+# What nearly all paths look like; of these nothing else needs to be checked. No component begins with a dot or an
+# underscore, as our own names do.
+_PLAIN_PATH = re.compile(r"[A-Za-z0-9][\w.-]{0,200}(/[A-Za-z0-9][\w.-]{0,200})*", re.ASCII)
 
 
 def join_path(base: str, relative_path: str) -> str:
@@ -36,7 +36,7 @@ def explain_unsafe_relative_path(path: str) -> str | None:
     folded = path.casefold()
     if STAGING_FOLDER in folded and STAGING_FOLDER in folded.split("/"):
         return f"{STAGING_FOLDER} is kraken-plan's own folder"
-    if folded.startswith(REPORT_PREFIX):
+    if REPORT_PREFIX in folded and any(name.startswith(REPORT_PREFIX) for name in folded.split("/")):
         return f"{REPORT_PREFIX}… are kraken-plan's own reports"
     return None
 

@@ -10,6 +10,7 @@ from schemas.results import Failure, FileResult, RawFileResult
 from schemas.version import CREATED_BY
 
 RESULTS_VERSION = "1.0"
+HEAD_BEGINS = b'{"results_version": '
 
 
 def head_line(plan_digest: str, started_at: str) -> str:

@@ -2,6 +2,9 @@
 
 import re
 from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from schemas.text import printable
 
 # The rule that botocore applies to a bucket name before it sends anything.
 _BUCKET_NAME = re.compile(r"[A-Za-z0-9._-]{1,255}")
@@ -36,3 +39,17 @@ def reconstruct_s3_paths(s3_upload_path: str, relative_paths: Iterable[str]) -> 
     if reason := explain_bad_bucket_name(bucket_name):
         raise ValueError(f"malformed s3_upload_path {s3_upload_path[:200]!r}: {reason}")
     return bucket_name, {path: "/".join([*prefix, path]) for path in relative_paths}
+
+
+def explain_bad_endpoint_url(url: str) -> str | None:
+    """Return why this can be no S3 endpoint of a plan, without showing a password that it may hold; None if it can."""
+    if "@" in url:
+        return "it must not hold credentials: leave them to the AWS chain (environment, profile, instance role)"
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        usable = False
+    if usable and url.startswith(("http://", "https://")) and not any(c in "?#" or c.isspace() for c in url):
+        return None
+    return f"{printable(url, 200)!r} is no address of a server (expected http://host[:port] or https://host[:port])"

@@ -54,7 +54,7 @@ planned_files = st.builds(
     s3_key=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12),
     expected_etag=st.sampled_from([MD5, OTHER_MD5]),
     chunk_size_mb=st.integers(1, 5120),
-    expected_size=st.none() | st.integers(1, 10**12),
+    expected_size=st.none() | st.integers(1, 5 * 1024**3),
     version_id=st.none() | st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=5),
     expected_md5=st.none() | st.just(OTHER_MD5),
 )
