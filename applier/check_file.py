@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from applier.decide import Action, LocalKind, LocalState, decide, judge_local, judge_s3
 from applier.fetch import Fetcher, Interrupted
-from applier.folders import NotAFolderError, OutputFolder, open_regular_file
+from applier.folders import FileIdentity, NotAFolderError, OutputFolder, file_identity, open_regular_file
 from applier.hashing import RangeHasher
 from applier.object_store import ObjectInfo, ObjectLocation
 from applier.phase import Phase, Steps, failure_of
@@ -85,10 +85,10 @@ def is_absent(output: OutputFolder, target: Target) -> bool:
     return False
 
 
-def _unreadable(error: OSError, inode: int | None) -> LocalState:
+def _unreadable(error: OSError, identity: FileIdentity | None) -> LocalState:
     """Return what a file is that cannot be read: wrong if that lies in the file, unusable if it lies in us."""
     kind = LocalKind.WRONG if error.errno in {errno.EACCES, errno.EPERM, errno.EIO} else LocalKind.UNUSABLE
-    return LocalState(kind, f"the local file cannot be read: {error.strerror}", inode)
+    return LocalState(kind, f"the local file cannot be read: {error.strerror}", identity)
 
 
 class FileCheck:
@@ -116,7 +116,7 @@ class FileCheck:
         self._descriptor: int | None = None
         self._ranges: list[tuple[int, int]] = []
         self._digests: list[bytes] = []
-        self._inode: int | None = None
+        self._identity: FileIdentity | None = None
 
     def start(self) -> Steps:
         """Return the first steps."""
@@ -138,7 +138,11 @@ class FileCheck:
         """Open the local file for hashing; where that is not needed, return what it is."""
         try:
             with self._output.folder(self._target.folder) as folder:
-                descriptor = open_regular_file(self._target.name, folder)
+                try:
+                    descriptor = open_regular_file(self._target.name, folder)
+                except PermissionError as error:
+                    status = os.stat(self._target.name, dir_fd=folder, follow_symlinks=False)
+                    return _unreadable(error, file_identity(status))
         except FileNotFoundError:
             return LocalState(LocalKind.ABSENT)
         except NotAFolderError as error:
@@ -146,10 +150,10 @@ class FileCheck:
         except OSError as error:
             return _unreadable(error, None)
         found = os.fstat(descriptor)
-        self._inode = found.st_ino
+        self._identity = file_identity(found)
         if found.st_size != size_bytes:
             os.close(descriptor)
-            return LocalState(LocalKind.WRONG, f"{found.st_size} bytes, expected {size_bytes}", found.st_ino)
+            return LocalState(LocalKind.WRONG, f"{found.st_size} bytes, expected {size_bytes}", self._identity)
         self._descriptor = descriptor
         file = self._target.file
         self._ranges = hashed_ranges(Etag.parse(file.expected_etag), size_bytes, file.chunk_size_mb)
@@ -183,12 +187,14 @@ class FileCheck:
         if isinstance(error, Interrupted):
             return self._then(Verdict(action=failure_of(error), info=self._info))
         if isinstance(error, OSError):
-            local = _unreadable(error, self._inode)
+            local = _unreadable(error, self._identity)
         elif error is not None:
-            local = LocalState(LocalKind.WRONG, "it became shorter while it was read", self._inode)
+            local = LocalState(LocalKind.WRONG, "it became shorter while it was read", self._identity)
         else:
             multipart = Etag.parse(file.expected_etag).parts is not None
-            local = replace(judge_local(file, fold_part_digests(self._digests, multipart=multipart)), inode=self._inode)
+            local = replace(
+                judge_local(file, fold_part_digests(self._digests, multipart=multipart)), identity=self._identity
+            )
         if local.kind is LocalKind.WRONG:
             self._progress.bytes_verified(-sum(end - start for start, end in self._ranges))
         return self._then(Verdict(action=decide(local), info=self._info, local=local))

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum
 
+from applier.folders import FileIdentity
 from applier.object_store import ObjectInfo
 from schemas.etag import Etag, explain_impossible, same_content
 from schemas.plan import PlannedFile
@@ -25,12 +26,12 @@ class LocalState:
     Args:
         kind: what it is.
         detail: how it is wrong, or why it cannot be used.
-        inode: of a wrong file that could be opened.
+        identity: of a file that could be opened, see `folders.file_identity`.
     """
 
     kind: LocalKind
     detail: str = ""
-    inode: int | None = None
+    identity: FileIdentity | None = None
 
 
 class Action(Enum):

@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from schemas.errors import DestinationError
 from schemas.text import printable
 
+# Device, inode, size in bytes, modification and change time in ns: a file in which one of them differs was touched.
+FileIdentity = tuple[int, int, int, int, int]
+
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 # How file systems say that they have no hard links, or none left for this file.
 NO_HARD_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS})
@@ -166,6 +169,11 @@ def rename_to_free_name(source: str, source_folder: int, names: Iterator[str], f
         os.unlink(source, dir_fd=source_folder)
         return name
     raise AssertionError("the names never end")
+
+
+def file_identity(status: os.stat_result) -> FileIdentity:
+    """Return what tells a file from any other, and from itself before it was touched (inodes are used again)."""
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def kind_of_file(name: str, folder: int) -> str:

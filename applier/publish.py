@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from applier.check_file import Target
-from applier.folders import NO_HARD_LINKS, OutputFolder, rename_to_free_name
+from applier.folders import NO_HARD_LINKS, FileIdentity, OutputFolder, file_identity, rename_to_free_name
 from applier.staging import Staging
 from schemas.paths import MAX_COMPONENT_BYTES
 
@@ -20,12 +20,12 @@ class Judged:
     """What stood under a final name when it was judged.
 
     Args:
-        inode: of the corrupt file; None if nothing stood there.
+        identity: of the corrupt file, see `file_identity`; None if nothing stood there.
         keep: whether its bytes are to be kept when it is replaced.
         claimed: paths relative to the output location that the plan has files for.
     """
 
-    inode: int | None
+    identity: FileIdentity | None
     keep: bool = False
     claimed: frozenset[str] = frozenset()
 
@@ -60,9 +60,9 @@ def publish(staging: Staging, staged: str, output: OutputFolder, target: Target,
         OSError: it could not be done; the final name holds what it held.
     """
     with output.folder(target.folder, create=True) as folder:
-        if _inode(target.name, folder) != judged.inode:
+        if _identity(target.name, folder) != judged.identity:
             raise ReplacedMeanwhileError
-        kept = _keep(target, folder, judged) if judged.keep and judged.inode is not None else None
+        kept = _keep(target, folder, judged) if judged.keep and judged.identity is not None else None
         os.rename(staged, target.name, src_dir_fd=staging.descriptor, dst_dir_fd=folder)
         try:
             os.fsync(folder)
@@ -80,16 +80,16 @@ def set_aside(output: OutputFolder, target: Target, judged: Judged) -> str | Non
         judged: the corrupt file; another one, which another run may have healed, is left where it is.
     """
     with output.folder(target.folder) as folder:
-        if _inode(target.name, folder) != judged.inode:
+        if _identity(target.name, folder) != judged.identity:
             return None
         kept = rename_to_free_name(target.name, folder, _corrupted_names(target, judged), folder)
         os.fsync(folder)
         return kept
 
 
-def _inode(name: str, folder: int) -> int | None:
+def _identity(name: str, folder: int) -> FileIdentity | None:
     try:
-        return os.stat(name, dir_fd=folder, follow_symlinks=False).st_ino
+        return file_identity(os.stat(name, dir_fd=folder, follow_symlinks=False))
     except FileNotFoundError:
         return None
 

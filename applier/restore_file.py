@@ -163,8 +163,9 @@ class FileRestore:
 
     def _judged(self) -> Judged:
         local = self._verdict.local
-        inode = local.inode if local else None
-        return Judged(inode=inode, keep=self._tools.keep_corrupt, claimed=self._tools.claimed)
+        return Judged(
+            identity=local.identity if local else None, keep=self._tools.keep_corrupt, claimed=self._tools.claimed
+        )
 
     def _published(self, error: Exception | None) -> Steps:
         if isinstance(error, ReplacedMeanwhileError) and self._replaced < _MAX_REPLACED:

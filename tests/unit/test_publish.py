@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from applier.check_file import Target
-from applier.folders import OutputFolder, open_output_location
+from applier.folders import OutputFolder, file_identity, open_output_location
 from applier.object_store import ObjectLocation
 from applier.publish import Judged, ReplacedMeanwhileError, UnsyncedError, publish, set_aside
 from applier.staging import Staging, Stagings
@@ -56,14 +56,17 @@ def final(tmp_path: Path) -> Path:
 
 
 def test_publish_should_make_folders_and_rename(tmp_path: Path, output: OutputFolder, staging: Staging) -> None:
-    assert publish(staging, "staged", output, TARGET, Judged(inode=None, keep=True)) is None
+    assert publish(staging, "staged", output, TARGET, Judged(identity=None, keep=True)) is None
     assert (tmp_path / "P" / "a.d" / "f").read_bytes() == b"verified"
 
 
 def test_publish_should_keep_the_corrupt_file_when_asked(output: OutputFolder, staging: Staging, final: Path) -> None:
     final.with_name("f.corrupted").write_bytes(b"an older one")
 
-    assert publish(staging, "staged", output, TARGET, Judged(inode=final.stat().st_ino, keep=True)) == "f.corrupted.1"
+    assert (
+        publish(staging, "staged", output, TARGET, Judged(identity=file_identity(final.stat()), keep=True))
+        == "f.corrupted.1"
+    )
 
     assert final.read_bytes() == b"verified"
     assert final.with_name("f.corrupted").read_bytes() == b"an older one"
@@ -81,7 +84,7 @@ def test_quarantine_should_do_without_hard_links(
     final.with_name("f.corrupted").write_bytes(b"an older one")
 
     # when
-    kept = publish(staging, "staged", output, TARGET, Judged(inode=final.stat().st_ino, keep=True))
+    kept = publish(staging, "staged", output, TARGET, Judged(identity=file_identity(final.stat()), keep=True))
 
     # then
     assert kept == "f.corrupted.1"
@@ -103,14 +106,14 @@ def test_publish_should_say_that_a_folder_could_not_be_synced(
     monkeypatch.setattr(os, "fsync", failing)
 
     with pytest.raises(UnsyncedError, match="the folder cannot be synced: Input/output error"):
-        publish(staging, "staged", output, TARGET, Judged(inode=final.stat().st_ino))
+        publish(staging, "staged", output, TARGET, Judged(identity=file_identity(final.stat())))
     assert final.read_bytes() == b"verified"
 
 
 def test_set_aside_should_move_the_corrupt_file_and_overwrite_nothing(output: OutputFolder, final: Path) -> None:
     final.with_name("f.corrupted").write_bytes(b"an older one")
 
-    assert set_aside(output, TARGET, Judged(inode=final.stat().st_ino)) == "f.corrupted.1"
+    assert set_aside(output, TARGET, Judged(identity=file_identity(final.stat()))) == "f.corrupted.1"
 
     assert not final.exists()
     assert final.with_name("f.corrupted").read_bytes() == b"an older one"
@@ -122,21 +125,24 @@ def test_set_aside_should_leave_a_file_that_another_run_has_healed(output: Outpu
     final.rename(corrupt)
     final.write_bytes(b"healed by another run")
 
-    assert set_aside(output, TARGET, Judged(inode=corrupt.stat().st_ino)) is None
+    assert set_aside(output, TARGET, Judged(identity=file_identity(corrupt.stat()))) is None
     assert final.read_bytes() == b"healed by another run"
 
 
 def test_publish_should_not_replace_what_was_not_judged(output: OutputFolder, staging: Staging, final: Path) -> None:
-    for judged in (None, final.stat().st_ino + 1):
-        with pytest.raises(ReplacedMeanwhileError):
-            publish(staging, "staged", output, TARGET, Judged(inode=judged))
+    before = file_identity(final.stat())
+    final.write_bytes(b"written into")
 
-    assert final.read_bytes() == b"corrupt"
+    for judged in (None, before):
+        with pytest.raises(ReplacedMeanwhileError):
+            publish(staging, "staged", output, TARGET, Judged(identity=judged))
+
+    assert final.read_bytes() == b"written into"
 
 
 def test_corrupt_bytes_should_not_get_a_name_that_the_plan_has_a_file_for(output: OutputFolder, final: Path) -> None:
     claimed = frozenset({"P/a.d/f.corrupted", "P/a.d/f.corrupted.1"})
 
-    kept = set_aside(output, TARGET, Judged(inode=final.stat().st_ino, claimed=claimed))
+    kept = set_aside(output, TARGET, Judged(identity=file_identity(final.stat()), claimed=claimed))
 
     assert kept == "f.corrupted.2"
