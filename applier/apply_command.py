@@ -28,7 +28,7 @@ from applier.results_writer import results_sink
 from applier.signals import stop_on_signals
 from applier.staging import Stagings, staged_name
 from schemas.errors import ConfigError, PlanError
-from schemas.paths import join_path
+from schemas.paths import join_path, path_below
 from schemas.plan import Plan
 from schemas.plan_source import load_plan
 from schemas.results import ApplyResult, Outcome
@@ -91,7 +91,12 @@ Examples:
 @click.option("--endpoint-url", metavar="URL", help="S3 server; goes before the plan's and the AWS chain's.")
 @click.option("--region", help="AWS region; goes before the plan's and the AWS chain's.")
 @click.option("--profile", help="Profile of the AWS configuration.")
-@click.option("--results", type=click.Path(path_type=Path), help="Write each file's result to FILE, as JSON lines.")
+@click.option(
+    "--results",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write each file's result to FILE, as JSON lines.",
+)
 @click.option(
     "--retries",
     type=click.IntRange(0, 100),
@@ -214,10 +219,10 @@ def _write_reports(result: ApplyResult, output: OutputFolder, stagings: Stagings
     """Write the report of every destination, then print their paths, and tell whether all of that could be done."""
     written_at = datetime.now(UTC)
     paths, well = [], True
-    for destination in result.by_destination():
-        below = destination[len(output.path.rstrip("/")) + 1 :]
+    for destination, raw_files in result.by_destination().items():
         try:
-            paths.append(write_batch_status_report(result, destination, written_at, output, stagings.below(below)))
+            place = output, stagings.below(path_below(destination, output.path))
+            paths.append(write_batch_status_report(result, destination, raw_files, written_at, place))
         except OSError as error:
             logger.error("%s: the report cannot be written: %s", printable(destination), error.strerror)  # noqa: TRY400  # no bug
             well = False
@@ -247,9 +252,8 @@ def _say_summary(result: ApplyResult) -> None:
 
 def _claimed_as_corrupted(plan: Plan) -> frozenset[str]:
     """Return the planned paths that look like those of corrupt files that are kept, relative to the output location."""
-    cut = len(plan.output_location.rstrip("/")) + 1
     return frozenset(
-        raw_file.absolute_dest_path(file)[cut:]
+        path_below(raw_file.absolute_dest_path(file), plan.output_location)
         for raw_file, file in plan.planned_files()
         if ".corrupted" in file.relative_path
     )

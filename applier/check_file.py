@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 from applier.decide import Action, LocalKind, LocalState, decide, judge_local, judge_s3
 from applier.fetch import Fetcher, Interrupted
 from applier.folders import FileIdentity, NotAFolderError, OutputFolder, file_identity, open_regular_file
-from applier.hashing import RangeHasher
+from applier.hashing import RangeHasher, WrongSizeError
 from applier.object_store import ObjectInfo, ObjectLocation
 from applier.phase import Phase, Steps, failure_of
 from applier.progress import Progress
 from schemas.etag import Etag, fold_part_digests, hashed_ranges
+from schemas.paths import path_below
 from schemas.plan import PlannedFile, RawFilePlan
 from schemas.results import Failure
 from schemas.text import printable
@@ -43,14 +44,13 @@ class Target:
     @classmethod
     def of(cls, raw_file: RawFilePlan, file: PlannedFile, output_location: str) -> "Target":
         """Return the target of a planned file that the plan's rules have accepted."""
-        cut = len(output_location.rstrip("/")) + 1
-        folder, _, name = raw_file.absolute_dest_path(file)[cut:].rpartition("/")
+        folder, _, name = path_below(raw_file.absolute_dest_path(file), output_location).rpartition("/")
         return cls(
             file=file,
             location=ObjectLocation(
                 bucket_name=raw_file.bucket_name or "", key=file.s3_key, version_id=file.version_id
             ),
-            destination=(raw_file.destination_base or "")[cut:],
+            destination=path_below(raw_file.destination_base or output_location, output_location),
             folder=folder,
             name=name,
         )
@@ -86,8 +86,8 @@ def is_absent(output: OutputFolder, target: Target) -> bool:
 
 
 def _unreadable(error: OSError, identity: FileIdentity | None) -> LocalState:
-    """Return what a file is that cannot be read: wrong if that lies in the file, unusable if it lies in us."""
-    kind = LocalKind.WRONG if error.errno in {errno.EACCES, errno.EPERM, errno.EIO} else LocalKind.UNUSABLE
+    """Return what a file is that cannot be read: to be replaced if that lies in the file, unusable if it lies in us."""
+    kind = LocalKind.UNREADABLE if error.errno in {errno.EACCES, errno.EPERM, errno.EIO} else LocalKind.UNUSABLE
     return LocalState(kind, f"the local file cannot be read: {error.strerror}", identity)
 
 
@@ -184,17 +184,17 @@ class FileCheck:
         if self._descriptor is not None:
             os.close(self._descriptor)
         file = self._target.file
-        if isinstance(error, Interrupted):
-            return self._then(Verdict(action=failure_of(error), info=self._info))
         if isinstance(error, OSError):
             local = _unreadable(error, self._identity)
-        elif error is not None:
+        elif isinstance(error, WrongSizeError):
             local = LocalState(LocalKind.WRONG, "it became shorter while it was read", self._identity)
+        elif error is not None:
+            return self._then(Verdict(action=failure_of(error), info=self._info))
         else:
             multipart = Etag.parse(file.expected_etag).parts is not None
             local = replace(
                 judge_local(file, fold_part_digests(self._digests, multipart=multipart)), identity=self._identity
             )
-        if local.kind is LocalKind.WRONG:
+        if local.kind is not LocalKind.RIGHT:
             self._progress.bytes_verified(-sum(end - start for start, end in self._ranges))
         return self._then(Verdict(action=decide(local), info=self._info, local=local))

@@ -16,6 +16,7 @@ class LocalKind(Enum):
     ABSENT = "absent"
     RIGHT = "right"
     WRONG = "wrong"
+    UNREADABLE = "unreadable"
     UNUSABLE = "unusable"
 
 
@@ -78,7 +79,7 @@ def decide(local: LocalState) -> Action | Failure:
             return Action.SKIP
         case LocalKind.ABSENT:
             return Action.DOWNLOAD
-        case LocalKind.WRONG:
+        case LocalKind.WRONG | LocalKind.UNREADABLE:
             return Action.HEAL
         case LocalKind.UNUSABLE:
             return Failure(FailureKind.CANNOT_WRITE, local.detail)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from applier.check_file import Target
 from applier.fetch import Fetcher, Interrupted
-from applier.hashing import RangeHasher, ShortFileError
+from applier.hashing import RangeHasher, WrongSizeError
 from applier.journal import Journal, StagedContent, StagedState
 from applier.object_store import ObjectInfo
 from applier.parts import SEGMENT_BYTES, ByteRange, Part
@@ -59,6 +59,8 @@ class Download:
         if info.size_bytes > SEGMENT_BYTES:
             content = StagedContent.of(self._etag, target.file.chunk_size_mb, info.size_bytes)
             self._descriptor, self._journal, self._left = staging.create_resumable(self._name, content)
+            if os.fstat(self._descriptor).st_size > info.size_bytes:
+                os.ftruncate(self._descriptor, info.size_bytes)
         else:
             self._descriptor = staging.create(self._name)
         self._open = True
@@ -83,7 +85,13 @@ class Download:
         return works
 
     def etag(self) -> Etag:
-        """Return the etag of what was read back, once all works have ended well."""
+        """Return the etag of what was read back, once all works have ended well.
+
+        Raises:
+            WrongSizeError: the staged file has another size than it should.
+        """
+        if os.fstat(self._descriptor).st_size != self._info.size_bytes:
+            raise WrongSizeError
         return fold_part_digests(self._digests, multipart=self._etag.parts is not None)
 
     def sync(self) -> None:
@@ -140,7 +148,7 @@ class Download:
         hasher = RangeHasher()
         try:
             hasher.read(self._descriptor, *part.byte_range, self._count)
-        except ShortFileError:
+        except WrongSizeError:
             pass
         else:
             if hasher.digest() == recorded:

@@ -12,9 +12,9 @@ from typing import TypeVar
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
 from tenacity.nap import sleep_using_event
 from tenacity.stop import stop_when_event_set
-from tenacity.wait import wait_exponential_jitter
+from tenacity.wait import wait_exponential, wait_random
 
-from applier.object_store import ObjectLocation, ObjectStore, S3Fault
+from applier.object_store import ObjectLocation, ObjectStore, S3Fault, wrong_range
 from schemas.text import printable
 
 logger = logging.getLogger(__name__)
@@ -49,18 +49,27 @@ class RetryPolicy:
         try:
             return question()  # nearly always: tenacity's own work is spared
         except S3Fault as fault:
-            if not fault.transient or self.attempts == 1 or stop.is_set():
+            if stop.is_set():
+                raise Interrupted from fault
+            if not fault.transient or self.attempts == 1:
                 raise
             logger.info("the first attempt failed: %s", printable(str(fault)))
         stop.wait(self.first_wait_seconds)
-        return Retrying(
+        retrying = Retrying(
             retry=retry_if_exception(_is_transient),
-            wait=wait_exponential_jitter(initial=2 * self.first_wait_seconds, max=self.longest_wait_seconds),
+            wait=wait_exponential(multiplier=2 * self.first_wait_seconds, max=self.longest_wait_seconds)
+            + wait_random(0, self.first_wait_seconds),
             stop=stop_after_attempt(self.attempts - 1) | stop_when_event_set(stop),
             sleep=sleep_using_event(stop),
             before_sleep=_log_retry,
             reraise=True,
-        )(question)
+        )
+        try:
+            return retrying(question)
+        except S3Fault as fault:
+            if stop.is_set():
+                raise Interrupted from fault
+            raise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +107,8 @@ class Fetcher:
                 for buffer in self.store.read_range(location, position, end, etag):
                     if self.stop.is_set():
                         raise Interrupted
+                    if position + len(buffer) > end:
+                        raise wrong_range(location)
                     write(buffer, position)
                     position += len(buffer)
 

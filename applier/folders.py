@@ -5,6 +5,7 @@ from its parent's descriptor with O_NOFOLLOW, so that a link planted before or d
 """
 
 import errno
+import itertools
 import os
 import stat
 from collections.abc import Iterator
@@ -147,10 +148,10 @@ def open_regular_file(name: str, folder: int, flags: int = os.O_RDONLY) -> int:
     return descriptor
 
 
-def rename_to_free_name(source: str, source_folder: int, names: Iterator[str], folder: int) -> str:
-    """Rename a file to the first of the names that is free, overwriting nothing, and return that name.
+def publish_to_free_name(source: str, source_folder: int, names: Iterator[str], folder: int) -> str:
+    """Rename a file of our own to the first of the names that is free, overwriting nothing, and return that name.
 
-    A hard link claims the name in one step; where the file system has none, an empty file created exclusively does.
+    A hard link claims the name with the content in one step; where the file system has none, see `move_to_free_name`.
     """
     for name in names:
         try:
@@ -160,13 +161,28 @@ def rename_to_free_name(source: str, source_folder: int, names: Iterator[str], f
         except OSError as error:
             if error.errno not in NO_HARD_LINKS:
                 raise
-            try:
-                os.close(create_file(name, folder))
-            except FileExistsError:
-                continue
-            os.rename(source, name, src_dir_fd=source_folder, dst_dir_fd=folder)
-            return name
+            return move_to_free_name(source, source_folder, itertools.chain([name], names), folder)
         os.unlink(source, dir_fd=source_folder)
+        return name
+    raise AssertionError("the names never end")
+
+
+def move_to_free_name(source: str, source_folder: int, names: Iterator[str], folder: int) -> str:
+    """Rename whatever stands under a name to the first of the names that is free, and return that name.
+
+    An empty file, created exclusively, claims the name; the rename then takes what is there at that instant, so that
+    nothing is lost even if another program has just replaced it.
+    """
+    for name in names:
+        try:
+            os.close(create_file(name, folder))
+        except FileExistsError:
+            continue
+        try:
+            os.rename(source, name, src_dir_fd=source_folder, dst_dir_fd=folder)
+        except OSError:
+            os.unlink(name, dir_fd=folder)
+            raise
         return name
     raise AssertionError("the names never end")
 

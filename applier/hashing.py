@@ -17,8 +17,8 @@ BUFFER_BYTES = MIB
 _buffers = threading.local()
 
 
-class ShortFileError(Exception):
-    """The file ended before the range did."""
+class WrongSizeError(Exception):
+    """The file has not the size that it should have."""
 
 
 class RangeHasher:
@@ -37,13 +37,13 @@ class RangeHasher:
             read: told the bytes of each buffer; may raise to stop.
 
         Raises:
-            ShortFileError: the file ends before `end`.
+            WrongSizeError: the file ends before `end`.
         """
         buffer = _buffer()
         while start < end:
             count = os.preadv(descriptor, [buffer[: end - start]], start)
             if count == 0:
-                raise ShortFileError
+                raise WrongSizeError
             self._md5.update(buffer[:count])
             start += count
             read(count)

@@ -68,7 +68,7 @@ class Journal:
 
 
 def read_journal(text: str, content: StagedContent) -> StagedState | None:
-    """Return what a journal says; None if it is of another content. Reads up to the first line that makes no sense."""
+    """Return what a journal says; None if it is of another content. Passes over lines that make no sense."""
     state = StagedState()
     lines = iter(text.splitlines())
     try:
@@ -86,5 +86,5 @@ def read_journal(text: str, content: StagedContent) -> StagedState | None:
                 start, end = record["landed"]
                 state.landed.add((int(start), int(end)))
         except (ValueError, KeyError, TypeError, RecursionError):
-            break
+            continue  # torn by a kill
     return state

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from applier.folders import OutputFolder
 from schemas.errors import ConfigError, DestinationError
-from schemas.paths import explain_unsafe_absolute_path, join_path
+from schemas.paths import explain_unsafe_absolute_path, join_path, path_below
 from schemas.plan import Plan, RawFilePlan
 from schemas.text import printable
 
@@ -33,7 +33,7 @@ def reroot_plan(plan: Plan, output_root: str) -> Plan:
     def moved(raw_file: RawFilePlan) -> RawFilePlan:
         if raw_file.destination_base is None:
             return raw_file
-        below = _below(raw_file.destination_base, plan.output_location)
+        below = path_below(raw_file.destination_base, plan.output_location)
         return replace(raw_file, destination_base=join_path(root, below) if below else root)
 
     return replace(plan, output_location=root, raw_files=tuple(map(moved, plan.raw_files)))
@@ -53,7 +53,7 @@ def check_destinations(plan: Plan, output: OutputFolder) -> None:
 
 def _problems(plan: Plan, output: OutputFolder, destination: str) -> Iterator[str]:
     """Look at the deepest folder of a destination that is there already."""
-    names = _below(destination, plan.output_location).split("/")
+    names = path_below(destination, plan.output_location).split("/")
     with ExitStack() as opened:
         folder = opened.enter_context(output.folder(""))
         for depth in range(len(names)):
@@ -68,7 +68,3 @@ def _problems(plan: Plan, output: OutputFolder, destination: str) -> Iterator[st
             yield f"{printable(destination)}: the file system is read-only"
         elif not os.access(".", os.W_OK | os.X_OK, dir_fd=folder):
             yield f"{printable(destination)}: no permission to write there"
-
-
-def _below(destination: str, output_location: str) -> str:
-    return destination[len(output_location.rstrip("/")) + 1 :]

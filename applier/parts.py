@@ -53,7 +53,7 @@ class Part:
             read: told the bytes of each buffer; may raise to stop.
 
         Raises:
-            ShortFileError: the staged file is shorter than what landed.
+            WrongSizeError: the staged file is shorter than what landed.
         """
         while (segment := self._take()) is not None:
             self._hasher.read(descriptor, *segment, read)

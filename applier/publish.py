@@ -1,6 +1,7 @@
 """From staged to final name: fsync, one rename, fsync of the folder; and where corrupt bytes are kept.
 
-Only verified files come here. At every instant the final name holds what was there before or the verified file.
+Only verified files come here. At every instant the final name holds what was there before or the verified file; where
+the file system has no hard links and corrupt bytes are to be kept, it holds nothing between two renames.
 """
 
 import errno
@@ -10,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from applier.check_file import Target
-from applier.folders import NO_HARD_LINKS, FileIdentity, OutputFolder, file_identity, rename_to_free_name
+from applier.folders import NO_HARD_LINKS, FileIdentity, OutputFolder, file_identity, move_to_free_name
 from applier.staging import Staging
 from schemas.paths import MAX_COMPONENT_BYTES
 
@@ -57,7 +58,7 @@ def publish(staging: Staging, staged: str, output: OutputFolder, target: Target,
     Raises:
         ReplacedMeanwhileError: something else stands there now; nothing was done.
         UnsyncedError: it has its final name, but the folder could not be synced.
-        OSError: it could not be done; the final name holds what it held.
+        OSError: it could not be done; the final name holds what it held, or what it held was kept.
     """
     with output.folder(target.folder, create=True) as folder:
         if _identity(target.name, folder) != judged.identity:
@@ -82,7 +83,7 @@ def set_aside(output: OutputFolder, target: Target, judged: Judged) -> str | Non
     with output.folder(target.folder) as folder:
         if _identity(target.name, folder) != judged.identity:
             return None
-        kept = rename_to_free_name(target.name, folder, _corrupted_names(target, judged), folder)
+        kept = move_to_free_name(target.name, folder, _corrupted_names(target, judged), folder)
         os.fsync(folder)
         return kept
 
@@ -104,7 +105,7 @@ def _keep(target: Target, folder: int, judged: Judged) -> str:
         except OSError as error:
             if error.errno not in NO_HARD_LINKS:
                 raise
-            return rename_to_free_name(target.name, folder, _corrupted_names(target, judged), folder)
+            return move_to_free_name(target.name, folder, _corrupted_names(target, judged), folder)
         return kept
     raise AssertionError("the names never end")
 

@@ -5,10 +5,10 @@ import os
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from applier.folders import OutputFolder, rename_to_free_name
+from applier.folders import OutputFolder, publish_to_free_name
 from applier.staging import REPORT, Staging
 from schemas.etag import MIB
-from schemas.paths import REPORT_PREFIX, join_path
+from schemas.paths import REPORT_PREFIX, join_path, path_below
 from schemas.results import ApplyResult, FileResult, Outcome, RawFileResult
 from schemas.text import printable
 from schemas.version import CREATED_BY
@@ -19,18 +19,18 @@ _RULE = "=" * 80
 def write_batch_status_report(
     result: ApplyResult,
     destination: str,
+    raw_files: Sequence[RawFileResult],
     written_at: datetime,
-    output: OutputFolder,
-    staging: Staging,
+    place: tuple[OutputFolder, Staging],
 ) -> str:
     """Write the report of one destination.
 
     Args:
         result: the run that it is of.
         destination: absolute path of the destination.
+        raw_files: those that belong there.
         written_at: UTC.
-        output: the output location.
-        staging: a folder on the same file system for the file that is not whole yet.
+        place: the output location, and a staging folder on the same file system for the file that is not whole yet.
 
     Returns:
         The report's absolute path: `{destination}/_download_status_batch_{YYYYMMDD_HHMMSS}.txt`; a second one in the
@@ -39,8 +39,8 @@ def write_batch_status_report(
     Raises:
         OSError: it could not be written.
     """
-    raw_files = result.by_destination()[destination]
     content = render_report(result.plan_digest, destination, raw_files, written_at).encode()
+    output, staging = place
     descriptor = staging.open_report()
     try:
         try:
@@ -49,8 +49,8 @@ def write_batch_status_report(
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        with output.folder(destination[len(output.path.rstrip("/")) + 1 :], create=True) as folder:
-            name = rename_to_free_name(REPORT, staging.descriptor, _report_names(written_at), folder)
+        with output.folder(path_below(destination, output.path), create=True) as folder:
+            name = publish_to_free_name(REPORT, staging.descriptor, _report_names(written_at), folder)
             os.fsync(folder)
     finally:
         staging.remove(REPORT)

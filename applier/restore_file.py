@@ -9,11 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from applier.check_file import FileCheck, Target, Verdict, is_absent
-from applier.decide import Action
+from applier.decide import Action, LocalKind
 from applier.download import Download
 from applier.fetch import Fetcher
 from applier.folders import OutputFolder
-from applier.hashing import ShortFileError
+from applier.hashing import WrongSizeError
 from applier.object_store import ObjectInfo, S3Fault
 from applier.parts import SEGMENT_BYTES
 from applier.phase import Phase, Steps, failure_of
@@ -132,10 +132,10 @@ class FileRestore:
         if not self._checked and isinstance(error, S3Fault) and error.failure.kind is FailureKind.VERIFICATION:
             self._drop()
             return self._check()  # S3 has another etag: which, and whether it is another form of the same content?
-        if download is None or (error is not None and not isinstance(error, ShortFileError)):
+        if download is None or (error is not None and not isinstance(error, WrongSizeError)):
             return self._fail(error)
         expected = Etag.parse(self._target.file.expected_etag)
-        found = None if error else download.etag()
+        found = None if error else _etag_of(download)
         if found == expected:
             if not self._checked:
                 logger.info("%s: S3 pre-check passed with the download, If-Match %s", self._path, expected)
@@ -187,7 +187,8 @@ class FileRestore:
         else:
             self._drop()
         healing_failed = self._verdict.action is Action.HEAL and failure.kind is not FailureKind.INTERRUPTED
-        if healing_failed and not isinstance(error, UnsyncedError):
+        judged_wrong = self._verdict.local is not None and self._verdict.local.kind is LocalKind.WRONG
+        if healing_failed and judged_wrong and not isinstance(error, UnsyncedError):
             _tried(self._set_aside)
             if self._corrupt_copy is not None:
                 detail = f"{failure.detail}; the corrupt local file was moved to {self._corrupt_copy}"
@@ -228,6 +229,13 @@ class FileRestore:
         self._tools.progress.file_ended(result)
         self._on_end(result)
         return ()
+
+
+def _etag_of(download: Download) -> Etag | None:
+    try:
+        return download.etag()
+    except (OSError, WrongSizeError):
+        return None
 
 
 def _tried(clean_up: Callable[[], None]) -> None:

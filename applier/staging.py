@@ -198,11 +198,8 @@ def _claim(output: OutputFolder, base_path: str, own: str) -> tuple[int, int]:
     we hold it: then once more.
     """
     for _ in range(_CLAIM_ATTEMPTS):
-        with output.folder(base_path, create=True) as base:
-            try:
-                lock = create_file(own + _LOCK_SUFFIX, base)
-            except FileNotFoundError:
-                continue
+        with suppress(FileNotFoundError), output.folder(base_path, create=True) as base:
+            lock = create_file(own + _LOCK_SUFFIX, base)
             held = _try_lock(lock)
             if held is _Lock.UNSUPPORTED:
                 logger.warning(
@@ -212,8 +209,7 @@ def _claim(output: OutputFolder, base_path: str, own: str) -> tuple[int, int]:
             if held is not _Lock.BUSY and os.fstat(lock).st_nlink > 0:
                 return os.dup(base), lock
             os.close(lock)
-            with suppress(FileNotFoundError):
-                os.unlink(own + _LOCK_SUFFIX, dir_fd=base)
+            os.unlink(own + _LOCK_SUFFIX, dir_fd=base)
     raise OSError(errno.EBUSY, "other runs keep removing the staging folder", STAGING_FOLDER)
 
 
@@ -237,14 +233,16 @@ def _take_over(dead: str, base: int, own: int, wanted: Callable[[], AbstractSet[
     try:
         descriptor = open_folder(dead, base)
     except OSError:  # it died before it had made its folder
-        os.unlink(dead + _LOCK_SUFFIX, dir_fd=base)
+        with suppress(FileNotFoundError):
+            os.unlink(dead + _LOCK_SUFFIX, dir_fd=base)
         return
     with closing_descriptor(descriptor):
         entries = set(os.listdir(descriptor))  # noqa: PTH208  # as above
         names = {entry.removesuffix(_JOURNAL_SUFFIX) for entry in entries if entry.endswith(_JOURNAL_SUFFIX)}
         kept = {file for name in names for file in (resumable_file(name), name + _JOURNAL_SUFFIX)}
         for entry in entries - kept:
-            os.unlink(entry, dir_fd=descriptor)
+            with suppress(OSError):  # what is no file of ours stays, and its folder with it
+                os.unlink(entry, dir_fd=descriptor)
         for name in names & wanted() if names else ():
             for file in (resumable_file(name), name + _JOURNAL_SUFFIX):
                 with suppress(FileNotFoundError):

@@ -24,6 +24,15 @@ def join_path(base: str, relative_path: str) -> str:
     return f"{base.rstrip('/')}/{relative_path}"
 
 
+def path_below(path: str, base: str) -> str:
+    """Return a path, which is the base or lies below it, relative to the base.
+
+    >>> path_below("/out/PRID001", "/out"), path_below("/out", "/out"), path_below("/a", "/")
+    ('PRID001', '', 'a')
+    """
+    return path[len(base.rstrip("/")) + 1 :]
+
+
 def explain_unsafe_relative_path(path: str) -> str | None:
     """Return why this must not be a path below a destination; None if it may."""
     if _PLAIN_PATH.fullmatch(path):

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from schemas.etag import Etag, explain_impossible
-from schemas.paths import explain_unsafe_absolute_path, explain_unsafe_relative_path, is_within
+from schemas.paths import explain_unsafe_absolute_path, explain_unsafe_relative_path, is_within, path_below
 from schemas.plan import Plan, PlannedFile, RawFilePlan
 from schemas.s3_location import explain_bad_bucket_name
 from schemas.text import printable
@@ -106,7 +106,7 @@ def explain_bad_destination(destination_base: str, output_location: str) -> str 
         return reason
     if not is_within(destination_base, output_location):
         return f"it is not within the output_location {printable(output_location)}"
-    below = destination_base[len(output_location.rstrip("/")) + 1 :]
+    below = path_below(destination_base, output_location)
     return explain_unsafe_relative_path(below) if below else None
 
 

@@ -124,7 +124,9 @@ def test_a_killed_run_should_be_gone_on_with_and_cleaned_up(
     assert 0 < fetched_bytes <= 1.1 * BIG_BYTES / PARTS
 
 
-@pytest.mark.parametrize("damage", ["bytes", "journal lies", "journal cut", "journal of another etag", "no part"])
+@pytest.mark.parametrize(
+    "damage", ["bytes", "more bytes", "journal lies", "journal cut", "journal of another etag", "no part"]
+)
 def test_damaged_leftovers_should_cost_a_fetch_and_never_correctness(
     run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy, damage: str
 ) -> None:
@@ -144,6 +146,11 @@ def test_damaged_leftovers_should_cost_a_fetch_and_never_correctness(
             with part.open("r+b") as file:
                 file.seek(BIG_BYTES // 2)
                 file.write(b"damaged")
+        case "more bytes":
+            with part.open("ab") as file:
+                file.truncate(BIG_BYTES)
+                file.seek(0, os.SEEK_END)
+                file.write(b"more than there should be")
         case "journal lies":
             last_part = (PARTS - 1) * BIG_BYTES // PARTS
             journal.write_text(f'{text}{{"landed": [{last_part}, {BIG_BYTES}]}}\n', encoding="ascii")
@@ -161,6 +168,31 @@ def test_damaged_leftovers_should_cost_a_fetch_and_never_correctness(
     assert result.exit_code == 0, result.stderr
     assert case.unrestored() == []
     assert left_staged(case) == []
+
+
+def test_a_killed_run_should_be_gone_on_with_inside_a_part(
+    run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy
+) -> None:
+    # given a file of one part, killed with two of its three segments staged
+    content = made_up_bytes("one part", BIG_BYTES)
+    case = make_restore_case(raw_file("one.raw", {"one.raw": (content, 500)}), endpoint_url=faulty_proxy.endpoint_url)
+    plan = compile_plan(run_cli, case)
+    faulty_proxy.add(Fault(action=Stall(seconds=60, after=MIB), key="one.raw", range=r"bytes=33554432-"))
+    process = run_cli.start("apply", plan)
+    wait_for(lambda: journal_lines(case).count('"landed"') == 2, "two segments in the journal")
+    process.kill()
+    process.wait()
+    faulty_proxy.clear()
+
+    # when
+    result = run_cli("apply", plan)
+
+    # then only the third is fetched
+    assert result.exit_code == 0, result.stderr
+    assert case.unrestored() == []
+    assert [exchange.request.range for exchange in faulty_proxy.requests("GET", "one.raw")] == [
+        "bytes=33554432-67108863"
+    ]
 
 
 def test_what_a_living_run_has_staged_should_be_left_to_it(

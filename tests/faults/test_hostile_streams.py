@@ -12,7 +12,8 @@ import pytest
 from apply_case import assert_failed, compile_plan, last_report, left_staged, thermo
 from cli import PROGRAM, Cli, CliResult
 from conftest import MakeRestoreCase
-from restore_case import RestoreCase, raw_file
+from faulty_proxy import FaultyProxy
+from restore_case import raw_file
 from sample_data import MIB, RawFileSample, made_up_bytes
 
 if TYPE_CHECKING:
@@ -53,30 +54,30 @@ def many_small(count: int) -> RawFileSample:
     return raw_file("many.d", files)
 
 
-def corrupt_copies(case: RestoreCase) -> list[Path]:
-    return list(case.output_location.rglob("*.corrupted*"))
-
-
 # --- few file descriptors
 
 
+@pytest.mark.parametrize("limit", [52, 58, 64])
 def test_right_files_should_stay_where_they_are_when_descriptors_run_out(
-    run_cli: Cli, make_restore_case: MakeRestoreCase
+    run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy, limit: int
 ) -> None:
-    # given everything restored
-    case = make_restore_case(many_small(100))
+    # given everything restored, and a network that keeps many connections busy at once
+    case = make_restore_case(many_small(100), endpoint_url=faulty_proxy.endpoint_url)
     plan = compile_plan(run_cli, case)
     assert run_cli("apply", plan).exit_code == 0
     before = {path: path.stat().st_ino for path in case.output_location.rglob("many.d/*")}
+    faulty_proxy.clear()
+    faulty_proxy.latency_seconds = 0.005
 
     # when
-    result = run_in_shell(run_cli, 'ulimit -n 64; exec "$@"', "apply", plan, "--jobs", "64")
+    script = f'ulimit -n {limit}; exec "$@"'
+    result = run_in_shell(run_cli, script, "apply", plan, "--jobs", "64", "--retries", "1")
 
-    # then
+    # then nothing is taken for wrong, moved or fetched again
     assert result.exit_code in {0, 1}, result.stderr
     assert {path: path.stat().st_ino for path in case.output_location.rglob("many.d/*")} == before
-    assert corrupt_copies(case) == []
-    assert "Self-healed" not in result.stderr + "".join(path.read_text() for path in case.reports())
+    assert "healing" not in result.stderr
+    assert faulty_proxy.requests("GET", "many.d") == []
 
 
 # --- streams
@@ -262,7 +263,7 @@ def test_full_disk_should_not_keep_the_report_from_being_written(
         # then
         failed = case.unrestored()
         lines = [f"{path.removeprefix('PRID001/')}: FAILURE - Disk full: " for path in failed]
-        assert 4 < len(failed) < 12
+        assert 4 <= len(failed) < 12
         assert_failed(result, case, f"Failed files: {len(failed)}\nStatus: PARTIAL FAILURE\n", *lines)
 
 

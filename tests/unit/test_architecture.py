@@ -64,6 +64,9 @@ def test_the_front_door_should_load_commands_by_name_only() -> None:
         (("yaml",), "planner.site_config"),
         (("boto3", "botocore", "s3transfer"), "applier.boto_store"),
         (("obstore",), "applier.obstore_store"),
+        (("tenacity",), "applier.fetch"),
+        (("tqdm",), "applier.progress_bar"),
+        (("orjson",), "schemas.plan_text"),
         (("jsonschema", "jsonschema_rs"), "schemas.plan_schema"),
     ],
 )

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from sample_data import etag_of, made_up_bytes
 
-from applier.hashing import RangeHasher, ShortFileError, get_etag
+from applier.hashing import RangeHasher, WrongSizeError, get_etag
 from schemas.etag import MIB
 
 
@@ -30,7 +30,7 @@ def test_range_hasher_should_say_that_a_file_is_too_short(tmp_path: Path) -> Non
     path.write_bytes(b"12345")
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        with pytest.raises(ShortFileError):
+        with pytest.raises(WrongSizeError):
             RangeHasher().read(descriptor, 0, 6)
     finally:
         os.close(descriptor)

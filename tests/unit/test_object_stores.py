@@ -57,6 +57,14 @@ def test_store_should_read_exactly_the_range(store: ObjectStore, located: Object
         assert b"".join(store.read_range(located, start, end, info.etag)) == CONTENT[start:end]
 
 
+def test_store_should_send_if_match(store: ObjectStore, located: ObjectLocation, faulty_proxy: FaultyProxy) -> None:
+    etag = store.head(located).etag
+
+    list(store.read_range(located, 0, 10, etag))
+
+    assert [exchange.request.if_match for exchange in faulty_proxy.requests("GET")] == [f'"{etag}"']
+
+
 def test_store_should_read_the_version_that_is_asked_for(
     store: ObjectStore, located: ObjectLocation, s3: "S3Client"
 ) -> None:

@@ -1,0 +1,217 @@
+"""One file's way, with a small store of our own in memory: what cannot be provoked from outside, or not in time."""
+
+import hashlib
+import os
+import stat
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from applier.apply_plan import ResultSink, apply_plan
+from applier.fetch import Fetcher, RetryPolicy
+from applier.folders import open_output_location
+from applier.object_store import ObjectInfo, ObjectLocation, S3Fault
+from applier.progress import Progress
+from applier.restore_file import RestoreTools
+from applier.staging import Stagings
+from schemas.plan import Plan, PlannedFile, RawFilePlan, S3Settings
+from schemas.results import FailureKind, FileResult, Outcome
+
+CONTENT = b"content of the object"
+MD5 = hashlib.md5(CONTENT).hexdigest()
+
+
+@dataclass(slots=True)
+class MemoryStore:
+    """A store with one object under every key; what it answers can be spoiled."""
+
+    requests: list[str] = field(default_factory=list)
+    body: Callable[[], bytes] = lambda: CONTENT
+    before_answer: Callable[[], None] = lambda: None
+
+    def check_bucket(self, bucket_name: str) -> None:
+        self.requests.append(f"bucket {bucket_name}")
+
+    def head(self, location: ObjectLocation) -> ObjectInfo:
+        self.requests.append(f"head {location.key}")
+        return ObjectInfo(etag=MD5, size_bytes=len(CONTENT))
+
+    def read_range(self, location: ObjectLocation, start: int, end: int, etag: str) -> Iterator[memoryview]:
+        assert etag == MD5
+        self.requests.append(f"get {location.key} {start}-{end}")
+        self.before_answer()
+        yield memoryview(self.body()[start:])
+
+
+def restore(
+    tmp_path: Path,
+    store: MemoryStore,
+    *,
+    stop: threading.Event | None = None,
+    attempts: int = 1,
+    progress: Progress | None = None,
+) -> FileResult:
+    """Restore `P/f` below tmp_path."""
+    file = PlannedFile(relative_path="f", s3_key="f", expected_etag=MD5, chunk_size_mb=5, expected_size=len(CONTENT))
+    raw_file = RawFilePlan(
+        raw_file_id="r", project_id="P", destination_base=f"{tmp_path}/P", bucket_name="b", files=(file,)
+    )
+    plan = Plan(output_location=str(tmp_path), s3=S3Settings(), raw_files=(raw_file,))
+    with ExitStack() as opened:
+        output = opened.enter_context(open_output_location(str(tmp_path)))
+        stagings = Stagings(output, "run", lambda _: set())
+        opened.callback(stagings.close)
+        retry = RetryPolicy(attempts=attempts, first_wait_seconds=0.01)
+        tools = RestoreTools(
+            output=output,
+            fetcher=Fetcher(store=store, retry=retry, stop=stop or threading.Event()),
+            progress=progress or Progress(),
+            staging_for=stagings.below,
+        )
+        result, ended = apply_plan(plan, tools, 2, ResultSink())
+    assert ended
+    (raw_file_result,) = result.raw_files
+    (file_result,) = raw_file_result.files
+    return file_result
+
+
+def transient() -> None:
+    raise S3Fault(FailureKind.NETWORK, "down", transient=True)
+
+
+@pytest.fixture
+def final(tmp_path: Path) -> Path:
+    path = tmp_path / "P" / "f"
+    path.parent.mkdir()
+    return path
+
+
+def test_bytes_should_be_synced_before_the_rename_and_the_folder_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a file system that is watched
+    log: list[str] = []
+    fsync, rename = os.fsync, os.rename
+
+    def watched_fsync(descriptor: int) -> None:
+        kind = "folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file"
+        log.append(f"fsync {kind} {Path(f'/proc/self/fd/{descriptor}').readlink().name[:5]}")
+        fsync(descriptor)
+
+    def watched_rename(source: str, destination: str, *, src_dir_fd: int, dst_dir_fd: int) -> None:
+        log.append(f"rename to {destination}")
+        rename(source, destination, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd)
+
+    monkeypatch.setattr(os, "fsync", watched_fsync)
+    monkeypatch.setattr(os, "rename", watched_rename)
+
+    # when
+    assert restore(tmp_path, MemoryStore()).outcome is Outcome.DOWNLOADED
+
+    # then
+    at = log.index("rename to f")
+    assert log[at - 1].startswith("fsync file ")
+    assert log[at + 1] == "fsync folder P"
+
+
+def test_a_body_that_is_longer_than_the_range_should_not_pass(tmp_path: Path) -> None:
+    result = restore(tmp_path, MemoryStore(body=lambda: CONTENT + b"more"))
+
+    assert result.outcome is Outcome.FAILED
+    assert not (tmp_path / "P" / "f").exists()
+
+
+def test_a_transient_fault_should_be_retried_as_often_as_asked_for(tmp_path: Path) -> None:
+    store = MemoryStore(before_answer=transient)
+
+    result = restore(tmp_path, store, attempts=4)
+
+    assert result.failure is not None
+    assert result.failure.kind is FailureKind.NETWORK
+    assert store.requests.count("get f 0-21") == 4
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_an_interrupted_healing_should_leave_the_local_file(tmp_path: Path, final: Path, *, fails: bool) -> None:
+    # given a run that is to stop while a corrupt file is being fetched anew
+    final.write_bytes(b"x" * len(CONTENT))
+    stop = threading.Event()
+
+    def interrupted() -> None:
+        stop.set()
+        if fails:
+            transient()
+
+    # when
+    result = restore(tmp_path, MemoryStore(before_answer=interrupted), stop=stop, attempts=3)
+
+    # then
+    assert result.failure is not None
+    assert result.failure.kind is FailureKind.INTERRUPTED
+    assert final.read_bytes() == b"x" * len(CONTENT)
+
+
+def test_hashing_the_local_file_should_be_interruptible(tmp_path: Path, final: Path) -> None:
+    final.write_bytes(CONTENT)
+    stop = threading.Event()
+    store = MemoryStore()
+    head = store.head
+
+    class StoppingStore(MemoryStore):
+        def head(self, location: ObjectLocation) -> ObjectInfo:
+            stop.set()
+            return head(location)
+
+    result = restore(tmp_path, StoppingStore(), stop=stop)
+
+    assert result.failure is not None
+    assert result.failure.kind is FailureKind.INTERRUPTED
+
+
+@pytest.mark.parametrize(("number", "healed"), [(5, True), (24, False), (12, False)])
+def test_a_file_that_cannot_be_read_should_not_be_moved_aside(
+    tmp_path: Path, final: Path, monkeypatch: pytest.MonkeyPatch, number: int, *, healed: bool
+) -> None:
+    # given a good file whose bytes cannot be read (EIO), or not just now (EMFILE, ENOMEM)
+    final.write_bytes(CONTENT)
+    preadv = os.preadv
+
+    def failing(descriptor: int, buffers: list[memoryview], offset: int) -> int:
+        if Path(f"/proc/self/fd/{descriptor}").readlink() == final:
+            raise OSError(number, os.strerror(number))
+        return preadv(descriptor, buffers, offset)
+
+    monkeypatch.setattr(os, "preadv", failing)
+
+    # when S3 is down, and when it is not
+    down = restore(tmp_path, MemoryStore(before_answer=transient))
+    up = restore(tmp_path, MemoryStore())
+
+    # then
+    assert down.outcome is Outcome.FAILED
+    assert up.outcome is (Outcome.HEALED if healed else Outcome.FAILED)
+    assert [path.name for path in final.parent.iterdir()] == ["f"]
+    assert final.read_bytes() == CONTENT
+
+
+def test_what_was_verified_in_vain_should_be_taken_back_from_the_progress(tmp_path: Path) -> None:
+    # given a first body with a flipped bit
+    class Counted(Progress):
+        total = 0
+
+        def bytes_verified(self, count: int) -> None:
+            self.total += count
+
+    bodies = iter([b"y" + CONTENT[1:], CONTENT])
+    progress = Counted()
+
+    # when
+    result = restore(tmp_path, MemoryStore(body=lambda: next(bodies)), progress=progress)
+
+    # then
+    assert result.outcome is Outcome.DOWNLOADED
+    assert progress.total == len(CONTENT)
