@@ -16,7 +16,7 @@ import click
 
 from applier.apply_plan import apply_plan
 from applier.boto_store import BotoStore, S3Access
-from applier.dry_run import dry_run_lines
+from applier.dry_run import dry_run
 from applier.fetch import Fetcher, RetryPolicy
 from applier.folders import OutputFolder, open_output_location
 from applier.obstore_store import ObstoreStore
@@ -151,10 +151,10 @@ def _apply(options: ApplyOptions) -> int:
             claimed=_claimed_as_corrupted(plan),
         )
         if options.dry_run:
-            lines, well = dry_run_lines(plan, tools, jobs)
-            for line in lines:
+            found = dry_run(plan, tools, jobs)
+            for line in found.lines:
                 click.echo(line)
-            return stop.exit_code or (0 if well else 1)
+            return _leave(stop.exit_code or (0 if found.well else 1), ended=found.ended)
         digest = plan.plan_digest or ""
         sink = opened.enter_context(results_sink(options.results, options.plan, digest, datetime.now(UTC)))
         result, ended = apply_plan(plan, tools, jobs, sink)
@@ -167,11 +167,19 @@ def _apply(options: ApplyOptions) -> int:
         finally:
             if ended:
                 stagings.close()
-        exit_code = stop.exit_code or (0 if well else 1)
-        if not ended:
-            # Threads that still wait for S3 must not find their files closed; the kernel closes them all at once.
-            os._exit(exit_code)
-        return exit_code
+        return _leave(stop.exit_code or (0 if well else 1), ended=ended)
+
+
+def _leave(exit_code: int, *, ended: bool) -> int:
+    """Return the exit code, or leave with it at once where threads still wait for S3.
+
+    They must not find their files closed, and their numbers given to others; the kernel closes them all at once.
+    """
+    if not ended:
+        with suppress(OSError):
+            sys.stdout.flush()
+        os._exit(exit_code)
+    return exit_code
 
 
 def _check_digest(plan: Plan, options: ApplyOptions) -> None:

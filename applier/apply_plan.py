@@ -68,7 +68,7 @@ def apply_plan(plan: Plan, tools: RestoreTools, jobs: int, sink: ResultSink) -> 
 
 def check_plan(
     plan: Plan, tools: RestoreTools, jobs: int, tell: Callable[[RawFilePlan, PlannedFile, Verdict], None]
-) -> Mapping[str, Failure]:
+) -> tuple[Mapping[str, Failure], bool]:
     """Look at every file of a plan and change nothing.
 
     Args:
@@ -78,7 +78,8 @@ def check_plan(
         tell: told what was seen of each file, from many threads at once.
 
     Returns:
-        Why buckets could not be used, by their name; their files were not looked at.
+        Why buckets could not be used, by their name; their files were not looked at. And whether every thread has
+        ended, see `apply_plan`.
     """
     bucket_failures = find_bucket_failures(plan, tools.fetcher, jobs)
 
@@ -92,8 +93,8 @@ def check_plan(
             target = Target.of(raw_file, file, plan.output_location)
             yield FileCheck(target, tools.output, tools.fetcher, tools.progress, then).start
 
-    StepPool(jobs, tools.fetcher.stop).run(first_steps(), patience_seconds=_PATIENCE_SECONDS)
-    return bucket_failures
+    ended = StepPool(jobs, tools.fetcher.stop).run(first_steps(), patience_seconds=_PATIENCE_SECONDS)
+    return bucket_failures, ended
 
 
 def find_bucket_failures(plan: Plan, fetcher: Fetcher, jobs: int) -> dict[str, Failure]:

@@ -1,6 +1,7 @@
 """What `apply` would do, in words; changes nothing."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from applier.apply_plan import check_plan
@@ -13,23 +14,35 @@ from schemas.results import Failure
 from schemas.text import printable
 
 
-def dry_run_lines(plan: Plan, tools: RestoreTools, jobs: int) -> tuple[list[str], bool]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DryRun:
+    """What a dry run has found.
+
+    Args:
+        lines: one for each file, in the plan's order.
+        well: whether everything can be restored.
+        ended: whether every thread has ended, see `apply_plan`.
+    """
+
+    lines: list[str]
+    well: bool
+    ended: bool
+
+
+def dry_run(plan: Plan, tools: RestoreTools, jobs: int) -> DryRun:
     """Look at everything that a plan names.
 
     Args:
         plan: as `read_plan` accepted it.
         tools: what every file's way needs.
         jobs: how many steps run at once.
-
-    Returns:
-        A line for each file, in the plan's order, and whether everything can be restored.
     """
     verdicts: dict[Path, Verdict] = {}
 
     def tell(raw_file: RawFilePlan, file: PlannedFile, verdict: Verdict) -> None:
         verdicts[Path(raw_file.absolute_dest_path(file))] = verdict
 
-    bucket_failures = check_plan(plan, tools, jobs, tell)
+    bucket_failures, ended = check_plan(plan, tools, jobs, tell)
 
     def lines() -> Iterator[tuple[str, bool]]:
         for raw_file in plan.raw_files:
@@ -46,7 +59,7 @@ def dry_run_lines(plan: Plan, tools: RestoreTools, jobs: int) -> tuple[list[str]
                 yield _line(file, verdict), verdict is not None and isinstance(verdict.action, Action)
 
     told = list(lines())
-    return [line for line, _ in told], all(well for _, well in told)
+    return DryRun(lines=[line for line, _ in told], well=all(well for _, well in told), ended=ended)
 
 
 def _line(file: PlannedFile, verdict: Verdict | None) -> str:
