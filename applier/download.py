@@ -8,10 +8,11 @@ from collections.abc import Sequence
 
 from applier.check_file import Target
 from applier.fetch import Fetcher, Interrupted
+from applier.folders import write_all
 from applier.hashing import RangeHasher, WrongSizeError
-from applier.journal import Journal, StagedContent, StagedState
+from applier.journal import ByteRange, Journal, StagedContent, StagedState
 from applier.object_store import ObjectInfo
-from applier.parts import SEGMENT_BYTES, ByteRange, Part
+from applier.parts import SEGMENT_BYTES, Part
 from applier.phase import Work
 from applier.progress import Progress
 from applier.staging import Staging, resumable_file, staged_name
@@ -158,9 +159,7 @@ class Download:
             self._fetch(part, segment)
 
     def _write(self, buffer: memoryview, offset: int) -> None:
-        while buffer:
-            written = os.pwrite(self._descriptor, buffer, offset)
-            buffer, offset = buffer[written:], offset + written
+        write_all(self._descriptor, buffer, offset)
 
     def _part_done(self, index: int, digest: bytes) -> None:
         self._digests[index] = digest

@@ -148,6 +148,13 @@ def open_regular_file(name: str, folder: int, flags: int = os.O_RDONLY) -> int:
     return descriptor
 
 
+def write_all(descriptor: int, content: memoryview, offset: int) -> None:
+    """Write all of the content at an offset, in as many calls as the kernel wants."""
+    while content:
+        written = os.pwrite(descriptor, content, offset)
+        content, offset = content[written:], offset + written
+
+
 def publish_to_free_name(source: str, source_folder: int, names: Iterator[str], folder: int) -> str:
     """Rename a file of our own to the first of the names that is free, overwriting nothing, and return that name.
 

@@ -5,12 +5,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from applier.hashing import RangeHasher
+from applier.journal import ByteRange
 from schemas.etag import MIB
 
 # What one request asks for: long enough for latency not to count, short enough to be asked for again.
 SEGMENT_BYTES = 32 * MIB
-
-ByteRange = tuple[int, int]
 
 
 @dataclass(slots=True)

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from applier.folders import OutputFolder, publish_to_free_name
+from applier.folders import OutputFolder, publish_to_free_name, write_all
 from applier.staging import REPORT, Staging
 from schemas.etag import MIB
 from schemas.paths import REPORT_PREFIX, join_path, path_below
@@ -44,7 +44,7 @@ def write_batch_status_report(
     descriptor = staging.open_report()
     try:
         try:
-            _write_all(descriptor, content)
+            write_all(descriptor, memoryview(content), 0)
             os.ftruncate(descriptor, len(content))
             os.fsync(descriptor)
         finally:
@@ -128,9 +128,3 @@ def _report_names(written_at: datetime) -> Iterator[str]:
     stem = f"{REPORT_PREFIX}{written_at:%Y%m%d_%H%M%S}"
     yield f"{stem}.txt"
     yield from (f"{stem}_{number}.txt" for number in itertools.count(2))
-
-
-def _write_all(descriptor: int, content: bytes) -> None:
-    view = memoryview(content)
-    while view:
-        view = view[os.write(descriptor, view) :]

@@ -66,12 +66,12 @@ class FileRestore:
     def __init__(self, target: Target, tools: RestoreTools, on_end: Callable[[FileResult], None]) -> None:
         self._target, self._tools, self._on_end = target, tools, on_end
         self._path = printable(target.file.relative_path)
-        self._begun = tools.clock()
+        self._begun = 0.0
         self._verdict = Verdict(action=Failure(FailureKind.INTERRUPTED))
         self._download: Download | None = None
         self._downloads = 0
         self._corrupt_copy: str | None = None
-        self._checked = True
+        self._on_short_cut = False  # the download is the pre-check, too
         self._replaced = 0
 
     def start(self) -> Steps:
@@ -91,15 +91,15 @@ class FileRestore:
         if is_absent(self._tools.output, self._target):
             info = ObjectInfo(etag=file.expected_etag, size_bytes=file.expected_size)
             self._verdict = Verdict(action=Action.DOWNLOAD, info=info)
-            self._checked = False
+            self._on_short_cut = True
 
     def _looked(self, error: Exception | None) -> Steps:
         if error is not None:
             return self._fail(error)
-        return self._check() if self._checked else self._act(self._verdict)
+        return self._act(self._verdict) if self._on_short_cut else self._check()
 
     def _check(self) -> Steps:
-        self._checked, self._downloads = True, 0
+        self._on_short_cut, self._downloads = False, 0
         tools = self._tools
         return FileCheck(self._target, tools.output, tools.fetcher, tools.progress, self._act).start()
 
@@ -129,7 +129,7 @@ class FileRestore:
 
     def _downloaded(self, error: Exception | None) -> Steps:
         download = self._download
-        if not self._checked and isinstance(error, S3Fault) and error.failure.kind is FailureKind.VERIFICATION:
+        if self._on_short_cut and isinstance(error, S3Fault) and error.failure.kind is FailureKind.VERIFICATION:
             self._drop()
             return self._check()  # S3 has another etag: which, and whether it is another form of the same content?
         if download is None or (error is not None and not isinstance(error, WrongSizeError)):
@@ -137,11 +137,11 @@ class FileRestore:
         expected = Etag.parse(self._target.file.expected_etag)
         found = None if error else _etag_of(download)
         if found == expected:
-            if not self._checked:
+            if self._on_short_cut:
                 logger.info("%s: S3 pre-check passed with the download, If-Match %s", self._path, expected)
             logger.info("%s: verified as read back, etag %s", self._path, expected)
             return Phase([self._publish], self._tools.fetcher.stop, self._published).steps()
-        if not self._checked:
+        if self._on_short_cut:
             self._drop()
             return self._check()
         logger.warning("%s: read back with etag %s, expected %s; fetched anew", self._path, found, expected)
