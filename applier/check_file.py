@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from applier.decide import Action, LocalKind, LocalState, decide, judge_local, judge_s3
 from applier.fetch import Fetcher, Interrupted
 from applier.folders import FileIdentity, NotAFolderError, OutputFolder, file_identity, open_regular_file
-from applier.hashing import RangeHasher, WrongSizeError
+from applier.hashing import WrongSizeError, hash_ranges, hashed_together
 from applier.object_store import ObjectInfo, ObjectLocation
 from applier.phase import Phase, Steps, failure_of
 from applier.progress import Progress
@@ -165,15 +165,14 @@ class FileCheck:
             return self._then(Verdict(action=failure_of(error)))
         if self._verdict is not None:
             return self._then(self._verdict)
-        works = [functools.partial(self._hash, index) for index in range(len(self._ranges))]
+        works = [functools.partial(self._hash, indices) for indices in hashed_together(len(self._ranges))]
         return Phase(works, self._fetcher.stop, self._hashed).steps()
 
-    def _hash(self, index: int) -> None:
+    def _hash(self, indices: range) -> None:
         if self._descriptor is None:
             raise ValueError("no local file is open")
-        hasher = RangeHasher()
-        hasher.read(self._descriptor, *self._ranges[index], self._count)
-        self._digests[index] = hasher.digest()
+        ranges = self._ranges[indices.start : indices.stop]
+        self._digests[indices.start : indices.stop] = hash_ranges(self._descriptor, ranges, self._count)
 
     def _count(self, count: int) -> None:
         if self._fetcher.stop.is_set():

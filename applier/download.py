@@ -9,23 +9,26 @@ from collections.abc import Sequence
 from applier.check_file import Target
 from applier.fetch import Fetcher, Interrupted
 from applier.folders import write_all
-from applier.hashing import RangeHasher, WrongSizeError
-from applier.journal import ByteRange, Journal, StagedContent, StagedState
+from applier.hashing import ByteRange, WrongSizeError, cores, hash_ranges, hashed_together
+from applier.journal import Journal, StagedContent, StagedState
 from applier.object_store import ObjectInfo
-from applier.parts import SEGMENT_BYTES, Part
+from applier.parts import Part, Parts
 from applier.phase import Work
 from applier.progress import Progress
 from applier.staging import Staging, resumable_file, staged_name
-from schemas.etag import Etag, fold_part_digests, hashed_ranges
+from schemas.etag import MIB, Etag, fold_part_digests, hashed_ranges
 from schemas.text import printable
 
 logger = logging.getLogger(__name__)
+
+# Up to this size a file is fetched anew rather than resumed.
+SMALL_FILE_BYTES = 32 * MIB
 
 
 class Download:
     """A staged file on its way.
 
-    A file of more than one segment has a journal, so that a later run can go on with it.
+    A file that is not small has a journal, so that a later run can go on with it.
 
     Args:
         target: the file.
@@ -51,13 +54,13 @@ class Download:
         self._etag = Etag.parse(target.file.expected_etag)
         ranges = hashed_ranges(self._etag, info.size_bytes, target.file.chunk_size_mb)
         self._digests: list[bytes] = [b""] * len(ranges)
-        self._parts = [Part(index, byte_range, self._part_done) for index, byte_range in enumerate(ranges)]
+        self._parts = Parts(ranges, self._part_done)
         self._verified_bytes = 0
         self._lock = threading.Lock()
         self._name = staged_name(target.file)
         self._journal: Journal | None = None
         self._left = StagedState()
-        if info.size_bytes > SEGMENT_BYTES:
+        if info.size_bytes > SMALL_FILE_BYTES:
             content = StagedContent.of(self._etag, target.file.chunk_size_mb, info.size_bytes)
             self._descriptor, self._journal, self._left = staging.create_resumable(self._name, content)
             if os.fstat(self._descriptor).st_size > info.size_bytes:
@@ -73,16 +76,26 @@ class Download:
 
     def works(self) -> Sequence[Work]:
         """Return what is to be done, in pieces that can run at once."""
-        works: list[Work] = []
-        for part in self._parts:
-            if not part.segments:
-                self._part_done(part.index, RangeHasher().digest())
-            elif part.index in self._left.part_digests:
-                works.append(functools.partial(self._check_left_part, part, self._left.part_digests[part.index]))
-            else:
-                works += self._segment_works(part)
-        if self._left.landed:
+        staged_bytes = os.fstat(self._descriptor).st_size
+        landed = {segment for segment in self._left.landed if segment[1] <= staged_bytes}
+        finished = [
+            part for part in self._parts if part.index in self._left.part_digests and part.byte_range[1] <= staged_bytes
+        ]
+        works: list[Work] = [
+            functools.partial(self._check_finished, finished[indices.start : indices.stop])
+            for indices in hashed_together(len(finished))
+        ]
+        if landed:
             logger.info("%s: going on with what an interrupted run staged", printable(self._target.file.relative_path))
+            works += [functools.partial(self._parts.hash_on, self._descriptor, self._count)] * cores()
+        unfinished = set(self._parts).difference(finished)
+        for part in unfinished:
+            self._parts.land(part, landed.intersection(part.segments))
+            if part.is_done:  # of an empty file
+                self._part_done(part.index, part.hasher.digest())
+        for part, segment in self._parts.in_order_of_fetching():
+            if part in unfinished and segment not in part.landed:
+                works.append(functools.partial(self._fetch, part, segment))
         return works
 
     def etag(self) -> Etag:
@@ -130,33 +143,22 @@ class Download:
         """Whether a later run can go on with what is staged."""
         return self._journal is not None
 
-    def _segment_works(self, part: Part) -> list[Work]:
-        landed = [segment for segment in part.segments if segment in self._left.landed]
-        part.land(landed)
-        missing = [segment for segment in part.segments if segment not in self._left.landed]
-        works: list[Work] = [functools.partial(self._fetch, part, segment) for segment in missing]
-        return works or [functools.partial(part.hash_on, self._descriptor, self._count)]
-
     def _fetch(self, part: Part, segment: ByteRange) -> None:
         self._fetcher.download_file_from_s3(self._target.location, self._info.etag, segment, self._write)
         if self._journal is not None:
             self._journal.landed(segment)
-        part.land([segment])
-        part.hash_on(self._descriptor, self._count)
+        self._parts.land(part, [segment])
+        self._parts.hash_on(self._descriptor, self._count)
 
-    def _check_left_part(self, part: Part, recorded: bytes) -> None:
-        """Re-hash a part that an interrupted run had finished; fetch it where it is not what was recorded."""
-        hasher = RangeHasher()
-        try:
-            hasher.read(self._descriptor, *part.byte_range, self._count)
-        except WrongSizeError:
-            pass
-        else:
-            if hasher.digest() == recorded:
-                self._digests[part.index] = recorded
-                return
-        for segment in part.segments:
-            self._fetch(part, segment)
+    def _check_finished(self, parts: Sequence[Part]) -> None:
+        """Re-hash parts that an interrupted run had finished; fetch those that are not what was recorded."""
+        digests = hash_ranges(self._descriptor, [part.byte_range for part in parts], self._count)
+        for part, digest in zip(parts, digests, strict=True):
+            if digest == self._left.part_digests[part.index]:
+                self._digests[part.index] = digest
+            else:
+                for segment in part.segments:
+                    self._fetch(part, segment)
 
     def _write(self, buffer: memoryview, offset: int) -> None:
         write_all(self._descriptor, buffer, offset)

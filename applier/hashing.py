@@ -1,18 +1,22 @@
-"""Etags of local bytes: the only place that hashes file content.
+"""Etags of local bytes: the only place that reads file content to hash it.
 
-MD5 is what verification costs (0.7 GiB/s a core; hashlib releases the GIL, so threads add up). `RangeHasher` is the
-seam: whoever brings a faster kernel, or one for several ranges at once, changes this module alone.
+MD5 is what verification costs, so ranges are read and hashed several at once, see `md5_lanes`.
 """
 
-import hashlib
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from applier.md5_lanes import Md5Lanes, Md5Stream, best_md5
 from schemas.etag import MIB, Etag, fold_part_digests, hashed_ranges
 
-BUFFER_BYTES = MIB
+ByteRange = tuple[int, int]
+
+# Of one thread, shared by what it hashes at once: large enough for calls not to count, small enough for the caches.
+_BUFFER_BYTES = 2 * MIB
+_LONGEST_READ_BYTES = MIB
 
 _buffers = threading.local()
 
@@ -21,36 +25,79 @@ class WrongSizeError(Exception):
     """The file has not the size that it should have."""
 
 
+def md5_lanes() -> int:
+    """Return how many ranges one thread best hashes at once."""
+    return best_md5().lanes
+
+
+def cores() -> int:
+    """Return how many threads can hash at once: the cores that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+@dataclass(slots=True)
 class RangeHasher:
-    """The MD5 of a range of a file, fed piece by piece in order, read back from the file system."""
+    """The MD5 of a range of a file, fed in order, and how far it has been read."""
 
-    def __init__(self) -> None:
-        self._md5 = hashlib.md5(usedforsecurity=False)
+    position: int
+    md5: Md5Lanes = field(default_factory=best_md5)
+    stream: Md5Stream = field(init=False)
 
-    def read(self, descriptor: int, start: int, end: int, read: Callable[[int], None] = lambda _: None) -> None:
-        """Hash the next bytes.
-
-        Args:
-            descriptor: the file, open for reading.
-            start: offset of the first byte.
-            end: offset behind the last one.
-            read: told the bytes of each buffer; may raise to stop.
-
-        Raises:
-            WrongSizeError: the file ends before `end`.
-        """
-        buffer = _buffer()
-        while start < end:
-            count = os.preadv(descriptor, [buffer[: end - start]], start)
-            if count == 0:
-                raise WrongSizeError
-            self._md5.update(buffer[:count])
-            start += count
-            read(count)
+    def __post_init__(self) -> None:
+        self.stream = self.md5.start()
 
     def digest(self) -> bytes:
-        """Return the binary MD5 (16 bytes) of what was fed so far."""
-        return self._md5.digest()
+        """Return the binary MD5 (16 bytes) of what was read so far."""
+        return self.stream.digest()
+
+
+def read_on(
+    descriptor: int, hashers: Sequence[tuple[RangeHasher, int]], read: Callable[[int], None] = lambda _: None
+) -> None:
+    """Hash the next bytes of several ranges of a file, read back from the file system.
+
+    Args:
+        descriptor: the file, open for reading.
+        hashers: at most `md5_lanes` of them, each with the offset up to which it is to read.
+        read: told the bytes of each round; may raise to stop.
+
+    Raises:
+        WrongSizeError: the file ends before one of the offsets.
+    """
+    buffer = _buffer()
+    left = [(hasher, end) for hasher, end in hashers if hasher.position < end]
+    while left:
+        share = min(_BUFFER_BYTES // len(left), _LONGEST_READ_BYTES)
+        pieces = []
+        for lane, (hasher, end) in enumerate(left):
+            piece = buffer[lane * share : lane * share + min(share, end - hasher.position)]
+            count = os.preadv(descriptor, [piece], hasher.position)
+            if count == 0:
+                raise WrongSizeError
+            hasher.position += count
+            pieces.append(piece[:count])
+        left[0][0].md5.update([hasher.stream for hasher, _ in left], pieces)
+        read(sum(map(len, pieces)))
+        left = [(hasher, end) for hasher, end in left if hasher.position < end]
+
+
+def hash_ranges(
+    descriptor: int, ranges: Sequence[ByteRange], read: Callable[[int], None] = lambda _: None
+) -> list[bytes]:
+    """Return the binary MD5s of at most `md5_lanes` half-open ranges of a file; see `read_on`."""
+    hashers = [(RangeHasher(start), end) for start, end in ranges]
+    read_on(descriptor, hashers, read)
+    return [hasher.digest() for hasher, _ in hashers]
+
+
+def hashed_together(count: int) -> list[range]:
+    """Deal so many ranges out to threads: every core has some, and each hashes several at once.
+
+    Returns:
+        The indices that one call of `hash_ranges` takes, together 0 to `count` - 1.
+    """
+    calls = max(min(cores(), count), -(-count // md5_lanes()))
+    return [range(count * call // calls, count * (call + 1) // calls) for call in range(calls)]
 
 
 def get_etag(file_path: Path, chunk_size_mb: int, *, multipart: bool | None = None) -> str:
@@ -70,18 +117,19 @@ def get_etag(file_path: Path, chunk_size_mb: int, *, multipart: bool | None = No
     """
     size_bytes = file_path.stat().st_size
     many = multipart if multipart is not None else size_bytes > chunk_size_mb * MIB
-    digests = []
+    # only whether there is a suffix counts here
+    ranges = hashed_ranges(Etag("", 1 if many else None), size_bytes, chunk_size_mb)
     with file_path.open("rb") as file:
-        # only whether there is a suffix counts here
-        for start, end in hashed_ranges(Etag("", 1 if many else None), size_bytes, chunk_size_mb):
-            hasher = RangeHasher()
-            hasher.read(file.fileno(), start, end)
-            digests.append(hasher.digest())
+        digests = [
+            digest
+            for indices in hashed_together(len(ranges))
+            for digest in hash_ranges(file.fileno(), ranges[indices.start : indices.stop])
+        ]
     return str(fold_part_digests(digests, multipart=many))
 
 
 def _buffer() -> memoryview:
     if not hasattr(_buffers, "buffer"):
-        _buffers.buffer = memoryview(bytearray(BUFFER_BYTES))
+        _buffers.buffer = memoryview(bytearray(_BUFFER_BYTES))
     buffer: memoryview = _buffers.buffer
     return buffer

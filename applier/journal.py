@@ -8,9 +8,8 @@ import json
 import os
 from dataclasses import dataclass, field
 
+from applier.hashing import ByteRange
 from schemas.etag import Etag
-
-ByteRange = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,71 +1,126 @@
-"""The parts of a file while it is downloaded: segments land in any order, each part is hashed in order."""
+"""The parts of a file while it is downloaded: segments land in any order, parts are hashed in order, many at once."""
 
 import threading
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, zip_longest
 
-from applier.hashing import RangeHasher
-from applier.journal import ByteRange
+from applier.hashing import ByteRange, RangeHasher, cores, md5_lanes, read_on
 from schemas.etag import MIB
 
-# What one request asks for: long enough for latency not to count, short enough to be asked for again.
-SEGMENT_BYTES = 32 * MIB
+# What one request asks for: long enough for latency not to count, short enough for hashing to begin early.
+SEGMENT_BYTES = 8 * MIB
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Part:
-    """A part of the upload, the unit that etags are made of.
-
-    Whoever lands a segment hashes on, reading back from the file system, unless another thread of the same part is at
-    it: so one part is hashed in order, and several parts at once.
+    """A part of the upload, the unit that etags are made of. Its state is `Parts`' own.
 
     Args:
         index: from 0.
         byte_range: half-open, in the file.
-        on_done: told the index and the binary MD5 once the whole part has been read back.
     """
 
     index: int
     byte_range: ByteRange
-    on_done: Callable[[int, bytes], None]
-    segments: list[ByteRange] = field(init=False)
-    _landed: set[ByteRange] = field(default_factory=set, init=False)
-    _hasher: RangeHasher = field(default_factory=RangeHasher, init=False)
-    _hashed: int = field(default=0, init=False)
-    _busy: bool = field(default=False, init=False)
-    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
+    segments: Sequence[ByteRange] = field(init=False)
+    hasher: RangeHasher = field(init=False)
+    landed: set[ByteRange] = field(default_factory=set, init=False)
+    hashed_segments: int = field(default=0, init=False)
+    taken: bool = field(default=False, init=False)  # it waits to be hashed, or is being hashed
 
     def __post_init__(self) -> None:
         start, end = self.byte_range
         self.segments = [(at, min(at + SEGMENT_BYTES, end)) for at in range(start, end, SEGMENT_BYTES)]
+        self.hasher = RangeHasher(start)
 
-    def land(self, landed: Iterable[ByteRange]) -> None:
+    @property
+    def is_done(self) -> bool:
+        """Whether all of it has been read back and hashed."""
+        return self.hashed_segments == len(self.segments)
+
+    @property
+    def has_landed_on(self) -> bool:
+        """Whether the segment to be hashed next has landed."""
+        return not self.is_done and self.segments[self.hashed_segments] in self.landed
+
+    def next_end(self) -> int:
+        """Return the end of the segment to be hashed next."""
+        return self.segments[self.hashed_segments][1]
+
+
+class Parts:
+    """All parts of a file.
+
+    Whoever lands a segment hashes on, reading back from the file system, unless enough threads are at it: what has
+    landed by the time one of those looks again, it hashes together, several parts at once. So a second thread joins
+    only where the first one falls behind.
+
+    Args:
+        ranges: of the parts.
+        on_done: told a part's index and its binary MD5 once all of it has been read back.
+    """
+
+    def __init__(self, ranges: Iterable[ByteRange], on_done: Callable[[int, bytes], None]) -> None:
+        self._parts = [Part(index, byte_range) for index, byte_range in enumerate(ranges)]
+        self._on_done = on_done
+        self._lock = threading.Lock()
+        self._waiting: deque[Part] = deque()
+        self._lanes, self._cores = md5_lanes(), cores()
+        self._hashing = 0  # threads
+
+    def __iter__(self) -> Iterator[Part]:
+        return iter(self._parts)
+
+    def in_order_of_fetching(self) -> Iterator[tuple[Part, ByteRange]]:
+        """Yield all segments: side by side those of as many parts as can be hashed at once, then of the next ones."""
+        at_once = max(self._lanes, self._cores)
+        for first in range(0, len(self._parts), at_once):
+            group = self._parts[first : first + at_once]
+            columns = zip_longest(*([(part, segment) for segment in part.segments] for part in group))
+            yield from (entry for entry in chain.from_iterable(columns) if entry is not None)
+
+    def land(self, part: Part, segments: Iterable[ByteRange]) -> None:
         """Note that segments have been written."""
         with self._lock:
-            self._landed.update(landed)
+            part.landed.update(segments)
+            self._let_wait(part)
 
     def hash_on(self, descriptor: int, read: Callable[[int], None]) -> None:
-        """Hash what has landed next in order, unless another thread is at it.
+        """Hash what has landed next in its part, until nothing waits, unless enough threads are at it.
 
         Args:
             descriptor: the staged file.
-            read: told the bytes of each buffer; may raise to stop.
+            read: told the bytes of each round; may raise to stop.
 
         Raises:
             WrongSizeError: the staged file is shorter than what landed.
         """
-        while (segment := self._take()) is not None:
-            self._hasher.read(descriptor, *segment, read)
-            with self._lock:
-                self._busy = False
-                self._hashed += 1
-                done = self._hashed == len(self.segments)
-            if done:
-                self.on_done(self.index, self._hasher.digest())
+        hashed: Sequence[Part] = ()
+        while hashed := self._next(hashed):
+            read_on(descriptor, [(part.hasher, part.next_end()) for part in hashed], read)
 
-    def _take(self) -> ByteRange | None:
+    def _next(self, hashed: Sequence[Part]) -> Sequence[Part]:
+        """Give back what this thread has hashed, and take what it can hash next."""
+        for part in hashed:
+            part.hashed_segments += 1
+            if part.is_done:
+                self._on_done(part.index, part.hasher.digest())
         with self._lock:
-            if self._busy or self._hashed == len(self.segments) or self.segments[self._hashed] not in self._landed:
-                return None
-            self._busy = True
-            return self.segments[self._hashed]
+            self._hashing -= bool(hashed)
+            for part in hashed:
+                part.taken = False
+                self._let_wait(part)
+            if not self._waiting or not self._needs_another_thread():
+                return ()
+            self._hashing += 1
+            return [self._waiting.popleft() for _ in range(min(self._lanes, len(self._waiting)))]
+
+    def _needs_another_thread(self) -> bool:
+        return self._hashing == 0 or (self._hashing < self._cores and len(self._waiting) >= self._lanes // 2)
+
+    def _let_wait(self, part: Part) -> None:
+        if part.has_landed_on and not part.taken:
+            part.taken = True
+            self._waiting.append(part)

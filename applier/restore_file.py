@@ -10,12 +10,11 @@ from dataclasses import dataclass
 
 from applier.check_file import FileCheck, Target, Verdict, is_absent
 from applier.decide import Action, LocalKind
-from applier.download import Download
+from applier.download import SMALL_FILE_BYTES, Download
 from applier.fetch import Fetcher
 from applier.folders import OutputFolder
 from applier.hashing import WrongSizeError
 from applier.object_store import ObjectInfo, S3Fault
-from applier.parts import SEGMENT_BYTES
 from applier.phase import Phase, Steps, failure_of
 from applier.progress import Progress
 from applier.publish import Judged, ReplacedMeanwhileError, UnsyncedError, publish, set_aside
@@ -86,7 +85,7 @@ class FileRestore:
         Its If-Match has S3 refuse any other etag than the plan's before a byte is sent: one request in place of two.
         """
         file = self._target.file
-        if file.expected_size is None or not 0 < file.expected_size <= SEGMENT_BYTES:
+        if file.expected_size is None or not 0 < file.expected_size <= SMALL_FILE_BYTES:
             return
         if is_absent(self._tools.output, self._target):
             info = ObjectInfo(etag=file.expected_etag, size_bytes=file.expected_size)

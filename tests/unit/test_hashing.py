@@ -1,11 +1,26 @@
+import hashlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sample_data import etag_of, made_up_bytes
 
-from applier.hashing import RangeHasher, WrongSizeError, get_etag
+from applier.hashing import (
+    RangeHasher,
+    WrongSizeError,
+    cores,
+    get_etag,
+    hash_ranges,
+    hashed_together,
+    md5_lanes,
+    read_on,
+)
 from schemas.etag import MIB
+
+CONTENT = made_up_bytes("ranges", 3 * MIB)
 
 
 @pytest.mark.parametrize("size_bytes", [0, 1, 5 * MIB - 1, 5 * MIB, 5 * MIB + 1, 10 * MIB, 12 * MIB + 7])
@@ -25,31 +40,45 @@ def test_get_etag_should_give_the_multipart_form_of_one_part_when_asked(tmp_path
     assert get_etag(path, 5, multipart=True).endswith("-1")
 
 
-def test_range_hasher_should_say_that_a_file_is_too_short(tmp_path: Path) -> None:
+@pytest.fixture
+def three_mib(tmp_path: Path) -> Iterator[int]:
+    """A file of 3 MiB, open for reading."""
     path = tmp_path / "file"
-    path.write_bytes(b"12345")
+    path.write_bytes(CONTENT)
     descriptor = os.open(path, os.O_RDONLY)
-    try:
-        with pytest.raises(WrongSizeError):
-            RangeHasher().read(descriptor, 0, 6)
-    finally:
-        os.close(descriptor)
-
-
-def test_range_hasher_should_go_on_where_it_stopped_and_tell_the_bytes(tmp_path: Path) -> None:
-    # given
-    content = made_up_bytes("ranges", 3 * MIB)
-    path = tmp_path / "file"
-    path.write_bytes(content)
-    told: list[int] = []
-    descriptor = os.open(path, os.O_RDONLY)
-
-    # when
-    hasher = RangeHasher()
-    hasher.read(descriptor, 0, MIB + 1, told.append)
-    hasher.read(descriptor, MIB + 1, len(content), told.append)
+    yield descriptor
     os.close(descriptor)
 
-    # then
-    assert hasher.digest().hex() == etag_of(content, 100)
-    assert sum(told) == len(content)
+
+def test_reading_on_should_say_that_a_file_is_too_short(three_mib: int) -> None:
+    with pytest.raises(WrongSizeError):
+        read_on(three_mib, [(RangeHasher(0), len(CONTENT) + 1)])
+
+
+def test_reading_on_should_go_on_where_it_stopped_and_tell_the_bytes(three_mib: int) -> None:
+    told: list[int] = []
+    hasher = RangeHasher(0)
+
+    read_on(three_mib, [(hasher, MIB + 1)], told.append)
+    read_on(three_mib, [(hasher, len(CONTENT))], told.append)
+
+    assert hasher.digest().hex() == etag_of(CONTENT, 100)
+    assert sum(told) == len(CONTENT)
+
+
+@pytest.mark.parametrize("count", range(1, md5_lanes() + 1))
+def test_ranges_hashed_together_should_each_have_their_md5(three_mib: int, count: int) -> None:
+    ranges = [(number * 1000, len(CONTENT) - number * 100_000) for number in range(count)]
+
+    digests = hash_ranges(three_mib, ranges)
+
+    assert digests == [hashlib.md5(CONTENT[start:end]).digest() for start, end in ranges]
+
+
+@given(st.integers(0, 10_000))
+def test_ranges_should_be_dealt_out_to_every_core_and_all_of_them_once(count: int) -> None:
+    calls = hashed_together(count)
+
+    assert [index for indices in calls for index in indices] == list(range(count))
+    assert all(1 <= len(indices) <= md5_lanes() for indices in calls)
+    assert len(calls) >= min(cores(), count)
