@@ -19,6 +19,8 @@ from network_faults import Fault, Stall
 from restore_case import RestoreCase, raw_file
 from sample_data import MIB, RawFileSample, made_up_bytes
 
+from applier.parts import SEGMENT_BYTES
+
 BIG_BYTES = 80 * MIB
 PARTS = 5
 
