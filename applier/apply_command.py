@@ -15,6 +15,7 @@ from pathlib import Path
 import click
 
 from applier.apply_plan import apply_plan
+from applier.bandwidth import BandwidthLimit, parse_rate
 from applier.boto_store import BotoStore, S3Access
 from applier.dry_run import dry_run
 from applier.fetch import Fetcher, RetryPolicy
@@ -57,8 +58,16 @@ class ApplyOptions:
     results: Path | None
     retries: int
     timeout: float
+    max_bandwidth: int | None
     on_corrupt: str
     no_report: bool
+
+
+def _rate(_context: click.Context, _parameter: click.Parameter, text: str | None) -> int | None:
+    try:
+        return None if text is None else parse_rate(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 @click.command(
@@ -113,6 +122,13 @@ Examples:
     help="How long S3 may say nothing before a request is repeated.",
 )
 @click.option(
+    "--max-bandwidth",
+    metavar="RATE",
+    callback=_rate,
+    help="Most bytes to fetch a second, over all jobs together: a number, which K, M or G (powers of 1024) may "
+    "follow, for example 200M. [default: no limit]",
+)
+@click.option(
     "--on-corrupt",
     type=click.Choice(["replace", "quarantine"]),
     default="replace",
@@ -144,7 +160,12 @@ def _apply(options: ApplyOptions) -> int:
         stagings = Stagings(output, uuid.uuid4().hex[:16], lambda destination: _staged_names(plan, destination))
         tools = RestoreTools(
             output=output,
-            fetcher=Fetcher(store=store, retry=RetryPolicy(attempts=options.retries + 1), stop=stop.event),
+            fetcher=Fetcher(
+                store=store,
+                retry=RetryPolicy(attempts=options.retries + 1),
+                stop=stop.event,
+                limit=None if options.max_bandwidth is None else BandwidthLimit(options.max_bandwidth),
+            ),
             progress=opened.enter_context(_progress(plan)),
             staging_for=stagings.below,
             keep_corrupt=options.on_corrupt == "quarantine",

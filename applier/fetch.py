@@ -14,6 +14,7 @@ from tenacity.nap import sleep_using_event
 from tenacity.stop import stop_when_event_set
 from tenacity.wait import wait_exponential, wait_random
 
+from applier.bandwidth import BandwidthLimit
 from applier.object_store import ObjectLocation, ObjectStore, S3Fault, wrong_range
 from schemas.text import printable
 
@@ -74,11 +75,12 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetcher:
-    """What fetching needs besides the object."""
+    """What fetching needs besides the object; without a limit each range is one request."""
 
     store: ObjectStore
     retry: RetryPolicy
     stop: threading.Event
+    limit: BandwidthLimit | None = None
 
     def download_file_from_s3(
         self,
@@ -103,16 +105,28 @@ class Fetcher:
 
         def fetch_on() -> None:
             nonlocal position
-            while position < end:
-                for buffer in self.store.read_range(location, position, end, etag):
-                    if self.stop.is_set():
-                        raise Interrupted
-                    if position + len(buffer) > end:
-                        raise wrong_range(location)
-                    write(buffer, position)
-                    position += len(buffer)
+            if position == end:
+                return  # the fault came after the last byte
+            until = position + self._await_allowance(end - position)
+            for buffer in self.store.read_range(location, position, until, etag):
+                if self.stop.is_set():
+                    raise Interrupted
+                if position + len(buffer) > until:
+                    raise wrong_range(location)
+                write(buffer, position)
+                position += len(buffer)
 
-        self.retry.call(fetch_on, self.stop)
+        while position < end:  # a request a turn, each with all its attempts: a low limit needs many for a range
+            self.retry.call(fetch_on, self.stop)
+
+    def _await_allowance(self, wanted_bytes: int) -> int:
+        """Wait until something may be asked for, and return how many bytes."""
+        if self.limit is None:
+            return wanted_bytes
+        granted_bytes, wait_seconds = self.limit.reserve(wanted_bytes)
+        if self.stop.wait(wait_seconds):
+            raise Interrupted
+        return granted_bytes
 
 
 def _is_transient(error: BaseException) -> bool:
