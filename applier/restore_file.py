@@ -14,6 +14,7 @@ from applier.download import Download
 from applier.fetch import Fetcher
 from applier.folders import OutputFolder
 from applier.hashing import WrongSizeError
+from applier.local_prefix import LocalPrefix
 from applier.object_store import ObjectInfo, S3Fault
 from applier.parts import SEGMENT_BYTES
 from applier.phase import Phase, Steps, Work, failure_of
@@ -26,7 +27,7 @@ from schemas.text import printable
 
 logger = logging.getLogger(__name__)
 
-_MAX_DOWNLOADS = 2  # a mismatch is retried once from scratch
+_MAX_DOWNLOADS = 2  # a mismatch is retried once from scratch; an attempt with a local file's bytes does not count
 _MAX_REPLACED = 2  # how often another program may come between check and publication
 _WORTH_RESUMING = frozenset({FailureKind.NETWORK, FailureKind.TIMEOUT, FailureKind.INTERRUPTED})
 
@@ -70,6 +71,7 @@ class FileRestore:
         self._verdict = Verdict(action=Failure(FailureKind.INTERRUPTED))
         self._download: Download | None = None
         self._downloads = 0
+        self._from_scratch = False  # what the local file has was tried in vain
         self._corrupt_copy: str | None = None
         self._on_short_cut = False  # the download is the pre-check, too
         self._replaced = 0
@@ -101,7 +103,7 @@ class FileRestore:
     def _check(self) -> Steps:
         """Look at the file, for the first time or anew: what was staged on another verdict is of no use."""
         self._drop()
-        self._on_short_cut, self._downloads = False, 0
+        self._on_short_cut, self._downloads, self._from_scratch = False, 0, False
         tools = self._tools
         return FileCheck(self._target, tools.output, tools.fetcher, tools.progress, self._act).start()
 
@@ -122,8 +124,11 @@ class FileRestore:
         if info is None:
             raise ValueError("a download needs the pre-check's answer")
         staging = tools.staging_for(target.destination)
-        self._downloads += 1
-        self._download = Download(target, info, staging, tools.fetcher, tools.progress)
+        self._download = download = Download(target, info, staging, tools.fetcher, tools.progress)
+        if not self._from_scratch and (prefix := LocalPrefix.of(tools.output, target, self._verdict)):
+            download.try_local_bytes(prefix)
+        if self._from_scratch or not download.has_local_bytes:
+            self._downloads += 1
 
     def _begun_download(self, error: Exception | None) -> Steps:
         if error is not None or self._download is None:
@@ -134,7 +139,7 @@ class FileRestore:
         download = self._download
         if self._on_short_cut and isinstance(error, S3Fault) and error.failure.kind is FailureKind.VERIFICATION:
             return self._check()  # S3 has another etag: which, and whether it is another form of the same content?
-        if download is None or (error is not None and not isinstance(error, WrongSizeError)):
+        if download is None or (error is not None and not download.is_refuted_by(error)):
             return self._fail(error)
         expected = Etag.parse(self._target.file.expected_etag)
         found = None if error else _etag_of(download)
@@ -148,6 +153,7 @@ class FileRestore:
         logger.warning("%s: read back with etag %s, expected %s; fetched anew", self._path, found, expected)
         if self._downloads < _MAX_DOWNLOADS:
             self._drop()
+            self._from_scratch = True
             return self._phase([self._begin_download], self._begun_download)
         detail = f"etag mismatch: downloaded {found}, expected {expected}; tried {self._downloads} times"
         return self._fail(None, Failure(FailureKind.VERIFICATION, detail))
