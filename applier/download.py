@@ -1,5 +1,6 @@
 """One download of one file into its staged file: what to fetch, and the etag of what was read back."""
 
+import errno
 import functools
 import logging
 import os
@@ -12,6 +13,7 @@ from applier.fetch import Fetcher, Interrupted
 from applier.folders import write_all
 from applier.hashing import ByteRange, WrongSizeError, cores, hash_ranges, hashed_together
 from applier.journal import Journal, StagedContent, StagedState
+from applier.local_prefix import LocalPrefix
 from applier.object_store import ObjectInfo
 from applier.parts import Part, Parts
 from applier.phase import Work
@@ -61,6 +63,7 @@ class Download:
         self._name = staged_name(target.file)
         self._journal: Journal | None = None
         self._left = StagedState()
+        self._prefix: LocalPrefix | None = None
         if info.size_bytes > SMALL_FILE_BYTES:
             content = StagedContent.of(self._etag, target.file.chunk_size_mb, info.size_bytes)
             self._descriptor, self._journal, self._left = staging.create_resumable(self._name, content)
@@ -74,6 +77,27 @@ class Download:
     def staged(self) -> str:
         """The staged file's name in the staging folder."""
         return resumable_file(self._name) if self._journal else self._name
+
+    def try_local_bytes(self, prefix: LocalPrefix) -> None:
+        """Copy what a local file has in place of fetching it.
+
+        Not where fetched bytes alone are staged already: if the local ones are wrong, those would be lost with them.
+
+        Raises:
+            OSError: the journal cannot be written.
+        """
+        if self._journal is None or (self._left.landed and not self._left.local_bytes):
+            return
+        self._journal.local_bytes_follow()
+        self._left.local_bytes = True
+        self._prefix = prefix
+        name, size_bytes = printable(self._target.file.relative_path), prefix.identity.size_bytes
+        logger.info("%s: the local file's %d bytes are tried, the rest is fetched", name, size_bytes)
+
+    @property
+    def has_local_bytes(self) -> bool:
+        """Whether bytes of a local file, which may be wrong, can be among what is staged."""
+        return self._left.local_bytes
 
     def works(self) -> Sequence[Work]:
         """Return what is to be done, in pieces that can run at once."""
@@ -96,7 +120,7 @@ class Download:
                 self._part_done(part.index, part.hasher.digest())
         for part, segment in self._parts.in_order_of_fetching():
             if part in unfinished and segment not in part.landed:
-                works.append(functools.partial(self._fetch, part, segment))
+                works.append(functools.partial(self._copy_or_fetch, part, segment))
         return works
 
     def etag(self) -> Etag:
@@ -135,6 +159,13 @@ class Download:
         if self._journal is not None:
             self._staging.remove_resumable(self._name)
 
+    def is_refuted_by(self, error: Exception) -> bool:
+        """Tell whether an error lies in the staged bytes themselves, so that staging them anew may help."""
+        if isinstance(error, WrongSizeError):
+            return True
+        # where the file system copies by sharing blocks, a bad one of the local file shows only when read back
+        return self.has_local_bytes and isinstance(error, OSError) and error.errno == errno.EIO
+
     def take_back_progress(self) -> None:
         """Tell that what was verified does not count."""
         self._progress.bytes_verified(-self._verified_bytes)
@@ -144,8 +175,17 @@ class Download:
         """Whether a later run can go on with what is staged."""
         return self._journal is not None
 
+    def _copy_or_fetch(self, part: Part, segment: ByteRange) -> None:
+        if self._prefix is None or not self._prefix.copy(segment, self._descriptor, self._fetcher.stop):
+            self._fetch(part, segment)
+        else:
+            self._landed(part, segment)
+
     def _fetch(self, part: Part, segment: ByteRange) -> None:
         self._fetcher.download_file_from_s3(self._target.location, self._info.etag, segment, self._write)
+        self._landed(part, segment)
+
+    def _landed(self, part: Part, segment: ByteRange) -> None:
         if self._journal is not None:
             self._journal.landed(segment)
             _start_write_back(self._descriptor, segment)

@@ -11,17 +11,26 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from schemas.errors import DestinationError
 from schemas.text import printable
-
-# Device, inode, size in bytes, modification and change time in ns: a file in which one of them differs was touched.
-FileIdentity = tuple[int, int, int, int, int]
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 # How file systems say that they have no hard links, or none left for this file.
 NO_HARD_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS})
 _NEW_FILE_MODE = 0o666  # less the umask: delivered files must be readable to the group where the site says so
+
+
+class FileIdentity(NamedTuple):
+    """What tells a file from any other, and from itself before it was touched (inodes are used again)."""
+
+    device: int
+    inode: int
+    links: int
+    size_bytes: int
+    modified_ns: int
+    changed_ns: int
 
 
 class NotAFolderError(OSError):
@@ -195,8 +204,15 @@ def move_to_free_name(source: str, source_folder: int, names: Iterator[str], fol
 
 
 def file_identity(status: os.stat_result) -> FileIdentity:
-    """Return what tells a file from any other, and from itself before it was touched (inodes are used again)."""
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+    """Return the identity that a file had when its status was taken."""
+    return FileIdentity(
+        device=status.st_dev,
+        inode=status.st_ino,
+        links=status.st_nlink,
+        size_bytes=status.st_size,
+        modified_ns=status.st_mtime_ns,
+        changed_ns=status.st_ctime_ns,
+    )
 
 
 def kind_of_file(name: str, folder: int) -> str:

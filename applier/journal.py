@@ -33,10 +33,12 @@ class StagedState:
     Args:
         landed: byte ranges that were written.
         part_digests: binary MD5s of finished parts, by the part's index.
+        local_bytes: some of it may come from a local file that was too short, and be wrong without S3's fault.
     """
 
     landed: set[ByteRange] = field(default_factory=set)
     part_digests: dict[int, bytes] = field(default_factory=dict)
+    local_bytes: bool = False
 
 
 class Journal:
@@ -49,6 +51,10 @@ class Journal:
         """Begin anew: forget everything and name the content."""
         os.ftruncate(self._descriptor, 0)
         self._append({"etag": content.etag, "chunk_size_mb": content.chunk_size_mb, "size_bytes": content.size_bytes})
+
+    def local_bytes_follow(self) -> None:
+        """Note that from now on bytes of a local file may land, too."""
+        self._append({"local_bytes": True})
 
     def landed(self, byte_range: ByteRange) -> None:
         """Note that a range has been written."""
@@ -81,6 +87,8 @@ def read_journal(text: str, content: StagedContent) -> StagedState | None:
             record = json.loads(line)
             if "part" in record:
                 state.part_digests[int(record["part"])] = bytes.fromhex(record["md5"])
+            elif "local_bytes" in record:
+                state.local_bytes = True
             else:
                 start, end = record["landed"]
                 state.landed.add((int(start), int(end)))

@@ -5,7 +5,7 @@ Each method that returns `Steps` is a station; what can fail on the way is a wor
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from applier.check_file import FileCheck, Target, Verdict, is_absent
@@ -14,8 +14,9 @@ from applier.download import SMALL_FILE_BYTES, Download
 from applier.fetch import Fetcher
 from applier.folders import OutputFolder
 from applier.hashing import WrongSizeError
+from applier.local_prefix import LocalPrefix
 from applier.object_store import ObjectInfo, S3Fault
-from applier.phase import Phase, Steps, failure_of
+from applier.phase import Phase, Steps, Work, failure_of
 from applier.progress import Progress
 from applier.publish import Judged, ReplacedMeanwhileError, UnsyncedError, publish, set_aside
 from applier.staging import Staging
@@ -25,7 +26,7 @@ from schemas.text import printable
 
 logger = logging.getLogger(__name__)
 
-_MAX_DOWNLOADS = 2  # a mismatch is retried once from scratch
+_MAX_DOWNLOADS = 2  # a mismatch is retried once from scratch; an attempt with a local file's bytes does not count
 _MAX_REPLACED = 2  # how often another program may come between check and publication
 _WORTH_RESUMING = frozenset({FailureKind.NETWORK, FailureKind.TIMEOUT, FailureKind.INTERRUPTED})
 
@@ -69,6 +70,7 @@ class FileRestore:
         self._verdict = Verdict(action=Failure(FailureKind.INTERRUPTED))
         self._download: Download | None = None
         self._downloads = 0
+        self._from_scratch = False  # what the local file has was tried in vain
         self._corrupt_copy: str | None = None
         self._on_short_cut = False  # the download is the pre-check, too
         self._replaced = 0
@@ -77,7 +79,7 @@ class FileRestore:
         """Return the first steps."""
         self._begun = self._tools.clock()
         logger.info("%s: start, %s", self._path, printable(str(self._target.location)))
-        return Phase([self._look_for_short_cut], self._tools.fetcher.stop, self._looked).steps()
+        return self._phase([self._look_for_short_cut], self._looked)
 
     def _look_for_short_cut(self) -> None:
         """Of a small file that is not there yet, the download is the pre-check too.
@@ -98,7 +100,9 @@ class FileRestore:
         return self._act(self._verdict) if self._on_short_cut else self._check()
 
     def _check(self) -> Steps:
-        self._on_short_cut, self._downloads = False, 0
+        """Look at the file, for the first time or anew: what was staged on another verdict is of no use."""
+        self._drop()
+        self._on_short_cut, self._downloads, self._from_scratch = False, 0, False
         tools = self._tools
         return FileCheck(self._target, tools.output, tools.fetcher, tools.progress, self._act).start()
 
@@ -112,26 +116,29 @@ class FileRestore:
             case Action.SKIP:
                 return self._end(Outcome.SKIPPED)
             case Action.DOWNLOAD | Action.HEAL:
-                return Phase([self._begin_download], self._tools.fetcher.stop, self._begun_download).steps()
+                return self._phase([self._begin_download], self._begun_download)
 
     def _begin_download(self) -> None:
-        if self._verdict.info is None:
+        target, tools, info = self._target, self._tools, self._verdict.info
+        if info is None:
             raise ValueError("a download needs the pre-check's answer")
-        staging = self._tools.staging_for(self._target.destination)
-        self._downloads += 1
-        self._download = Download(self._target, self._verdict.info, staging, self._tools.fetcher, self._tools.progress)
+        staging = tools.staging_for(target.destination)
+        self._download = download = Download(target, info, staging, tools.fetcher, tools.progress)
+        if not self._from_scratch and (prefix := LocalPrefix.of(tools.output, target, self._verdict)):
+            download.try_local_bytes(prefix)
+        if self._from_scratch or not download.has_local_bytes:
+            self._downloads += 1
 
     def _begun_download(self, error: Exception | None) -> Steps:
         if error is not None or self._download is None:
             return self._fail(error)
-        return Phase(self._download.works(), self._tools.fetcher.stop, self._downloaded).steps()
+        return self._phase(self._download.works(), self._downloaded)
 
     def _downloaded(self, error: Exception | None) -> Steps:
         download = self._download
         if self._on_short_cut and isinstance(error, S3Fault) and error.failure.kind is FailureKind.VERIFICATION:
-            self._drop()
             return self._check()  # S3 has another etag: which, and whether it is another form of the same content?
-        if download is None or (error is not None and not isinstance(error, WrongSizeError)):
+        if download is None or (error is not None and not download.is_refuted_by(error)):
             return self._fail(error)
         expected = Etag.parse(self._target.file.expected_etag)
         found = None if error else _etag_of(download)
@@ -139,14 +146,14 @@ class FileRestore:
             if self._on_short_cut:
                 logger.info("%s: S3 pre-check passed with the download, If-Match %s", self._path, expected)
             logger.info("%s: verified as read back, etag %s", self._path, expected)
-            return Phase([self._publish], self._tools.fetcher.stop, self._published).steps()
+            return self._phase([self._publish], self._published)
         if self._on_short_cut:
-            self._drop()
             return self._check()
         logger.warning("%s: read back with etag %s, expected %s; fetched anew", self._path, found, expected)
         if self._downloads < _MAX_DOWNLOADS:
             self._drop()
-            return Phase([self._begin_download], self._tools.fetcher.stop, self._begun_download).steps()
+            self._from_scratch = True
+            return self._phase([self._begin_download], self._begun_download)
         detail = f"etag mismatch: downloaded {found}, expected {expected}; tried {self._downloads} times"
         return self._fail(None, Failure(FailureKind.VERIFICATION, detail))
 
@@ -170,7 +177,6 @@ class FileRestore:
         if isinstance(error, ReplacedMeanwhileError) and self._replaced < _MAX_REPLACED:
             self._replaced += 1
             logger.info("%s: what stands there has changed meanwhile, looked at again", self._path)
-            self._drop()
             return self._check()
         if error is not None:
             return self._fail(error)
@@ -204,6 +210,9 @@ class FileRestore:
             download.take_back_progress()
             _tried(download.close)
             _tried(download.forget)
+
+    def _phase(self, works: Sequence[Work], then: Callable[[Exception | None], Steps]) -> Steps:
+        return Phase(works, self._tools.fetcher.stop, then).steps()
 
     def _end(self, outcome: Outcome, failure: Failure | None = None) -> Steps:
         duration_seconds = self._tools.clock() - self._begun

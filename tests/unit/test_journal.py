@@ -35,6 +35,18 @@ def test_journal_of_another_content_should_be_of_no_use(text: str, other: Staged
     assert read_journal(text, other) is None
 
 
+def test_journal_should_tell_that_local_bytes_may_be_staged(tmp_path: Path) -> None:
+    journal = Journal(os.open(tmp_path / "journal", os.O_RDWR | os.O_CREAT))
+    journal.start(CONTENT)
+    journal.local_bytes_follow()
+    journal.landed((0, 10))
+    journal.close()
+
+    state = read_journal((tmp_path / "journal").read_text(encoding="ascii"), CONTENT)
+
+    assert state == StagedState({(0, 10)}, local_bytes=True)
+
+
 def test_journal_cut_anywhere_should_be_read_as_far_as_it_makes_sense(text: str) -> None:
     whole = read_journal(text, CONTENT)
     assert whole is not None

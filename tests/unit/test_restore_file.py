@@ -1,5 +1,6 @@
 """One file's way, with a small store of our own in memory: what cannot be provoked from outside, or not in time."""
 
+import errno
 import hashlib
 import os
 import stat
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from sample_data import MIB, made_up_bytes
 
 from applier.apply_plan import ResultSink, apply_plan
 from applier.fetch import Fetcher, RetryPolicy
@@ -22,29 +24,34 @@ from schemas.plan import Plan, PlannedFile, RawFilePlan, S3Settings
 from schemas.results import FailureKind, FileResult, Outcome
 
 CONTENT = b"content of the object"
-MD5 = hashlib.md5(CONTENT).hexdigest()
+BIG = made_up_bytes("big", 36 * MIB)  # of two segments, 32 and 4 MiB
 
 
 @dataclass(slots=True)
 class MemoryStore:
     """A store with one object under every key; what it answers can be spoiled."""
 
+    content: bytes = CONTENT
     requests: list[str] = field(default_factory=list)
-    body: Callable[[], bytes] = lambda: CONTENT
+    body: Callable[[], bytes] | None = None
     before_answer: Callable[[], None] = lambda: None
+
+    @property
+    def etag(self) -> str:
+        return hashlib.md5(self.content).hexdigest()
 
     def check_bucket(self, bucket_name: str) -> None:
         self.requests.append(f"bucket {bucket_name}")
 
     def head(self, location: ObjectLocation) -> ObjectInfo:
         self.requests.append(f"head {location.key}")
-        return ObjectInfo(etag=MD5, size_bytes=len(CONTENT))
+        return ObjectInfo(etag=self.etag, size_bytes=len(self.content))
 
     def read_range(self, location: ObjectLocation, start: int, end: int, etag: str) -> Iterator[memoryview]:
-        assert etag == MD5
+        assert etag == self.etag
         self.requests.append(f"get {location.key} {start}-{end}")
         self.before_answer()
-        yield memoryview(self.body()[start:])
+        yield memoryview(self.body()[start:] if self.body else self.content[start:end])
 
 
 def restore(
@@ -56,7 +63,9 @@ def restore(
     progress: Progress | None = None,
 ) -> FileResult:
     """Restore `P/f` below tmp_path."""
-    file = PlannedFile(relative_path="f", s3_key="f", expected_etag=MD5, chunk_size_mb=5, expected_size=len(CONTENT))
+    file = PlannedFile(
+        relative_path="f", s3_key="f", expected_etag=store.etag, chunk_size_mb=500, expected_size=len(store.content)
+    )
     raw_file = RawFilePlan(
         raw_file_id="r", project_id="P", destination_base=f"{tmp_path}/P", bucket_name="b", files=(file,)
     )
@@ -198,14 +207,15 @@ def test_a_file_that_cannot_be_read_should_not_be_moved_aside(
     assert final.read_bytes() == CONTENT
 
 
+class Counted(Progress):
+    total = 0
+
+    def bytes_verified(self, count: int) -> None:
+        self.total += count
+
+
 def test_what_was_verified_in_vain_should_be_taken_back_from_the_progress(tmp_path: Path) -> None:
     # given a first body with a flipped bit
-    class Counted(Progress):
-        total = 0
-
-        def bytes_verified(self, count: int) -> None:
-            self.total += count
-
     bodies = iter([b"y" + CONTENT[1:], CONTENT])
     progress = Counted()
 
@@ -215,3 +225,48 @@ def test_what_was_verified_in_vain_should_be_taken_back_from_the_progress(tmp_pa
     # then
     assert result.outcome is Outcome.DOWNLOADED
     assert progress.total == len(CONTENT)
+
+
+def test_local_bytes_that_were_tried_in_vain_should_be_taken_back_from_the_progress(
+    tmp_path: Path, final: Path
+) -> None:
+    final.write_bytes(b"y" + BIG[1:-1])
+    progress = Counted()
+
+    result = restore(tmp_path, MemoryStore(content=BIG), progress=progress)
+
+    assert result.outcome is Outcome.HEALED
+    assert progress.total == len(BIG)
+
+
+@pytest.mark.parametrize("shows", ["when copied", "when read back"])
+def test_a_truncated_file_that_cannot_be_read_should_cost_a_fetch_and_no_failure(
+    tmp_path: Path, final: Path, monkeypatch: pytest.MonkeyPatch, shows: str
+) -> None:
+    # given a bad block; where copying shares blocks, it shows when the copy is read back
+    final.write_bytes(BIG[:-1])
+    preadv = os.preadv
+    store = MemoryStore(content=BIG)
+
+    def bad_block(*_: object) -> int:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    def shared_bad_block(descriptor: int, buffers: list[memoryview], offset: int) -> int:
+        copied = f"get f 0-{32 * MIB}" not in store.requests
+        return bad_block() if copied and offset == 0 else preadv(descriptor, buffers, offset)
+
+    if shows == "when copied":
+        monkeypatch.setattr(os, "copy_file_range", bad_block)
+        monkeypatch.setattr(os, "pread", bad_block)
+    else:
+        monkeypatch.setattr(os, "preadv", shared_bad_block)
+
+    # when
+    result = restore(tmp_path, store)
+
+    # then
+    assert result.outcome is Outcome.HEALED
+    assert final.read_bytes() == BIG
+    tries = 1 if shows == "when copied" else 2
+    assert store.requests.count(f"get f {32 * MIB}-{36 * MIB}") == tries
+    assert store.requests.count(f"get f 0-{32 * MIB}") == 1

@@ -1,0 +1,153 @@
+import errno
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sample_data import MIB, made_up_bytes
+
+from applier.check_file import Target, Verdict
+from applier.decide import Action, LocalKind, LocalState
+from applier.fetch import Interrupted
+from applier.folders import OutputFolder, file_identity, open_output_location
+from applier.local_prefix import LocalPrefix
+from applier.object_store import ObjectInfo, ObjectLocation
+from schemas.plan import PlannedFile
+
+CONTENT = made_up_bytes("local", 3 * MIB + 5)
+SEGMENT = (MIB, 3 * MIB)
+TARGET = Target(
+    file=PlannedFile(
+        relative_path="f",
+        s3_key="f",
+        expected_etag="d41d8cd98f00b204e9800998ecf8427e",
+        chunk_size_mb=5,
+        expected_size=None,
+    ),
+    location=ObjectLocation(bucket_name="b", key="f"),
+    destination="P",
+    folder="P",
+    name="f",
+)
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Iterator[OutputFolder]:
+    with open_output_location(str(tmp_path)) as folder:
+        yield folder
+
+
+@pytest.fixture
+def local(tmp_path: Path) -> Path:
+    path = tmp_path / "P" / "f"
+    path.parent.mkdir()
+    path.write_bytes(CONTENT)
+    return path
+
+
+@pytest.fixture
+def staged(tmp_path: Path) -> Iterator[int]:
+    descriptor = os.open(tmp_path / "staged", os.O_RDWR | os.O_CREAT)
+    yield descriptor
+    os.close(descriptor)
+
+
+@pytest.fixture
+def prefix(output: OutputFolder, local: Path) -> LocalPrefix:
+    return LocalPrefix(output=output, target=TARGET, identity=file_identity(local.stat()))
+
+
+def copied(staged: int) -> bytes:
+    return os.pread(staged, len(CONTENT), 0)
+
+
+@pytest.mark.parametrize("by_the_kernel", [True, False])
+def test_a_range_should_be_copied_to_its_place(
+    prefix: LocalPrefix, staged: int, monkeypatch: pytest.MonkeyPatch, *, by_the_kernel: bool
+) -> None:
+    def unsupported(*_: int) -> int:
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+
+    if not by_the_kernel:
+        monkeypatch.setattr(os, "copy_file_range", unsupported)
+
+    assert prefix.copy(SEGMENT, staged, threading.Event())
+    assert copied(staged) == bytes(MIB) + CONTENT[MIB : 3 * MIB]
+
+
+def test_a_range_that_is_not_all_there_should_not_be_copied(prefix: LocalPrefix, staged: int) -> None:
+    assert prefix.copy((0, len(CONTENT)), staged, threading.Event())
+    os.ftruncate(staged, 0)
+
+    assert not prefix.copy((0, len(CONTENT) + 1), staged, threading.Event())
+    assert copied(staged) == b""
+
+
+@pytest.mark.parametrize("change", ["written to", "replaced", "link", "gone", "FIFO", "folder is a link"])
+def test_no_other_file_than_the_one_judged_should_be_copied(
+    prefix: LocalPrefix, local: Path, staged: int, change: str
+) -> None:
+    match change:
+        case "written to":
+            local.write_bytes(CONTENT)
+            os.utime(local, ns=(prefix.identity.modified_ns, prefix.identity.modified_ns))
+        case "replaced":
+            local.with_name("g").write_bytes(CONTENT)
+            local.with_name("g").rename(local)
+        case "link":
+            local.rename(local.with_name("g"))
+            local.symlink_to("g")
+        case "gone":
+            local.unlink()
+        case "FIFO":
+            local.unlink()
+            os.mkfifo(local)
+        case "folder is a link":
+            local.parent.rename(local.parent.with_name("Q"))
+            local.parent.symlink_to("Q")
+
+    assert not prefix.copy(SEGMENT, staged, threading.Event())
+    assert copied(staged) == b""
+
+
+def test_a_file_that_becomes_shorter_while_it_is_copied_should_be_noticed(
+    prefix: LocalPrefix, local: Path, staged: int
+) -> None:
+    class Truncating(threading.Event):
+        def is_set(self) -> bool:
+            os.truncate(local, 2 * MIB)
+            return False
+
+    assert not prefix.copy(SEGMENT, staged, Truncating())
+
+
+def test_copying_should_be_interruptible(prefix: LocalPrefix, staged: int) -> None:
+    stop = threading.Event()
+    stop.set()
+
+    with pytest.raises(Interrupted):
+        prefix.copy(SEGMENT, staged, stop)
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "expected_bytes", "kind", "worth"),
+    [
+        (32 * MIB + 1, 40 * MIB, LocalKind.WRONG, True),
+        (40 * MIB - 1, 40 * MIB, LocalKind.WRONG, True),
+        (32 * MIB, 40 * MIB, LocalKind.WRONG, False),
+        (40 * MIB, 40 * MIB, LocalKind.WRONG, False),
+        (41 * MIB, 40 * MIB, LocalKind.WRONG, False),
+        (33 * MIB, 40 * MIB, LocalKind.UNREADABLE, False),
+    ],
+)
+def test_only_a_shorter_file_of_more_than_a_segment_should_be_worth_a_try(
+    output: OutputFolder, local: Path, *, size_bytes: int, expected_bytes: int, kind: LocalKind, worth: bool
+) -> None:
+    os.truncate(local, size_bytes)
+    state = LocalState(kind, identity=file_identity(local.stat()))
+    info = ObjectInfo(etag="", size_bytes=expected_bytes)
+
+    prefix = LocalPrefix.of(output, TARGET, Verdict(action=Action.HEAL, info=info, local=state))
+
+    assert (prefix is not None) == worth
