@@ -73,7 +73,7 @@ def spoil_last_part(proxy: FaultyProxy, action: Action) -> None:
     ("chunk_size_mb", "fetched_by_size"),
     [
         pytest.param(5, {35 * MIB: 5 * MIB, 35 * MIB + 5: 5 * MIB, SIZE_BYTES - 1: 5 * MIB}, id="few bytes missing"),
-        pytest.param(5, {32 * MIB + 1: 10 * MIB, 32 * MIB: SIZE_BYTES, 1: SIZE_BYTES}, id="hardly worth it, or not"),
+        pytest.param(5, {8 * MIB + 1: 35 * MIB, 8 * MIB: SIZE_BYTES, 1: SIZE_BYTES}, id="hardly worth it, or not"),
         pytest.param(36, {36 * MIB: 4 * MIB, 34 * MIB: 8 * MIB}, id="a part of two segments"),
         pytest.param(500, {SIZE_BYTES - 1: 8 * MIB}, id="one part"),
     ],

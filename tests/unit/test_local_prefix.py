@@ -133,9 +133,9 @@ def test_copying_should_be_interruptible(prefix: LocalPrefix, staged: int) -> No
 @pytest.mark.parametrize(
     ("size_bytes", "expected_bytes", "kind", "worth"),
     [
-        (32 * MIB + 1, 40 * MIB, LocalKind.WRONG, True),
+        (8 * MIB + 1, 40 * MIB, LocalKind.WRONG, True),
         (40 * MIB - 1, 40 * MIB, LocalKind.WRONG, True),
-        (32 * MIB, 40 * MIB, LocalKind.WRONG, False),
+        (8 * MIB, 40 * MIB, LocalKind.WRONG, False),
         (40 * MIB, 40 * MIB, LocalKind.WRONG, False),
         (41 * MIB, 40 * MIB, LocalKind.WRONG, False),
         (33 * MIB, 40 * MIB, LocalKind.UNREADABLE, False),
