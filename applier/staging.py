@@ -170,18 +170,20 @@ def _open_staging(
     own = _RUN_PREFIX + run_id
     base, lock = _claim(output, f"{destination}/{STAGING_FOLDER}".lstrip("/"), own)
     with closing_descriptor(base), closing_descriptor(lock):
-        os.mkdir(own, dir_fd=base)
-        with closing_descriptor(open_folder(own, base)) as descriptor:
-            for dead in _dead_runs(base, own):
-                try:
-                    _take_over(dead, base, descriptor, wanted)
-                except OSError as error:
-                    logger.warning("%s cannot be taken over: %s", printable(dead), error.strerror)
-            staging = Staging(descriptor)
-            staging.reserve_report()
-            yield staging
-            staging.remove(REPORT)
-        _remove_run(own, base)  # unless something is kept in it for a later run
+        try:
+            os.mkdir(own, dir_fd=base)
+            with closing_descriptor(open_folder(own, base)) as descriptor:
+                for dead in _dead_runs(base, own):
+                    try:
+                        _take_over(dead, base, descriptor, wanted)
+                    except OSError as error:
+                        logger.warning("%s cannot be taken over: %s", printable(dead), error.strerror)
+                staging = Staging(descriptor)
+                staging.reserve_report()
+                yield staging
+                staging.remove(REPORT)
+        finally:
+            _remove_run(own, base)  # unless something is kept in it for a later run
     with suppress(OSError), output.folder(destination) as folder:
         os.rmdir(STAGING_FOLDER, dir_fd=folder)
 
@@ -252,7 +254,8 @@ def _take_over(dead: str, base: int, own: int, wanted: Callable[[], AbstractSet[
 
 def _remove_run(name: str, base: int) -> None:
     with suppress(OSError):
-        os.rmdir(name, dir_fd=base)
+        with suppress(FileNotFoundError):  # it could not be made
+            os.rmdir(name, dir_fd=base)
         os.unlink(name + _LOCK_SUFFIX, dir_fd=base)
 
 
