@@ -276,13 +276,12 @@ def test_wrong_local_bytes_that_an_interrupted_run_staged_should_cost_no_downloa
 def test_what_was_fetched_in_place_of_wrong_local_bytes_should_not_be_lost_with_them(
     run_cli: Cli, make_truncated_case: MakeTruncatedCase, faulty_proxy: FaultyProxy
 ) -> None:
-    # given a download from scratch, after local bytes were wrong, that is killed while it hangs in its last part
-    case = make_truncated_case(flipped(CONTENT[:LAST_PART], 20_000_000))
+    # given a download from scratch, after local bytes were wrong, that is killed while it hangs in the first part
+    case = make_truncated_case(flipped(CONTENT[:LAST_PART], 1_000_000))
     plan = compile_plan(run_cli, case)
-    stall = Stall(seconds=60, after=MIB)
-    faulty_proxy.add(Fault(action=stall, key="sample.raw", method="GET", range=f"bytes={LAST_PART}-", skip=1))
+    faulty_proxy.add(Fault(action=Stall(seconds=60, after=MIB), key="sample.raw", method="GET", range="bytes=0-"))
     process = run_cli.start("apply", plan)
-    wait_for(lambda: fetched_bytes(faulty_proxy) > LAST_PART and landed(case) == PARTS - 1, "all but the last part")
+    wait_for(lambda: fetched_bytes(faulty_proxy) > LAST_PART and landed(case) == PARTS - 1, "all but the first part")
     process.kill()
     run_cli.finish(process)
     faulty_proxy.clear()
@@ -293,7 +292,7 @@ def test_what_was_fetched_in_place_of_wrong_local_bytes_should_not_be_lost_with_
     # then
     assert result.exit_code == 0, result.stderr
     assert case.unrestored() == []
-    assert fetched_bytes(faulty_proxy) == SIZE_BYTES - LAST_PART
+    assert fetched_bytes(faulty_proxy) == CHUNK_SIZE_MB * MIB
 
 
 # --- other hands
