@@ -3,6 +3,7 @@
 What commands do is in their own modules; here are the words and codes that all of them share.
 """
 
+import gc
 import importlib
 import logging
 import os
@@ -53,7 +54,10 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # click's signature
         if cmd_name in COMMANDS and cmd_name not in self.commands:
             entry = COMMANDS[cmd_name]
+            gc.disable()  # modules are no garbage, and looking for some among them over and over takes its time
             command: click.Command = getattr(importlib.import_module(entry.module), entry.attribute)
+            gc.freeze()
+            gc.enable()
             command.params += _verbosity_options()
             self.add_command(command, cmd_name)
         return self.commands.get(cmd_name)
@@ -143,8 +147,6 @@ def main() -> NoReturn:
         exit_code = EXIT_INTERRUPTED
     except SystemExit as command_ended:
         exit_code = command_ended.code
-        with suppress(OSError):
-            _flush(sys.stdout)
     _leave(exit_code if isinstance(exit_code, int) else 0)
 
 
@@ -163,13 +165,15 @@ def _flush(stream: TextIO | None) -> None:
 
 
 def _leave(exit_code: int) -> NoReturn:
-    """Exit with this code also where stdout or stderr cannot be flushed: Python would make it 120."""
+    """Exit with this code at once.
+
+    Python's own way out frees every object, which takes a tenth of a short run, and makes the code 120 where stdout or
+    stderr cannot be flushed.
+    """
     for stream in (sys.stdout, sys.stderr):
-        try:
+        with suppress(OSError):
             _flush(stream)
-        except OSError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-    sys.exit(exit_code)
+    os._exit(exit_code)
 
 
 def _say_error(message: str) -> None:

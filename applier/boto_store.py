@@ -1,20 +1,18 @@
-"""The only boto3 import: credentials, region and endpoint by the standard AWS chain, and questions about buckets.
+"""The only botocore import: credentials, region and endpoint by the standard AWS chain, and what obstore cannot answer.
 
 It is also the data path for the few keys that obstore cannot address (an empty, `.` or `..` segment, a slash at
-either end).
+either end). A client takes longer to make than a small file to restore, so it is made when it is first asked.
 """
 
-import ssl
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-import boto3
 import botocore.session
 from botocore.config import Config
+from botocore.credentials import Credentials
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -28,6 +26,7 @@ from botocore.exceptions import (
     ResponseStreamingError,
     SSLError,
 )
+from botocore.utils import validate_region_name
 
 from applier.object_store import (
     BAD_CREDENTIALS_CODES,
@@ -43,7 +42,6 @@ from schemas.errors import ConfigError
 from schemas.etag import MIB
 from schemas.results import FailureKind
 from schemas.s3_location import explain_bad_endpoint_url
-from schemas.text import printable
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -58,6 +56,9 @@ _IN_WORDS = defaultdict(
         ResponseStreamingError: "the answer broke off",
     },
 )
+# The chain's endpoint for all services and for S3, by botocore's own reading of variables and profiles. The sections
+# `services` of a configuration file are left to a client: https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
+_ENDPOINT_URL = {"endpoint_url": ("endpoint_url", ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"], None, None)}
 ARCHIVE_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 
 
@@ -78,8 +79,16 @@ class S3Access:
     read_timeout_seconds: float = 20.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class S3Address:
+    """Where S3 is, and the region to sign for."""
+
+    endpoint_url: str
+    region: str
+
+
 class BotoStore:
-    """S3 by boto3.
+    """S3 by botocore.
 
     Raises:
         ConfigError: there is no such profile, or there are no credentials.
@@ -87,49 +96,53 @@ class BotoStore:
 
     def __init__(self, access: S3Access) -> None:
         self.access = access
+        self._lock = threading.Lock()
+        self._clients: dict[str | None, S3Client] = {}
+        self._regions: dict[str, str] = {}
         try:
-            self._botocore_session = botocore.session.Session(profile=access.profile)
-            self.session = boto3.Session(botocore_session=self._botocore_session, region_name=access.region)
-            credentials = self.session.get_credentials()
-            self._default_client = self._client_in(None)
+            self._session = botocore.session.Session(profile=access.profile, session_vars=_ENDPOINT_URL)
+            if access.region is not None:
+                self._session.set_config_variable("region", access.region)
+            credentials = self._session.get_credentials()
+            self._default_address = self._find_address()
         except BotoCoreError as error:
             raise ConfigError(f"S3 access: {error}") from error
         except ValueError as error:  # botocore's word for a malformed endpoint
             raise ConfigError(f"S3 access: {error} (check --endpoint-url and AWS_ENDPOINT_URL)") from error
-        if reason := explain_bad_endpoint_url(self._default_client.meta.endpoint_url):
+        if reason := explain_bad_endpoint_url(self._default_address.endpoint_url):
             raise ConfigError(f"S3 access: the endpoint: {reason} (check --endpoint-url and AWS_ENDPOINT_URL)")
-        self.certificates = self._read_ca_bundle()
-        if credentials is None:
-            raise ConfigError(
-                "no AWS credentials found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a profile with "
-                "--profile, or log in with `aws sso login`"
-            )
-        frozen = credentials.get_frozen_credentials()
-        if not all((part or "x").isprintable() for part in (frozen.access_key, frozen.secret_key, frozen.token)):
-            raise ConfigError("the AWS credentials hold a line end or another control character: set them anew")
-        self._clients: dict[str, S3Client] = {}
-        self._lock = threading.Lock()
+        self.ca_bundle: str | None = self._session.get_config_variable("ca_bundle")
+        self.credentials = _usable(credentials)
 
-    def _read_ca_bundle(self) -> bytes | None:
-        """Return the certificates (PEM) that the AWS chain names; None for the system's own."""
-        path = self._botocore_session.get_config_variable("ca_bundle")
-        if not path:
-            return None
-        try:
-            ssl.create_default_context(cafile=path)
-            return Path(path).read_bytes()
-        except OSError as error:  # an ssl.SSLError is one
-            raise ConfigError(f"CA bundle {printable(path)}: {error.strerror or error}") from error
+    def _find_address(self) -> S3Address:
+        """Return the address that is configured; what the chain derives from its own tables takes a client."""
+        endpoint_url, region = self._configured_endpoint_url(), self._session.get_config_variable("region")
+        if endpoint_url and region:
+            validate_region_name(region)
+            return S3Address(endpoint_url=endpoint_url, region=region)
+        return _address(self._client_in(None))
 
-    def client(self, bucket_name: str) -> "S3Client":
-        """Return a client for the region that the bucket is in, as far as `check_bucket` could learn it."""
-        return self._clients.get(bucket_name, self._default_client)
+    def _configured_endpoint_url(self) -> str | None:
+        if self.access.endpoint_url is not None:
+            return self.access.endpoint_url
+        ignored = self._session.get_config_variable("ignore_configured_endpoint_urls")
+        if ignored or "services" in self._session.get_scoped_config():
+            return None  # a client knows what comes of it
+        endpoint_url: str | None = self._session.get_config_variable("endpoint_url")
+        return endpoint_url
+
+    def address(self, bucket_name: str) -> S3Address:
+        """Return where the bucket is, as far as `check_bucket` could learn it."""
+        return _address(self._client(bucket_name)) if bucket_name in self._regions else self._default_address
+
+    def _client(self, bucket_name: str) -> "S3Client":
+        return self._client_in(self._regions.get(bucket_name))
 
     def check_bucket(self, bucket_name: str) -> None:
         """See `ObjectStore.check_bucket`; also learns the bucket's region."""
         location = ObjectLocation(bucket_name=bucket_name, key="")
         try:
-            answer = _asked(location, lambda: self._default_client.head_bucket(Bucket=bucket_name))
+            answer = _asked(location, lambda: self._client_in(None).head_bucket(Bucket=bucket_name))
         except S3Fault as fault:
             match fault.failure.kind:
                 case FailureKind.KEY_NOT_FOUND:
@@ -140,32 +153,28 @@ class BotoStore:
                 case _:
                     raise
         region = answer["ResponseMetadata"]["HTTPHeaders"].get("x-amz-bucket-region")
-        if region and region != self._default_client.meta.region_name:
-            client = self._client_in(region)
-            with self._lock:
-                self._clients[bucket_name] = client
+        if region and region != self._default_address.region:
+            self._regions[bucket_name] = region
 
     def _refuse_bad_credentials(self, location: ObjectLocation) -> None:
         """Ask why a bucket is denied, for a HEAD does not say: with invalid credentials no file could be read."""
         bucket = location.bucket_name
         try:
-            _asked(location, lambda: self._default_client.list_objects_v2(Bucket=bucket, MaxKeys=1))
+            _asked(location, lambda: self._client_in(None).list_objects_v2(Bucket=bucket, MaxKeys=1))
         except S3Fault as fault:
             if any(code in str(fault) for code in BAD_CREDENTIALS_CODES):
                 raise
 
     def head(self, location: ObjectLocation) -> ObjectInfo:
         """See `ObjectStore.head`."""
-        client = self.client(location.bucket_name)
-        answer = _asked(location, lambda: client.head_object(**_head_request(location)))
+        answer = _asked(location, lambda: self._client(location.bucket_name).head_object(**_head_request(location)))
         return ObjectInfo(etag=normalized_etag(answer.get("ETag")), size_bytes=answer["ContentLength"])
 
     def read_range(self, location: ObjectLocation, start: int, end: int, etag: str) -> Iterator[memoryview]:
         """See `ObjectStore.read_range`."""
-        client = self.client(location.bucket_name)
         request = _get_request(location, start, end)
         request["IfMatch"] = f'"{etag}"'
-        answer = _asked(location, lambda: client.get_object(**request))
+        answer = _asked(location, lambda: self._client(location.bucket_name).get_object(**request))
         body = answer["Body"]
         try:
             found = normalized_etag(answer.get("ETag"))
@@ -181,9 +190,9 @@ class BotoStore:
 
     def explain_denial(self, location: ObjectLocation, fault: S3Fault) -> S3Fault:
         """Return what stands behind a 403: a HEAD's has no reason, and a cold object's no storage class."""
-        client = self.client(location.bucket_name)
+        bucket = location.bucket_name
         try:
-            head = _asked(location, lambda: client.head_object(**_head_request(location)))
+            head = _asked(location, lambda: self._client(bucket).head_object(**_head_request(location)))
             # Not in the stubs: https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
             storage_class = str({**head}.get("ArchiveStatus") or head.get("StorageClass", "STANDARD"))
             if storage_class in ARCHIVE_CLASSES or fault.failure.kind is FailureKind.ARCHIVED:
@@ -191,21 +200,43 @@ class BotoStore:
         except S3Fault:
             pass  # the GET says why
         try:
-            _asked(location, lambda: client.get_object(**_get_request(location, 0, 1)))["Body"].close()
+            _asked(location, lambda: self._client(bucket).get_object(**_get_request(location, 0, 1)))["Body"].close()
         except S3Fault as explained:
             return explained
         return fault
 
     def _client_in(self, region: str | None) -> "S3Client":
+        with self._lock:
+            if region not in self._clients:
+                self._clients[region] = self._new_client(region)
+            return self._clients[region]
+
+    def _new_client(self, region: str | None) -> "S3Client":
         config = Config(
             connect_timeout=self.access.connect_timeout_seconds,
             read_timeout=self.access.read_timeout_seconds,
             retries={"total_max_attempts": 1},  # whoever asks retries, with its own patience
             s3={"addressing_style": "path"},
         )
-        return self.session.client(
-            "s3", region_name=region or self.session.region_name, endpoint_url=self.access.endpoint_url, config=config
+        return self._session.create_client(  # type: ignore[return-value]  # its stubs know no services
+            "s3", region_name=region, endpoint_url=self.access.endpoint_url, config=config
         )
+
+
+def _address(client: "S3Client") -> S3Address:
+    return S3Address(endpoint_url=client.meta.endpoint_url, region=client.meta.region_name)
+
+
+def _usable(credentials: Credentials | None) -> Credentials:
+    if credentials is None:
+        raise ConfigError(
+            "no AWS credentials found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a profile with "
+            "--profile, or log in with `aws sso login`"
+        )
+    frozen = credentials.get_frozen_credentials()
+    if not all((part or "x").isprintable() for part in (frozen.access_key, frozen.secret_key, frozen.token)):
+        raise ConfigError("the AWS credentials hold a line end or another control character: set them anew")
+    return credentials
 
 
 def _asked(location: ObjectLocation, question: Callable[[], T]) -> T:

@@ -7,16 +7,14 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
-
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
-from tenacity.nap import sleep_using_event
-from tenacity.stop import stop_when_event_set
-from tenacity.wait import wait_exponential, wait_random
+from typing import TYPE_CHECKING, TypeVar
 
 from applier.bandwidth import BandwidthLimit
 from applier.object_store import ObjectLocation, ObjectStore, S3Fault, wrong_range
 from schemas.text import printable
+
+if TYPE_CHECKING:
+    from tenacity import RetryCallState, Retrying
 
 logger = logging.getLogger(__name__)
 
@@ -56,21 +54,25 @@ class RetryPolicy:
                 raise
             logger.info("the first attempt failed: %s", printable(str(fault)))
         stop.wait(self.first_wait_seconds)
-        retrying = Retrying(
-            retry=retry_if_exception(_is_transient),
-            wait=wait_exponential(multiplier=2 * self.first_wait_seconds, max=self.longest_wait_seconds)
-            + wait_random(0, self.first_wait_seconds),
-            stop=stop_after_attempt(self.attempts - 1) | stop_when_event_set(stop),
-            sleep=sleep_using_event(stop),
-            before_sleep=_log_retry,
-            reraise=True,
-        )
         try:
-            return retrying(question)
+            return self._retrying(stop)(question)
         except S3Fault as fault:
             if stop.is_set():
                 raise Interrupted from fault
             raise
+
+    def _retrying(self, stop: threading.Event) -> "Retrying":
+        import tenacity  # noqa: PLC0415  # takes its time, and most runs meet no fault
+
+        return tenacity.Retrying(
+            retry=tenacity.retry_if_exception(_is_transient),
+            wait=tenacity.wait_exponential(multiplier=2 * self.first_wait_seconds, max=self.longest_wait_seconds)
+            + tenacity.wait_random(0, self.first_wait_seconds),
+            stop=tenacity.stop_after_attempt(self.attempts - 1) | tenacity.stop_when_event_set(stop),
+            sleep=tenacity.sleep_using_event(stop),
+            before_sleep=_log_retry,
+            reraise=True,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +135,7 @@ def _is_transient(error: BaseException) -> bool:
     return isinstance(error, S3Fault) and error.transient
 
 
-def _log_retry(state: RetryCallState) -> None:
+def _log_retry(state: "RetryCallState") -> None:
     fault = state.outcome.exception() if state.outcome else None
     wait_seconds = state.next_action.sleep if state.next_action else 0.0
     logger.info("attempt %d failed, next in %.1f s: %s", state.attempt_number + 1, wait_seconds, printable(str(fault)))

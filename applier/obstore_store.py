@@ -7,13 +7,13 @@ misranged answers raise in it. Its own retries are off: whoever asks retries, wi
 import re
 import threading
 from collections.abc import Callable, Iterator
-from datetime import timedelta
-from typing import TypeVar
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 import obstore
-from obstore.auth.boto3 import Boto3CredentialProvider
 from obstore.exceptions import BaseError
-from obstore.store import S3Store
+from obstore.store import HTTPStore, S3Store
 
 from applier.boto_store import BotoStore
 from applier.object_store import (
@@ -25,8 +25,14 @@ from applier.object_store import (
     normalized_etag,
     wrong_range,
 )
+from schemas.errors import ConfigError
 from schemas.etag import MIB
+from schemas.paths import STAGING_FOLDER
 from schemas.results import FailureKind
+from schemas.text import printable
+
+if TYPE_CHECKING:
+    from obstore.store import S3Credential
 
 T = TypeVar("T")
 
@@ -35,22 +41,38 @@ _REQUEST_TIMEOUT = timedelta(minutes=5)
 # Below the shortest life of AWS credentials that are handed out anew before they expire (15 minutes).
 _CREDENTIALS_TTL = timedelta(minutes=5)
 
+# A list of what is below it is short in any bucket: our own folder, which is never backed up.
+_NOTHING = STAGING_FOLDER
+
 _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>(\w{1,64})</Code>")
 _KIND = re.compile(r"\bkind: (\w+)")
 
 
 class ObstoreStore:
-    """S3 by obstore, with boto3 beside it for what obstore cannot do."""
+    """S3 by obstore, with botocore beside it for what obstore cannot do.
+
+    Raises:
+        ConfigError: the certificates that the AWS chain names cannot be used.
+    """
 
     def __init__(self, boto: BotoStore) -> None:
         self._boto = boto
+        self._certificates = _read_certificates(boto.ca_bundle)
         self._stores: dict[str, S3Store] = {}
         self._lock = threading.Lock()
 
     def check_bucket(self, bucket_name: str) -> None:
-        """See `ObjectStore.check_bucket`."""
-        self._boto.check_bucket(bucket_name)
+        """See `ObjectStore.check_bucket`; botocore is asked only where there is more to say than yes."""
+        try:
+            obstore.list_with_delimiter(self._store(bucket_name), _NOTHING)
+        except (BaseError, OSError) as error:
+            fault = _fault(ObjectLocation(bucket_name=bucket_name, key=""), str(error))
+            if fault.failure.kind is FailureKind.TIMEOUT:
+                raise fault from error
+            self._boto.check_bucket(bucket_name)
+            with self._lock:
+                self._stores.pop(bucket_name, None)  # its region may be another
 
     def head(self, location: ObjectLocation) -> ObjectInfo:
         """See `ObjectStore.head`."""
@@ -103,23 +125,32 @@ class ObstoreStore:
             return self._stores[bucket_name]
 
     def _new_store(self, bucket_name: str) -> S3Store:
-        meta, access = self._boto.client(bucket_name).meta, self._boto.access
-        certificates = self._boto.certificates
+        address, access = self._boto.address(bucket_name), self._boto.access
         return S3Store(
             bucket_name,
-            endpoint=meta.endpoint_url,
-            region=meta.region_name,
+            endpoint=address.endpoint_url,
+            region=address.region,
             virtual_hosted_style_request=False,
-            credential_provider=Boto3CredentialProvider(self._boto.session, ttl=_CREDENTIALS_TTL),
+            credential_provider=self._fresh_credentials,
             client_options={
-                "allow_http": meta.endpoint_url.startswith("http://"),
+                "allow_http": address.endpoint_url.startswith("http://"),
                 "connect_timeout": timedelta(seconds=access.connect_timeout_seconds),
                 "read_timeout": timedelta(seconds=access.read_timeout_seconds),
                 "timeout": _REQUEST_TIMEOUT,
-                **({"root_certificate": certificates} if certificates else {}),
+                **({"root_certificate": self._certificates} if self._certificates else {}),
             },
             retry_config={"max_retries": 0},
         )
+
+    def _fresh_credentials(self) -> "S3Credential":
+        """Return what the AWS chain has now; obstore asks again when it is over."""
+        frozen = self._boto.credentials.get_frozen_credentials()
+        return {
+            "access_key_id": frozen.access_key or "",
+            "secret_access_key": frozen.secret_key or "",
+            "token": frozen.token,
+            "expires_at": datetime.now(UTC) + _CREDENTIALS_TTL,
+        }
 
     def _asked(self, location: ObjectLocation, question: Callable[[], T]) -> T:
         try:
@@ -129,6 +160,20 @@ class ObstoreStore:
             if fault.failure.kind in {FailureKind.ACCESS_DENIED, FailureKind.ARCHIVED}:
                 fault = self._boto.explain_denial(location, fault)
             raise fault from error
+
+
+def _read_certificates(path: str | None) -> bytes | None:
+    """Return the certificates (PEM) of a CA bundle, tried out; None for the system's own."""
+    if not path:
+        return None
+    try:
+        content = Path(path).read_bytes()
+        HTTPStore("https://localhost", client_options={"root_certificate": content})
+    except OSError as error:
+        raise ConfigError(f"CA bundle {printable(path)}: {error.strerror}") from error
+    except (BaseError, ValueError) as error:
+        raise ConfigError(f"CA bundle {printable(path)}: expected certificates in PEM form") from error
+    return content
 
 
 def _version(location: ObjectLocation) -> "obstore.GetOptions":

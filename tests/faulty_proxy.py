@@ -5,6 +5,7 @@ streamed both ways, connections kept. What it can do to a request is defined in 
 """
 
 import random
+import re
 import socket
 import struct
 import sys
@@ -178,6 +179,7 @@ class _Handler(BaseHTTPRequestHandler):
             query=query,
             range=self.headers.get("Range", ""),
             if_match=self.headers.get("If-Match"),
+            signed_region=_signed_region(self.headers.get("Authorization", "")),
         )
         self.record = self.server.receive(request)
         fault = self.record.exchange.fault
@@ -290,3 +292,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _send(self, piece: bytes) -> None:
         self.record.sends(len(piece))
         self.wfile.write(piece)
+
+
+def _signed_region(authorization: str) -> str:
+    """The region in `AWS4-HMAC-SHA256 Credential=KEY/DATE/REGION/s3/aws4_request, …`."""
+    scope = re.search(r"Credential=[^/]+/\d{8}/([^/]+)/", authorization)
+    return scope[1] if scope else ""

@@ -82,6 +82,7 @@ class Request:
     Attributes:
         path: `/bucket/key`, unquoted, without the query.
         range: The Range header, "" without one.
+        signed_region: The region that the signature is made for, "" without one.
     """
 
     method: str
@@ -89,6 +90,7 @@ class Request:
     query: str = ""
     range: str = ""
     if_match: str | None = None
+    signed_region: str = ""
 
     @property
     def first_byte(self) -> int | None:

@@ -580,3 +580,23 @@ def test_verbose_apply_should_log_each_files_way(run_cli: Cli, make_restore_case
     assert "sample.raw: verified as read back, etag " in result.stderr
     assert "sample.raw: downloaded, 12.0 MB in " in result.stderr
     assert "MB/s)" in result.stderr
+
+
+def test_apply_should_load_what_it_needs_and_no_more(run_cli: Cli, make_restore_case: MakeRestoreCase) -> None:
+    """Loading is most of a short run's time, and botocore's model of S3 a third of it."""
+    # given a model of S3 with which no client of botocore can be made
+    case = make_restore_case(thermo(size_bytes=100))
+    plan = compile_plan(run_cli, case)
+    model = run_cli.folder / ".aws" / "models" / "s3" / "2006-03-01" / "service-2.json"
+    model.parent.mkdir(parents=True)
+    model.write_text("{}", encoding="ascii")
+
+    # when
+    result = run_cli("apply", plan, environment={"PYTHONPROFILEIMPORTTIME": "1"})
+
+    # then
+    assert result.exit_code == 0
+    assert case.unrestored() == []
+    loaded = {line.rpartition("|")[2].strip() for line in result.stderr.splitlines()}
+    assert {"botocore.session", "obstore"} <= loaded
+    assert loaded & {"boto3", "s3transfer", "tenacity", "tqdm", "jsonschema", "pymongo", "yaml"} == set()

@@ -305,12 +305,27 @@ def test_what_is_no_endpoint_should_be_refused_and_no_password_shown(
     assert list(case.output_location.iterdir()) == []
 
 
-def test_a_ca_bundle_that_is_not_there_should_be_named(run_cli: Cli, make_restore_case: MakeRestoreCase) -> None:
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "No such file"),
+        ("", "expected certificates"),
+        ("no certificate", "expected certificates"),
+        ("-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n", "expected certificates"),
+    ],
+    ids=["missing", "empty", "other", "broken"],
+)
+def test_a_ca_bundle_that_cannot_be_used_should_be_named(
+    run_cli: Cli, make_restore_case: MakeRestoreCase, content: str | None, said: str
+) -> None:
     case = make_restore_case(thermo(size_bytes=100))
     plan = compile_plan(run_cli, case)
+    bundle = case.folder / "ca.pem"
+    if content is not None:
+        bundle.write_text(content, encoding="ascii")
 
-    result = run_cli("apply", plan, environment={"AWS_CA_BUNDLE": "/nonexistent.pem"})
+    result = run_cli("apply", plan, environment={"AWS_CA_BUNDLE": str(bundle)})
 
     assert result.exit_code == 2
-    assert "/nonexistent.pem" in result.stderr
+    assert f"CA bundle {bundle}: {said}" in result.stderr
     assert list(case.output_location.iterdir()) == []

@@ -1,6 +1,10 @@
 """Both stores keep the one contract, against a real S3 server."""
 
+import json
+import time
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,7 +25,7 @@ if TYPE_CHECKING:
 CONTENT = bytes(range(256)) * 12_000
 
 
-@pytest.fixture(params=["boto3", "obstore"])
+@pytest.fixture(params=["botocore", "obstore"])
 def store(
     request: pytest.FixtureRequest,
     faulty_proxy: FaultyProxy,
@@ -31,7 +35,7 @@ def store(
     for name, value in s3_server.environment.items():
         monkeypatch.setenv(name, value)
     boto = BotoStore(S3Access(endpoint_url=faulty_proxy.endpoint_url, read_timeout_seconds=0.5))
-    return boto if request.param == "boto3" else ObstoreStore(boto)
+    return boto if request.param == "botocore" else ObstoreStore(boto)
 
 
 @pytest.fixture
@@ -87,6 +91,94 @@ def test_store_should_tell_a_missing_key_from_a_missing_bucket(store: ObjectStor
     assert key.value.failure.kind is FailureKind.KEY_NOT_FOUND
     assert bucket.value.failure.kind is FailureKind.BUCKET_MISSING
     store.check_bucket(located.bucket_name)
+
+
+def test_a_bucket_in_another_region_should_be_asked_with_signatures_for_that_region(
+    store: ObjectStore, located: ObjectLocation, faulty_proxy: FaultyProxy
+) -> None:
+    """As AWS answers: 301 without a location, and the region in a header."""
+    elsewhere = {"x-amz-bucket-region": "eu-west-3"}
+    bucket = f"^/{located.bucket_name}/?$"
+    faulty_proxy.add(
+        Fault(action=Answer(status=301, code="PermanentRedirect", headers=elsewhere), method="GET", key=bucket),
+        Fault(action=Rewrite(headers=elsewhere), method="HEAD", key=bucket),
+    )
+
+    store.check_bucket(located.bucket_name)
+
+    assert store.head(located).size_bytes == len(CONTENT)
+    assert faulty_proxy.log[-1].request.signed_region == "eu-west-3"
+
+
+def test_a_bucket_that_may_not_be_listed_should_count_as_there(
+    store: ObjectStore, located: ObjectLocation, faulty_proxy: FaultyProxy
+) -> None:
+    faulty_proxy.add(Fault(action=Answer(status=403, code="AccessDenied"), key=f"^/{located.bucket_name}/?$"))
+
+    store.check_bucket(located.bucket_name)
+
+    assert len(faulty_proxy.log) > 1
+
+
+def test_a_bucket_that_bad_credentials_ask_for_should_be_refused(
+    store: ObjectStore, located: ObjectLocation, faulty_proxy: FaultyProxy
+) -> None:
+    faulty_proxy.add(Fault(action=Answer(status=403, code="ExpiredToken"), key=f"^/{located.bucket_name}/?$"))
+
+    with pytest.raises(S3Fault, match="the credentials have expired"):
+        store.check_bucket(located.bucket_name)
+
+
+def test_a_bucket_check_should_wait_in_vain_once_only(
+    store: ObjectStore, located: ObjectLocation, faulty_proxy: FaultyProxy
+) -> None:
+    faulty_proxy.add(Fault(action=Stall(seconds=30), key=f"^/{located.bucket_name}/?$"))
+
+    with pytest.raises(S3Fault) as caught:
+        store.check_bucket(located.bucket_name)
+
+    assert caught.value.failure.kind is FailureKind.TIMEOUT
+    assert len(faulty_proxy.log) == 1
+
+
+def test_obstore_should_follow_credentials_that_are_renewed(
+    s3_server: EmbeddedS3, located: ObjectLocation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a process that hands out credentials for a minute each, wrong ones at first
+    handed_out = tmp_path / "credentials.json"
+    (tmp_path / "config").write_text(f"[default]\ncredential_process = cat {handed_out}\n", encoding="utf-8")
+    for name, value in s3_server.environment.items():
+        if not name.endswith(("_KEY_ID", "_ACCESS_KEY")):
+            monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+
+    def hand_out(secret_key: str) -> None:
+        keys = {"AccessKeyId": s3_server.access_key, "SecretAccessKey": secret_key}
+        expiration = datetime.now(UTC) + timedelta(minutes=1)
+        handed_out.write_text(json.dumps({"Version": 1, **keys, "Expiration": expiration.isoformat()}))
+
+    hand_out("wrong")
+    store = ObstoreStore(BotoStore(S3Access()))
+    with pytest.raises(S3Fault, match="Access denied"):
+        store.head(located)
+
+    # when
+    hand_out(s3_server.secret_key)
+
+    # then, for obstore asks at most ten times a second
+    deadline = time.monotonic() + 30
+    while not _can_read(store, located):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def _can_read(store: ObjectStore, location: ObjectLocation) -> bool:
+    try:
+        store.head(location)
+    except S3Fault:
+        return False
+    return True
 
 
 @pytest.mark.parametrize("key", ["a//b", "other/", "folder/./x", "../x"])

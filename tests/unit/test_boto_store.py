@@ -1,0 +1,111 @@
+"""Where S3 is, by the AWS chain: what is found without a client must be what a client would find."""
+
+from pathlib import Path
+
+import botocore.session
+import pytest
+
+from applier.boto_store import BotoStore, S3Access
+from schemas.errors import ConfigError
+
+CONFIG = """
+[default]
+region = eu-central-1
+[profile endpoint]
+region = eu-west-1
+endpoint_url = http://profile:1
+[profile services]
+aws_access_key_id = key
+aws_secret_access_key = secret
+region = eu-west-1
+endpoint_url = http://profile:1
+services = ours
+[profile other-services]
+region = eu-west-1
+endpoint_url = http://profile:1
+services = others
+[profile ignored]
+region = eu-west-1
+endpoint_url = http://profile:1
+ignore_configured_endpoint_urls = true
+[services ours]
+s3 =
+    endpoint_url = http://services:2
+[services others]
+sts =
+    endpoint_url = http://services:2
+"""
+
+
+@pytest.fixture
+def aws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """An environment with a configuration file and credentials, and nothing else of AWS in it."""
+    (tmp_path / "config").write_text(CONFIG, encoding="ascii")
+    for name in ("AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    return monkeypatch
+
+
+@pytest.mark.parametrize("profile", [None, "endpoint", "services", "other-services", "ignored"])
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {},
+        {"AWS_ENDPOINT_URL": "http://all:3"},
+        {"AWS_ENDPOINT_URL": "http://all:3", "AWS_ENDPOINT_URL_S3": "http://s3:4"},
+        {"AWS_ENDPOINT_URL": "http://all:3", "AWS_ENDPOINT_URL_S3": ""},
+        {"AWS_ENDPOINT_URL": "http://all:3", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"},
+        {"AWS_ENDPOINT_URL_S3": "http://s3:4", "AWS_DEFAULT_REGION": "us-east-1"},
+        {"AWS_DEFAULT_REGION": "cn-north-1"},
+        {"AWS_USE_DUALSTACK_ENDPOINT": "true"},
+    ],
+    ids=str,
+)
+def test_address_should_be_that_of_the_aws_chain(
+    aws: pytest.MonkeyPatch, profile: str | None, variables: dict[str, str]
+) -> None:
+    for name, value in variables.items():
+        aws.setenv(name, value)
+    if profile is not None:
+        aws.setenv("AWS_PROFILE", profile)
+
+    address = BotoStore(S3Access()).address("bucket")
+
+    expected = botocore.session.Session().create_client("s3").meta
+    assert (address.endpoint_url, address.region) == (expected.endpoint_url, expected.region_name)
+
+
+def test_address_should_be_that_of_the_options_before_the_chains(aws: pytest.MonkeyPatch) -> None:
+    aws.setenv("AWS_ENDPOINT_URL_S3", "http://s3:4")
+
+    address = BotoStore(S3Access(endpoint_url="http://option:5", region="us-west-2", profile="services")).address("b")
+
+    assert (address.endpoint_url, address.region) == ("http://option:5", "us-west-2")
+
+
+def test_address_should_not_lack_the_region_where_only_the_endpoint_is_configured(aws: pytest.MonkeyPatch) -> None:
+    aws.delenv("AWS_CONFIG_FILE")
+    aws.setenv("HOME", "/nonexistent")
+
+    address = BotoStore(S3Access(endpoint_url="http://option:5")).address("bucket")
+
+    assert (address.endpoint_url, address.region) == ("http://option:5", "us-east-1")
+
+
+@pytest.mark.parametrize(
+    ("access", "said"),
+    [
+        (S3Access(profile="absent"), "absent"),
+        (S3Access(endpoint_url="http://h:1", region="no region"), "no region"),
+        (S3Access(endpoint_url="ftp://h"), "ftp://h"),
+    ],
+    ids=["profile", "region", "endpoint"],
+)
+@pytest.mark.usefixtures("aws")
+def test_what_the_chain_cannot_make_sense_of_should_be_refused(access: S3Access, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        BotoStore(access)
