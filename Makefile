@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready-dev
 WORKERS ?= 2
 
-.PHONY: help demo test test-long bench lint types format clean
+.PHONY: help demo test test-long bench bench-scale lint types format clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -36,4 +36,7 @@ clean:  ## remove the environment and all caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
 
 bench: $(READY)  ## kraken-plan beside s5cmd, rclone and the AlphaKraken sequence: ratios of medians
-	PYTHONPATH=tests/bench:examples/demo $(BIN)/python tests/bench/bench.py
+	PYTHONPATH=tests/bench:tests:examples/demo $(BIN)/python tests/bench/bench.py $(BENCH)
+
+bench-scale: $(READY)  ## compile, validate and apply with 10,000, 100,000 and a million files
+	PYTHONPATH=tests/bench:tests:examples/demo $(BIN)/python tests/bench/scale.py $(BENCH)

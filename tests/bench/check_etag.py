@@ -1,23 +1,26 @@
-"""The etag of a local file, its parts hashed on all cores: what verification alone costs."""
+"""The etags of a plan's restored files, their parts hashed on all cores: what verification alone costs.
+
+Run as `check_etag.py PLAN FOLDER`, for a plan of one raw file.
+"""
 
 import hashlib
+import json
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-_, _, key, output, chunk_size_mb, etag = sys.argv[1:]
-chunk_size = int(chunk_size_mb) * 1024 * 1024
-path = Path(output) / Path(key).name
-size = path.stat().st_size
+plan, folder = map(Path, sys.argv[1:])
+(raw_file,) = json.loads(plan.read_bytes())["raw_files"].values()
+files = raw_file["files"]
 
 
-def digest_of(start: int) -> bytes:
-    """The MD5 of the part that begins here."""
-    digest, buffer = hashlib.md5(), memoryview(bytearray(1024 * 1024))
+def digest_of(part: tuple[Path, int, int]) -> bytes:
+    """The MD5 of a part: path, first offset, length."""
+    path, start, left = part
+    digest, buffer = hashlib.md5(), memoryview(bytearray(min(left, 1024 * 1024)))
     with path.open("rb", buffering=0) as file:
         file.seek(start)
-        left = min(chunk_size, size - start)
         while left:
             count = file.readinto(buffer[:left])
             digest.update(buffer[:count])
@@ -25,8 +28,17 @@ def digest_of(start: int) -> bytes:
     return digest.digest()
 
 
+def parts_of(file: dict[str, str | int]) -> list[tuple[Path, int, int]]:
+    """The parts of a file of the plan."""
+    size, chunk_size = int(file["expected_size"]), int(file["chunk_size_mb"]) * 1024 * 1024
+    path = folder / str(file["relative_path"])
+    return [(path, start, min(chunk_size, size - start)) for start in range(0, size, chunk_size)]
+
+
 with ThreadPoolExecutor(os.cpu_count()) as pool:
-    digests = list(pool.map(digest_of, range(0, size, chunk_size)))
-many = hashlib.md5(b"".join(digests)).hexdigest() + f"-{len(digests)}"
-if etag not in {many, digests[0].hex()}:
-    sys.exit(f"{key}: {many}, expected {etag}")
+    digests = pool.map(digest_of, [part for file in files for part in parts_of(file)])
+    for file in files:
+        own = [next(digests) for _ in parts_of(file)]
+        many = hashlib.md5(b"".join(own)).hexdigest() + f"-{len(own)}"
+        if file["expected_etag"] not in {many, own[0].hex()}:
+            sys.exit(f"{file['relative_path']}: {many}, expected {file['expected_etag']}")

@@ -30,7 +30,8 @@ class Task:
 
 def kraken_plan(task: Task, output: Path) -> list[str]:
     """Verified, fsynced, reported."""
-    return [str(BIN / "kraken-plan"), "-q", "apply", str(task.plan), "--output-root", str(output)]
+    command = [str(BIN / "kraken-plan"), "-q", "apply", str(task.plan), "--endpoint-url", task.endpoint_url]
+    return [*command, "--output-root", str(output)]
 
 
 def s5cmd(task: Task, output: Path) -> list[str]:
@@ -48,14 +49,10 @@ def rclone(task: Task, output: Path) -> list[str]:
 
 def alphakraken_sequence(task: Task, output: Path) -> list[str]:
     """HEAD, download_fileobj, then one thread that reads the file again and hashes each chunk in memory, twice."""
-    return _script("alphakraken_sequence.py", task, output)
+    arguments = [task.endpoint_url, task.bucket, task.keys, str(output), str(task.chunk_size_mb), task.etag]
+    return [sys.executable, str(HERE / "alphakraken_sequence.py"), *arguments]
 
 
 def check_etag(task: Task, output: Path) -> list[str]:
     """A check of what a bare copy has left, on all cores."""
-    return _script("check_etag.py", task, output)
-
-
-def _script(name: str, task: Task, output: Path) -> list[str]:
-    arguments = [task.endpoint_url, task.bucket, task.keys, str(output), str(task.chunk_size_mb), task.etag]
-    return [sys.executable, str(HERE / name), *arguments]
+    return [sys.executable, str(HERE / "check_etag.py"), str(task.plan), str(output)]

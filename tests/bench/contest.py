@@ -1,0 +1,109 @@
+"""Commands side by side on one task: rounds, medians, ratios taken pair by pair. What they do is told in `peers`."""
+
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from peers import Task, kraken_plan
+
+Command = Callable[[Task, Path], list[str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One run of one command: wall seconds, CPU seconds, peak memory in MiB."""
+
+    wall_seconds: float
+    cpu_seconds: float
+    peak_mib: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contestant:
+    """Commands that run one after the other, timed as one."""
+
+    name: str
+    commands: tuple[Command, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contest:
+    """What is compared, and how.
+
+    Attributes:
+        name: for progress on stderr.
+        contestants: the first is what the others are compared with.
+        restored_before: all find the task's files in place, restored once by kraken-plan.
+        rounds: how many count; one more warms up.
+        folder: files are restored below it.
+        environment: of the commands.
+    """
+
+    name: str
+    task: Task
+    contestants: Sequence[Contestant]
+    restored_before: bool
+    rounds: int
+    folder: Path
+    environment: dict[str, str]
+
+
+def timed(command: Sequence[str], environment: dict[str, str]) -> Run:
+    """Run a command and return what the kernel counted for it."""
+    measured = [sys.executable, str(Path(__file__).with_name("measured.py")), *command]
+    counted = json.loads(subprocess.run(measured, env=environment, stdout=subprocess.PIPE, check=True).stdout)
+    if counted.pop("exit_code") != 0:
+        raise SystemExit(f"{' '.join(command)} failed")
+    return Run(**counted)
+
+
+def hold(contest: Contest) -> dict[str, list[Run]]:
+    """Run all contestants in turn, round by round, and return the counted runs of each by its name."""
+    runs: dict[str, list[Run]] = {contestant.name: [] for contestant in contest.contestants}
+    restored = contest.folder / contest.name
+    if contest.restored_before:
+        restored.mkdir(parents=True)
+        timed(kraken_plan(contest.task, restored), contest.environment)
+    for number in range(contest.rounds + 1):
+        words = f"round {number} of {contest.rounds}" if number else "warming up"
+        print(f"{contest.name}: {words}", file=sys.stderr, flush=True)
+        place = contest.folder / f"{contest.name}-{number}"
+        for contestant in contest.contestants:
+            folder = restored if contest.restored_before else place / contestant.name.replace(" ", "-")
+            run = _run_once(contestant, contest, folder)
+            if number:
+                runs[contestant.name].append(run)
+        shutil.rmtree(place, ignore_errors=contest.restored_before)
+    shutil.rmtree(restored, ignore_errors=True)
+    return runs
+
+
+def show(title: str, runs: dict[str, list[Run]]) -> None:
+    """Print medians, and the ratios of the first contestant's wall times to those of each other one."""
+    print(f"\n{title}")
+    first, *_ = runs.values()
+    for name, theirs in runs.items():
+        ratios = [ours.wall_seconds / other.wall_seconds for ours, other in zip(first, theirs, strict=True)]
+        wall = statistics.median(run.wall_seconds for run in theirs)
+        cpu = statistics.median(run.cpu_seconds for run in theirs)
+        peak = max(run.peak_mib for run in theirs)
+        ratio = f"{statistics.median(ratios):5.2f} ({min(ratios):.2f}-{max(ratios):.2f})" if theirs is not first else ""
+        print(f"  {name:28} {wall:7.2f} s  {cpu:6.2f} CPU s  {peak:6.0f} MiB   {ratio}", flush=True)
+
+
+def _run_once(contestant: Contestant, contest: Contest, folder: Path) -> Run:
+    """Run a contestant, into a folder of its own: never emptied before, for deleting has a price that comes later."""
+    folder.mkdir(parents=True, exist_ok=contest.restored_before)
+    os.sync()
+    runs = [timed(command(contest.task, folder), contest.environment) for command in contestant.commands]
+    return Run(
+        wall_seconds=sum(run.wall_seconds for run in runs),
+        cpu_seconds=sum(run.cpu_seconds for run in runs),
+        peak_mib=max(run.peak_mib for run in runs),
+    )
