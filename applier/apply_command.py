@@ -284,7 +284,7 @@ def _write_reports(result: ApplyResult, output: OutputFolder, stagings: Stagings
             logger.error("%s: the report cannot be written: %s", printable(destination), error.strerror)  # noqa: TRY400  # no bug
             well = False
     try:
-        for path in paths:
+        for path in map(printable, paths) if sys.stdout is not None and sys.stdout.isatty() else paths:
             click.echo(path)
     except OSError as error:
         logger.error("the paths of the reports cannot be printed: %s", error.strerror)  # noqa: TRY400  # no bug
