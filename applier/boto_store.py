@@ -4,6 +4,7 @@ It is also the data path for the few keys that obstore cannot address (an empty,
 either end).
 """
 
+import re
 import ssl
 import threading
 from collections import defaultdict
@@ -93,9 +94,10 @@ class BotoStore:
             credentials = self.session.get_credentials()
             self._default_client = self._client_in(None)
         except BotoCoreError as error:
-            raise ConfigError(f"S3 access: {error}") from error
+            raise ConfigError(f"S3 access: {_without_secrets(error)}") from error
         except ValueError as error:  # botocore's word for a malformed endpoint
-            raise ConfigError(f"S3 access: {error} (check --endpoint-url and AWS_ENDPOINT_URL)") from error
+            detail = _without_secrets(error)
+            raise ConfigError(f"S3 access: {detail} (check --endpoint-url and AWS_ENDPOINT_URL)") from error
         if reason := explain_bad_endpoint_url(self._default_client.meta.endpoint_url):
             raise ConfigError(f"S3 access: the endpoint: {reason} (check --endpoint-url and AWS_ENDPOINT_URL)")
         self.certificates = self._read_ca_bundle()
@@ -213,6 +215,13 @@ def _asked(location: ObjectLocation, question: Callable[[], T]) -> T:
         return question()
     except (ClientError, BotoCoreError) as error:
         raise _fault(location, error) from error
+    except RecursionError as error:  # botocore asks a bucket that redirects for its region, and is redirected again
+        raise S3Fault(FailureKind.NETWORK, f"{location}: S3 redirects without end") from error
+
+
+def _without_secrets(error: Exception) -> str:
+    """Return botocore's words less the user, password and query of any URL in them."""
+    return re.sub(r"(?<=//)[^/\s]*@|\?\S+", "…", str(error))
 
 
 def _head_request(location: ObjectLocation) -> "HeadObjectRequestTypeDef":
