@@ -27,11 +27,12 @@ from applier.report import write_batch_status_report
 from applier.restore_file import RestoreTools
 from applier.results_writer import results_sink
 from applier.signals import stop_on_signals
+from applier.site_policy import SitePolicy, absolute_roots
 from applier.staging import Stagings, staged_name
 from schemas.errors import ConfigError, PlanError
 from schemas.paths import join_path, path_below
 from schemas.plan import Plan
-from schemas.plan_source import load_plan
+from schemas.plan_source import load_plan, plan_name
 from schemas.results import ApplyResult, Outcome
 from schemas.text import counted, printable
 
@@ -52,6 +53,8 @@ class ApplyOptions:
     dry_run: bool
     expect_digest: str | None
     output_root: str | None
+    config: str | None
+    allow_output_root: tuple[str, ...]
     endpoint_url: str | None
     region: str | None
     profile: str | None
@@ -96,6 +99,21 @@ Examples:
     show_envvar=True,
     metavar="DIR",
     help="Restore below DIR in place of the plan's output_location.",
+)
+@click.option(
+    "--config",
+    envvar="KRAKEN_PLAN_CONFIG",
+    show_envvar=True,
+    metavar="YAML",
+    help="The site's alphakraken.<env>.yaml: refuse a plan that names another output location or S3 server.",
+)
+@click.option(
+    "--allow-output-root",
+    metavar="DIR",
+    type=click.Path(),
+    multiple=True,
+    help="A folder that plans may restore below, beside the site's output location; any other is refused. "
+    "Can be given several times.",
 )
 @click.option("--endpoint-url", metavar="URL", help="S3 server; goes before the plan's and the AWS chain's.")
 @click.option("--region", help="AWS region; goes before the plan's and the AWS chain's.")
@@ -151,10 +169,11 @@ def _apply(options: ApplyOptions) -> int:
     reviewed = load_plan(options.plan)
     _check_digest(reviewed, options)
     plan = reviewed if options.output_root is None else reroot_plan(reviewed, options.output_root)
+    trusted = _policy(options).trusted_folder(plan, plan_name(options.plan))
     store = ObstoreStore(BotoStore(_access(plan, options)))
     jobs = _jobs(options.jobs)
     with ExitStack() as opened:
-        output = opened.enter_context(open_output_location(plan.output_location))
+        output = opened.enter_context(open_output_location(plan.output_location, trusted))
         check_destinations(plan, output)
         stop = opened.enter_context(stop_on_signals(_say))
         stagings = Stagings(output, uuid.uuid4().hex[:16], lambda destination: _staged_names(plan, destination))
@@ -213,6 +232,15 @@ def _check_digest(plan: Plan, options: ApplyOptions) -> None:
     )
 
 
+def _policy(options: ApplyOptions) -> SitePolicy:
+    return SitePolicy(
+        config=options.config,
+        allowed_roots=absolute_roots(options.allow_output_root),
+        own_output=options.output_root is not None,
+        own_endpoint=options.endpoint_url is not None,
+    )
+
+
 def _access(plan: Plan, options: ApplyOptions) -> S3Access:
     """Option > plan > AWS chain."""
     return S3Access(
@@ -256,7 +284,7 @@ def _write_reports(result: ApplyResult, output: OutputFolder, stagings: Stagings
             logger.error("%s: the report cannot be written: %s", printable(destination), error.strerror)  # noqa: TRY400  # no bug
             well = False
     try:
-        for path in paths:
+        for path in map(printable, paths) if sys.stdout is not None and sys.stdout.isatty() else paths:
             click.echo(path)
     except OSError as error:
         logger.error("the paths of the reports cannot be printed: %s", error.strerror)  # noqa: TRY400  # no bug

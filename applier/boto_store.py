@@ -4,6 +4,7 @@ It is also the data path for the few keys that obstore cannot address (an empty,
 either end). A client takes longer to make than a small file to restore, so it is made when it is first asked.
 """
 
+import re
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -106,9 +107,10 @@ class BotoStore:
             credentials = self._session.get_credentials()
             self._default_address = self._find_address()
         except BotoCoreError as error:
-            raise ConfigError(f"S3 access: {error}") from error
+            raise ConfigError(f"S3 access: {_without_secrets(error)}") from error
         except ValueError as error:  # botocore's word for a malformed endpoint
-            raise ConfigError(f"S3 access: {error} (check --endpoint-url and AWS_ENDPOINT_URL)") from error
+            detail = _without_secrets(error)
+            raise ConfigError(f"S3 access: {detail} (check --endpoint-url and AWS_ENDPOINT_URL)") from error
         if reason := explain_bad_endpoint_url(self._default_address.endpoint_url):
             raise ConfigError(f"S3 access: the endpoint: {reason} (check --endpoint-url and AWS_ENDPOINT_URL)")
         self.ca_bundle: str | None = self._session.get_config_variable("ca_bundle")
@@ -244,6 +246,13 @@ def _asked(location: ObjectLocation, question: Callable[[], T]) -> T:
         return question()
     except (ClientError, BotoCoreError) as error:
         raise _fault(location, error) from error
+    except RecursionError as error:  # botocore asks a bucket that redirects for its region, and is redirected again
+        raise S3Fault(FailureKind.NETWORK, f"{location}: S3 redirects without end") from error
+
+
+def _without_secrets(error: Exception) -> str:
+    """Return botocore's words less the user, password and query of any URL in them."""
+    return re.sub(r"(?<=//)[^/\s]*@|\?\S+", "…", str(error))
 
 
 def _head_request(location: ObjectLocation) -> "HeadObjectRequestTypeDef":

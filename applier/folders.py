@@ -9,11 +9,12 @@ import itertools
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from schemas.errors import DestinationError
+from schemas.paths import path_below
 from schemas.text import printable
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -73,25 +74,32 @@ class OutputFolder:
 
 
 @contextmanager
-def open_output_location(path: str) -> Iterator[OutputFolder]:
+def open_output_location(path: str, trusted: str | None = None) -> Iterator[OutputFolder]:
     """Open the output location.
+
+    Args:
+        path: its absolute path.
+        trusted: the folder up to which it may lead over links, itself or one above; below, none is followed.
 
     Raises:
         DestinationError: it is not there, or no folder. It is never made: an unmounted pool must not be filled in.
     """
-    try:
-        descriptor = os.open(path, _FOLDER)
-    except FileNotFoundError:
-        raise DestinationError(
-            f"the output location {printable(path)} does not exist: is its file system mounted? "
-            "(--output-root DIR restores to another place)"
-        ) from None
-    except OSError as error:
-        raise DestinationError(f"the output location {printable(path)} cannot be used: {error.strerror}") from error
-    try:
+    trusted = trusted or path
+    with ExitStack() as opened:
+        try:
+            descriptor = opened.enter_context(closing_descriptor(os.open(trusted, _FOLDER)))
+            descriptor = opened.enter_context(OutputFolder(trusted, descriptor).folder(path_below(path, trusted)))
+        except FileNotFoundError:
+            raise DestinationError(
+                f"the output location {printable(path)} does not exist: is its file system mounted? "
+                "(--output-root DIR restores to another place)"
+            ) from None
+        except OSError as error:
+            at = f"{printable(error.filename)}: " if isinstance(error, NotAFolderError) else ""
+            raise DestinationError(
+                f"the output location {printable(path)} cannot be used: {at}{error.strerror}"
+            ) from error
         yield OutputFolder(path, descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

@@ -8,11 +8,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from planner.records import FileInfoEntry, RawFileRecord, UnusableEntry
-from planner.site_config import SiteConfig
 from schemas.paths import explain_unsafe_relative_path, join_path
 from schemas.plan import CompiledFrom, Plan, PlannedFile, RawFilePlan, S3Settings, UnresolvedFile
 from schemas.plan_rules import explain_bad_destination, explain_bad_file, explain_conflict, find_conflicts
 from schemas.s3_location import reconstruct_s3_paths
+from schemas.site_config import SiteConfig
 from schemas.text import printable, writable
 from schemas.version import CREATED_BY
 

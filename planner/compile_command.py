@@ -17,10 +17,10 @@ from planner.catalog import Catalog
 from planner.open_catalog import open_catalog
 from planner.raw_file_ids import ids_from_arguments, merge_ids, read_ids_file
 from planner.records import RawFileRecord, parse_record
-from planner.site_config import load_site_config
 from schemas.errors import CatalogError, ConfigError
 from schemas.plan import Plan, UnresolvedFile
 from schemas.plan_file import serialized_plan
+from schemas.site_config import load_site_config
 from schemas.text import counted, printable
 
 logger = logging.getLogger(__name__)

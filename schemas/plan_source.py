@@ -1,4 +1,4 @@
-"""Where a plan comes from when a command names it: a path, or `-` for stdin. The one place here that reads files."""
+"""Where a plan comes from when a command names it: a path, or `-` for stdin."""
 
 import gc
 import sys

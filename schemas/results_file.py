@@ -1,7 +1,8 @@
 """The results file of `apply --results`: JSON lines, a head and then a line per file as it ends.
 
 A run that is killed leaves the lines of what it had finished. A raw file that failed as a whole has one line, whose
-`relative_path` is null.
+`relative_path` is null. What is not printable is escaped, as JSON allows, so that a name cannot steer the terminal of
+somebody who looks at the file.
 """
 
 import json
@@ -62,4 +63,7 @@ def _failure(failure: Failure | None) -> dict[str, str | None]:
 
 
 def _line(record: dict[str, object]) -> str:
-    return json.dumps(record, ensure_ascii=False) + "\n"
+    line = json.dumps(record, ensure_ascii=False)
+    if not line.isprintable():  # only within strings: everything else that json writes is
+        line = "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in line)
+    return line + "\n"

@@ -1,19 +1,29 @@
 """Texts for people: nothing that came from a plan, a catalog or S3 may forge a line or steer a terminal."""
 
-MAX_SHOWN_CHARACTERS = 1000
+MAX_SHOWN_BYTES = 1000
 
 
-def printable(text: str, limit: int = MAX_SHOWN_CHARACTERS) -> str:
+def printable(text: str, limit: int = MAX_SHOWN_BYTES) -> str:
     r"""Return the text on one line: what `str.isprintable` is false for is escaped, what is too long is cut.
+
+    Args:
+        text: any, lone surrogates included.
+        limit: bytes (UTF-8, escapes included) before it is cut.
 
     >>> printable("a\nb\x1b[31m\u202e")
     'a\\nb\\x1b[31m\\u202e'
     """
-    if len(text) > limit:
-        text = text[:limit] + f"… ({len(text) - limit} more characters)"
-    if text.isprintable():
+    if len(text) <= limit and text.isascii() and text.isprintable():
         return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+    shown: list[str] = []
+    size = 0
+    for number, character in enumerate(text):
+        piece = character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+        size += len(piece.encode())
+        if size > limit:
+            return f"{''.join(shown)}… ({len(text) - number} more characters)"
+        shown.append(piece)
+    return "".join(shown)
 
 
 def writable(text: str) -> str:

@@ -1,10 +1,17 @@
 """Runs the installed `kraken-plan` as a user would: as a process of its own, in an environment of its own."""
 
+import re
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import unquote
+
+_SECRET_VARIABLES = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "MONGO_PASSWORD")
+_PASSWORD_IN_URI = re.compile(r"://[^:/@\s]*:([^/@\s]+)[^@\s]*@")
+# What a presigned URL or a signed request's header consists of.
+_SIGNED = re.compile(r"X-Amz-(?:Signature|Credential|Security-Token)|AWS4-HMAC-SHA256", re.IGNORECASE)
 
 PROGRAM = Path(sys.executable).parent / "kraken-plan"
 
@@ -25,12 +32,12 @@ class Cli:
     Attributes:
         folder: The current folder of every run, and its HOME.
         environment: All that it sees in its environment.
-        secrets: What it must never say.
+        secrets: What it must never say nor write; those that a run is given are added by themselves.
     """
 
     folder: Path
     environment: Mapping[str, str]
-    secrets: tuple[str, ...] = ()
+    secrets: set[str] = field(default_factory=set)
     started: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def __call__(
@@ -92,16 +99,13 @@ class Cli:
     def check(self, result: CliResult, *, allow_traceback: bool = False) -> None:
         """Fail if the run showed a traceback or a secret."""
         assert allow_traceback or "Traceback" not in result.stderr, result.stderr
-        for secret in self.secrets:
-            assert secret not in result.stdout + result.stderr, "A secret was printed."
+        self._check_text(result.stdout + result.stderr, "what was printed")
 
     def check_files(self) -> None:
         """Fail if a file below the folder holds a secret."""
         for path in self.folder.rglob("*"):
             if path.is_file() and not path.is_symlink():
-                content = path.read_bytes()
-                for secret in self.secrets:
-                    assert secret.encode() not in content, f"A secret stands in {path}."
+                self._check_text(path.read_bytes().decode("latin-1"), str(path))
 
     def end_started(self) -> None:
         """Kill what was started and still runs."""
@@ -110,8 +114,22 @@ class Cli:
             process.communicate()
 
     def _command(self, arguments: tuple[str | Path, ...]) -> list[str]:
+        self.secrets.update(_passwords_in(map(str, arguments)))
         return [str(PROGRAM), *map(str, arguments)]
 
     def _environment(self, changes: Mapping[str, str | None] | None) -> dict[str, str]:
         merged = {**self.environment, **(changes or {})}
-        return {name: value for name, value in merged.items() if value is not None}
+        environment = {name: value for name, value in merged.items() if value is not None}
+        self.secrets.update(environment[name].strip() for name in _SECRET_VARIABLES if environment.get(name))
+        self.secrets.update(_passwords_in(environment.values()))
+        return environment
+
+    def _check_text(self, text: str, place: str) -> None:
+        for secret in self.secrets:
+            assert secret not in text, f"A secret stands in {place}."
+        assert not _SIGNED.search(text), f"Part of a signed request stands in {place}."
+
+
+def _passwords_in(texts: Iterable[str]) -> set[str]:
+    """The passwords of all URIs among the texts, as they stand there and decoded."""
+    return {form for text in texts for found in _PASSWORD_IN_URI.findall(text) for form in (found, unquote(found))}

@@ -85,7 +85,7 @@ def run_cli(tmp_path: Path, s3_server: EmbeddedS3) -> Iterator[Cli]:
         "LANG": "C.UTF-8",
         **s3_server.environment,
     }
-    cli = Cli(folder=tmp_path, environment=environment, secrets=(s3_server.secret_key,))
+    cli = Cli(folder=tmp_path, environment=environment, secrets={s3_server.secret_key})
     yield cli
     cli.end_started()
     cli.check_files()

@@ -61,7 +61,7 @@ def test_the_front_door_should_load_commands_by_name_only() -> None:
     ("packages", "module"),
     [
         (("pymongo", "bson"), "planner.mongo_catalog"),
-        (("yaml",), "planner.site_config"),
+        (("yaml",), "schemas.site_config"),
         (("boto3", "botocore", "s3transfer"), "applier.boto_store"),
         (("obstore",), "applier.obstore_store"),
         (("tenacity",), "applier.fetch"),
@@ -82,8 +82,8 @@ def test_click_should_be_imported_by_commands_only() -> None:
     } == set()
 
 
-def test_the_contract_should_need_no_vendor_but_the_schemas_validators() -> None:
-    vendors = ("click", "boto3", "botocore", "pymongo", "bson", "obstore", "yaml", "tqdm", "tenacity")
+def test_the_contract_should_need_no_vendor_but_validators_and_the_readers_of_json_and_yaml() -> None:
+    vendors = ("click", "boto3", "botocore", "pymongo", "bson", "obstore", "tqdm", "tenacity")
     assert {module for module in importers_of(*vendors) if room_of(module) == "schemas"} == set()
 
 

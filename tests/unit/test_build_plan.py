@@ -10,9 +10,9 @@ from plan_samples import MD5, NOW, OTHER_MD5, JsonObject, catalog_document
 
 from planner.build_plan import build_download_plan
 from planner.records import parse_record
-from planner.site_config import SiteConfig
 from schemas.plan import Plan, PlannedFile, RawFilePlan, UnresolvedFile
 from schemas.plan_file import read_plan, serialize_plan
+from schemas.site_config import SiteConfig
 
 SITE = SiteConfig(output_location="/out", region="eu-central-1", name="site.yaml")
 ETAG = f"{MD5}__5"

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from plan_samples import make_plan
 from sample_data import write_site_yaml
 
-from planner.site_config import SiteConfig, load_site_config, normalize_output_location
 from schemas.errors import ConfigError, PlanError
 from schemas.plan import S3Settings
 from schemas.plan_file import read_plan, serialize_plan
 from schemas.s3_location import explain_bad_endpoint_url
+from schemas.site_config import SiteConfig, load_site_config, normalize_output_location
 
 GOOD = "locations:\n  output: /out\n"
 

@@ -22,6 +22,19 @@ def test_printable_should_cut_what_is_long() -> None:
     assert len(shown) < 130
 
 
+@given(st.text(st.characters(), max_size=300), st.integers(0, 200))
+def test_printable_should_keep_to_its_limit_in_bytes_escapes_included(text: str, limit: int) -> None:
+    shown = printable(text, limit)
+    kept, cut, _ = shown.rpartition("… (")
+    assert len((kept if cut and shown.endswith("more characters)") else shown).encode()) <= limit
+
+
+def test_printable_should_not_look_at_what_it_does_not_show() -> None:
+    shown = printable("\U000e0001" * 1_000_000)
+    assert len(shown.encode()) < 1100
+    assert shown.endswith("… (999900 more characters)")
+
+
 @given(st.text(st.characters(), max_size=50))
 def test_writable_should_change_lone_surrogates_only(text: str) -> None:
     assert writable(text).encode().decode() == writable(text)

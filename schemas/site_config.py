@@ -1,6 +1,7 @@
 """What kraken-plan needs from AlphaKraken's site YAML: the output location and where S3 is. The only yaml import.
 
-All other keys are none of our business and may hold anything.
+`compile` takes its settings from it, `apply` may hold a plan against it. All other keys are none of our business and
+may hold anything.
 """
 
 from collections.abc import Mapping
