@@ -2,7 +2,6 @@
 
 import logging
 import os
-import resource
 import sys
 import uuid
 from collections import Counter
@@ -20,6 +19,7 @@ from applier.boto_store import BotoStore, S3Access
 from applier.dry_run import dry_run
 from applier.fetch import Fetcher, RetryPolicy
 from applier.folders import OutputFolder, open_output_location
+from applier.jobs import DEFAULT_JOBS, MOST_JOBS, allowed_jobs
 from applier.obstore_store import ObstoreStore
 from applier.output_root import check_destinations, reroot_plan
 from applier.progress import LineProgress, Progress
@@ -38,18 +38,13 @@ from schemas.text import counted, printable
 
 logger = logging.getLogger(__name__)
 
-_LEAST_JOBS, _MOST_JOBS, _JOBS_PER_CORE = 8, 32, 4
-_MOST_JOBS_AT_ALL = 256
-# A job has a staged file, its journal, a connection, and folders on the way to a name.
-_FILES_PER_JOB, _FILES_FOR_THE_REST = 5, 32
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApplyOptions:
     """What the command line asks for."""
 
     plan: str
-    jobs: int | None
+    jobs: int
     dry_run: bool
     expect_digest: str | None
     output_root: str | None
@@ -89,7 +84,11 @@ Examples:
 )
 @click.argument("plan", metavar="PLAN")
 @click.option(
-    "--jobs", type=click.IntRange(1, _MOST_JOBS_AT_ALL), help="Parts and files at once. [default: 4 a core, 8 to 32]"
+    "--jobs",
+    type=click.IntRange(1, MOST_JOBS),
+    default=DEFAULT_JOBS,
+    show_default=True,
+    help="Parts and files at once.",
 )
 @click.option("--dry-run", is_flag=True, help="Check S3 and the local files, say what would be done, change nothing.")
 @click.option("--expect-digest", metavar="DIGEST", help="Refuse any plan but the one with this plan_digest.")
@@ -171,7 +170,7 @@ def _apply(options: ApplyOptions) -> int:
     plan = reviewed if options.output_root is None else reroot_plan(reviewed, options.output_root)
     trusted = _policy(options).trusted_folder(plan, plan_name(options.plan))
     store = ObstoreStore(BotoStore(_access(plan, options)))
-    jobs = _jobs(options.jobs)
+    jobs = allowed_jobs(options.jobs)
     with ExitStack() as opened:
         output = opened.enter_context(open_output_location(plan.output_location, trusted))
         check_destinations(plan, output)
@@ -314,22 +313,3 @@ def _claimed_as_corrupted(plan: Plan) -> frozenset[str]:
         for raw_file, file in plan.planned_files()
         if ".corrupted" in file.relative_path
     )
-
-
-def _jobs(asked_for: int | None) -> int:
-    """Return how many steps run at once: as asked for, or by the cores; never more than open files allow."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    by_cores = min(max(_LEAST_JOBS, _JOBS_PER_CORE * (os.cpu_count() or 1)), _MOST_JOBS)
-    by_open_files = _most_jobs_for(hard)
-    jobs = min(asked_for or by_cores, by_open_files)
-    if asked_for is not None and jobs < asked_for:
-        logger.warning("only %d jobs: the limit of open files is %d", jobs, hard)
-    return jobs
-
-
-def _most_jobs_for(open_files: int) -> int:
-    if open_files == resource.RLIM_INFINITY:
-        return _MOST_JOBS_AT_ALL
-    return min(max(1, (open_files - _FILES_FOR_THE_REST) // _FILES_PER_JOB), _MOST_JOBS_AT_ALL)

@@ -3,6 +3,7 @@
 MD5 is what verification costs, so ranges are read and hashed several at once, see `md5_lanes`.
 """
 
+import mmap
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -130,6 +131,7 @@ def get_etag(file_path: Path, chunk_size_mb: int, *, multipart: bool | None = No
 
 def _buffer() -> memoryview:
     if not hasattr(_buffers, "buffer"):
-        _buffers.buffer = memoryview(bytearray(_BUFFER_BYTES))
+        # of its own pages: those that small files never fill are never taken from the system
+        _buffers.buffer = memoryview(mmap.mmap(-1, _BUFFER_BYTES))
     buffer: memoryview = _buffers.buffer
     return buffer

@@ -12,6 +12,8 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 
+from schemas.text import counted
+
 logger = logging.getLogger(__name__)
 
 _SIGNAL_INTERVAL_SECONDS = 0.1
@@ -47,9 +49,7 @@ class StepPool:
             False if steps were still running when patience ended.
         """
         self._jobs = enumerate(jobs)
-        workers = [threading.Thread(target=self._work, daemon=True, name=f"step-{i}") for i in range(self._threads)]
-        for worker in workers:
-            worker.start()
+        workers = self._start_workers()
         for worker in workers:
             while worker.is_alive() and not self._stop.is_set():
                 worker.join(_SIGNAL_INTERVAL_SECONDS)
@@ -57,6 +57,25 @@ class StepPool:
         for worker in workers:
             worker.join(max(0.0, deadline - time.monotonic()))
         return not any(worker.is_alive() for worker in workers)
+
+    def _start_workers(self) -> list[threading.Thread]:
+        """Start as many threads as the system gives, for fewer do it as well.
+
+        Raises:
+            RuntimeError: it gives none.
+        """
+        workers: list[threading.Thread] = []
+        for number in range(self._threads):
+            worker = threading.Thread(target=self._work, daemon=True, name=f"step-{number}")
+            try:
+                worker.start()
+            except RuntimeError:
+                if not workers:
+                    raise
+                logger.warning("only %s at once: the system starts no more threads", counted(number, "job"))
+                break
+            workers.append(worker)
+        return workers
 
     def _work(self) -> None:
         while (task := self._next()) is not None:

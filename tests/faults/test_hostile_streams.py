@@ -80,6 +80,20 @@ def test_right_files_should_stay_where_they_are_when_descriptors_run_out(
     assert faulty_proxy.requests("GET", "many.d") == []
 
 
+# --- little memory
+
+
+def test_apply_should_run_fewer_jobs_where_memory_is_limited(run_cli: Cli, make_restore_case: MakeRestoreCase) -> None:
+    case = make_restore_case(many_small(100), thermo())
+    plan = compile_plan(run_cli, case)
+
+    result = run_in_shell(run_cli, 'ulimit -v 1000000; exec "$@"', "apply", plan)
+
+    assert result.exit_code == 0, result.stderr
+    assert "only 5 jobs at once: the limits of open files or memory" in result.stderr
+    assert case.unrestored() == []
+
+
 # --- streams
 
 

@@ -1,8 +1,15 @@
+import resource
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
 
 from applier.step_pool import Step, StepPool
+
+GIB = 1024**3
 
 
 def no_steps() -> tuple[Step, ...]:
@@ -104,3 +111,46 @@ def test_stopped_pool_should_not_wait_for_a_step_that_hangs() -> None:
 
 def test_pool_without_jobs_should_end() -> None:
     assert StepPool(4, threading.Event()).run([], patience_seconds=1)
+
+
+@contextmanager
+def room_for_threads(count: int, stack_bytes: int) -> Iterator[None]:
+    """Let the system start no more than so many threads: each asks for a stack, and addresses are limited."""
+    _, hard = limits = resource.getrlimit(resource.RLIMIT_AS)
+    used = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
+    stack_size = threading.stack_size(stack_bytes)
+    resource.setrlimit(resource.RLIMIT_AS, (used + count * stack_bytes + stack_bytes // 2, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, limits)
+        threading.stack_size(stack_size)
+
+
+def test_pool_should_make_do_with_the_threads_that_the_system_starts(caplog: pytest.LogCaptureFixture) -> None:
+    # given jobs that no thread ends before the system has refused one
+    done: list[int] = []
+
+    def job(number: int) -> Step:
+        def step() -> tuple[Step, ...]:
+            deadline = time.monotonic() + 10
+            while not caplog.records and time.monotonic() < deadline:
+                time.sleep(0.01)
+            done.append(number)
+            return ()
+
+        return step
+
+    # when
+    with room_for_threads(3, stack_bytes=GIB):
+        ended = StepPool(8, threading.Event()).run(map(job, range(100)), patience_seconds=1)
+
+    # then
+    assert ended
+    assert sorted(done) == list(range(100))
+    assert "only 3 jobs at once: the system starts no more threads" in caplog.text
+
+
+def test_pool_without_any_thread_should_say_so() -> None:
+    with room_for_threads(0, stack_bytes=2 * GIB), pytest.raises(RuntimeError, match="thread"):
+        StepPool(8, threading.Event()).run([no_steps], patience_seconds=1)

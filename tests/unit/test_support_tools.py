@@ -19,6 +19,7 @@ from network_faults import Answer, Cut, Drip, Fault, Flip, Reset, Rewrite, Stall
 from pymongo import MongoClient
 from restore_case import raw_file
 from sample_data import MIB, etag_of, file_info_entry, made_up_bytes, upload_as_alphakraken
+from slow_path import slow_path
 from wire_tap import WireTap
 
 if TYPE_CHECKING:
@@ -293,3 +294,19 @@ def test_run_should_fail_on_every_secret_that_any_run_was_given(run_cli: Cli, sa
     leak.unlink()
     run_cli.check_files()
     run_cli.check(CliResult(exit_code=0, stdout="http://127.0.0.1:9000/x", stderr="kraken user h"))
+
+
+# --- the way to a far S3
+
+
+def test_slow_path_should_pass_all_on_and_take_its_time_with_every_request(s3_server: EmbeddedS3, bucket: str) -> None:
+    with (
+        slow_path(s3_server.port, delay_seconds=0.05) as endpoint_url,
+        closing(s3_server.client(endpoint_url, attempts=1)) as client,
+    ):
+        begun = time.monotonic()
+        contents = [client.get_object(Bucket=bucket, Key=KEY)["Body"].read() for _ in range(4)]
+        took_seconds = time.monotonic() - begun
+
+    assert contents == [CONTENT] * 4
+    assert took_seconds >= 4 * 0.05

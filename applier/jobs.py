@@ -1,0 +1,38 @@
+"""How many jobs run at once: as asked for, within the limits that the system sets this process."""
+
+import logging
+import resource
+
+from schemas.etag import MIB
+from schemas.text import counted
+
+logger = logging.getLogger(__name__)
+
+# Jobs mostly wait for S3, whatever the cores: 64 requests at once are what small objects need at 30 ms each.
+DEFAULT_JOBS, MOST_JOBS = 64, 256
+
+# A job has a staged file, its journal, a connection, and folders on the way to a name.
+_FILES_PER_JOB, _FILES_FOR_THE_REST = 5, 32
+# A job's thread reserves a stack of 8 MiB and an arena of 64. What obstore asks for in vain aborts the whole process.
+_ADDRESSES_PER_JOB, _ADDRESSES_FOR_THE_REST = 80 * MIB, 512 * MIB
+
+
+def allowed_jobs(asked_for: int) -> int:
+    """Return how many jobs to run: as asked for, or as many as the limits of this process allow."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    addresses, _ = resource.getrlimit(resource.RLIMIT_AS)
+    jobs = min(
+        asked_for,
+        _jobs_within(hard, _FILES_PER_JOB, _FILES_FOR_THE_REST),
+        _jobs_within(addresses, _ADDRESSES_PER_JOB, _ADDRESSES_FOR_THE_REST),
+    )
+    if jobs < asked_for:
+        limits = "the limits of open files or memory (ulimit -n, ulimit -v) allow no more"
+        logger.warning("only %s at once: %s", counted(jobs, "job"), limits)
+    return jobs
+
+
+def _jobs_within(limit: int, per_job: int, for_the_rest: int) -> int:
+    return MOST_JOBS if limit == resource.RLIM_INFINITY else max(1, (limit - for_the_rest) // per_job)
