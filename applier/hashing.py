@@ -5,8 +5,8 @@ MD5 is what verification costs, so ranges are read and hashed several at once, s
 
 import mmap
 import os
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,11 +15,11 @@ from schemas.etag import MIB, Etag, fold_part_digests, hashed_ranges
 
 ByteRange = tuple[int, int]
 
-# Of one thread, shared by what it hashes at once: large enough for calls not to count, small enough for the caches.
+# Shared by what a thread hashes at once: large enough for calls not to count, small enough for the caches.
 _BUFFER_BYTES = 2 * MIB
 _LONGEST_READ_BYTES = MIB
 
-_buffers = threading.local()
+_free_buffers: list[memoryview] = []
 
 
 class WrongSizeError(Exception):
@@ -65,21 +65,26 @@ def read_on(
     Raises:
         WrongSizeError: the file ends before one of the offsets.
     """
-    buffer = _buffer()
     left = [(hasher, end) for hasher, end in hashers if hasher.position < end]
-    while left:
-        share = min(_BUFFER_BYTES // len(left), _LONGEST_READ_BYTES)
-        pieces = []
-        for lane, (hasher, end) in enumerate(left):
-            piece = buffer[lane * share : lane * share + min(share, end - hasher.position)]
-            count = os.preadv(descriptor, [piece], hasher.position)
-            if count == 0:
-                raise WrongSizeError
-            hasher.position += count
-            pieces.append(piece[:count])
-        left[0][0].md5.update([hasher.stream for hasher, _ in left], pieces)
-        read(sum(map(len, pieces)))
-        left = [(hasher, end) for hasher, end in left if hasher.position < end]
+    with _borrowed_buffer() as buffer:
+        while left:
+            share = min(_BUFFER_BYTES // len(left), _LONGEST_READ_BYTES)
+            pieces = [
+                _filled(buffer[lane * share : lane * share + min(share, end - hasher.position)], descriptor, hasher)
+                for lane, (hasher, end) in enumerate(left)
+            ]
+            left[0][0].md5.update([hasher.stream for hasher, _ in left], pieces)
+            read(sum(map(len, pieces)))
+            left = [(hasher, end) for hasher, end in left if hasher.position < end]
+
+
+def _filled(buffer: memoryview, descriptor: int, hasher: RangeHasher) -> memoryview:
+    """Read what comes next and return so much of the buffer as that fills."""
+    count = os.preadv(descriptor, [buffer], hasher.position)
+    if count == 0:
+        raise WrongSizeError
+    hasher.position += count
+    return buffer[:count]
 
 
 def hash_ranges(
@@ -129,9 +134,15 @@ def get_etag(file_path: Path, chunk_size_mb: int, *, multipart: bool | None = No
     return str(fold_part_digests(digests, multipart=many))
 
 
-def _buffer() -> memoryview:
-    if not hasattr(_buffers, "buffer"):
+@contextmanager
+def _borrowed_buffer() -> Iterator[memoryview]:
+    """Lend a buffer that no other thread has; as many are made as threads hash at once, whatever the number of jobs."""
+    try:
+        buffer = _free_buffers.pop()
+    except IndexError:
         # of its own pages: those that small files never fill are never taken from the system
-        _buffers.buffer = memoryview(mmap.mmap(-1, _BUFFER_BYTES))
-    buffer: memoryview = _buffers.buffer
-    return buffer
+        buffer = memoryview(mmap.mmap(-1, _BUFFER_BYTES))
+    try:
+        yield buffer
+    finally:
+        _free_buffers.append(buffer)
