@@ -58,7 +58,7 @@ class ObjectStore(Protocol):
         """Return etag and size of an object."""
 
     def read_range(self, location: ObjectLocation, start: int, end: int, etag: str) -> Iterator[memoryview]:
-        """Yield the bytes of a half-open range, exactly so many, in buffers of about 1 MiB.
+        """Yield the bytes of a half-open range, exactly so many, in buffers of at most about 1 MiB.
 
         Sent with `If-Match`, and the answer's own ETag is checked before the first byte is yielded: all bytes are of
         the version of the object that has this etag.
