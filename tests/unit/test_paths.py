@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.paths import explain_unsafe_absolute_path, explain_unsafe_relative_path, is_within, join_path
+from schemas.paths import explain_unsafe_absolute_path, explain_unsafe_relative_path, is_within, join_path, path_below
 
 
 @pytest.mark.parametrize(
@@ -83,3 +83,17 @@ def test_a_path_should_be_within_its_base_by_whole_components() -> None:
     assert is_within("/out", "/")
     assert not is_within("/output", "/out")
     assert not is_within("/", "/out")
+
+
+@given(st.lists(st.sampled_from(["a", "..", ".", "", "ä", "/", "b.c", "...", " "]), max_size=6).map("/".join))
+def test_no_joined_path_should_ever_lead_outside_of_its_base(path: str) -> None:
+    """Whatever is not refused: resolved as the file system would resolve it, it is below, and comes back as it was."""
+    for base in ("/out/PRID001", "/"):
+        if explain_unsafe_relative_path(path) is None:
+            joined = join_path(base, path)
+            assert os.path.normpath(joined) == joined
+            assert is_within(joined, base)
+            assert joined != base
+            assert path_below(joined, base) == path
+        else:
+            assert set(path.split("/")) & {"", ".", ".."}

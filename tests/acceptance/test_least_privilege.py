@@ -1,0 +1,134 @@
+"""The rights that examples/ grants suffice, and are no more than reading."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from apply_case import bruker, compile_plan, thermo
+from cli import Cli
+from conftest import MakeRestoreCase
+from embedded_s3 import EmbeddedS3
+from faulty_proxy import FaultyProxy
+from guarded_catalog import guarded_catalog
+from network_faults import Request
+from plan_samples import catalog_document
+from pymongo import MongoClient
+from pymongo.errors import OperationFailure
+from wire_tap import WireTap
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+PASSWORD = "a p@ss/wörd:%25"
+
+
+# --- S3
+
+
+def statements() -> list[dict[str, str]]:
+    policy = json.loads((EXAMPLES / "iam-policy.json").read_bytes())
+    assert policy.keys() == {"Version", "Statement"}
+    assert policy["Version"] == "2012-10-17"
+    found: list[dict[str, str]] = policy["Statement"]
+    return found
+
+
+def test_the_iam_policy_should_grant_reading_and_nothing_else() -> None:
+    assert {entry["Action"] for entry in statements()} == {"s3:GetObject", "s3:ListBucket", "s3:GetObjectVersion"}
+    assert all(entry.keys() == {"Sid", "Effect", "Action", "Resource"} for entry in statements())
+    assert all(entry["Sid"].isalnum() for entry in statements())  # all that IAM takes
+    assert {entry["Effect"] for entry in statements()} == {"Allow"}
+
+
+def test_the_iam_policy_should_name_buckets_or_objects_as_the_action_needs_it() -> None:
+    for entry in statements():
+        assert entry["Resource"].startswith("arn:aws:s3:::alphakraken-")
+        assert entry["Resource"].endswith("/*") is ("Object" in entry["Action"])
+
+
+def test_an_identity_that_may_only_read_should_restore_a_plan(
+    run_cli: Cli, make_restore_case: MakeRestoreCase, s3_server: EmbeddedS3, s3: "S3Client", faulty_proxy: FaultyProxy
+) -> None:
+    # given a plan with an older version of one object, pinned
+    case = make_restore_case(thermo(), bruker(), endpoint_url=faulty_proxy.endpoint_url)
+    document = json.loads(compile_plan(run_cli, case).read_bytes())
+    del document["plan_digest"]
+    (pinned,) = document["raw_files"]["sample.raw"]["files"]
+    bucket = case.bucket()
+    pinned["version_id"] = s3.head_object(Bucket=bucket, Key="sample.raw")["VersionId"]
+    s3.put_object(Bucket=bucket, Key="sample.raw", Body=b"newer")
+    # when
+    result = run_cli("apply", "-", stdin=json.dumps(document), environment={**s3_server.read_only().environment})
+    # then every request is one that the policy's actions stand for
+    assert result.exit_code == 0, result.stderr
+    assert case.unrestored() == []
+    assert {needed_action(exchange.request) for exchange in faulty_proxy.log} == {
+        entry["Action"] for entry in statements()
+    }
+
+
+def needed_action(request: Request) -> str:
+    """The IAM action that a request needs: https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations.html."""
+    key = request.path.strip("/").partition("/")[2]
+    match request.method, key, request.query:
+        case "HEAD" | "GET", "", query if query in {"", "x-id=ListObjectsV2"} or "list-type=2" in query:
+            return "s3:ListBucket"
+        case "HEAD" | "GET", _, query if key:
+            return "s3:GetObjectVersion" if "versionId=" in query else "s3:GetObject"
+    return f"none of the policy's: {request}"
+
+
+# --- the catalog
+
+
+def example_user() -> dict[str, Any]:
+    script = (EXAMPLES / "mongo-role.js").read_text(encoding="utf-8")
+    argument = script.partition('getSiblingDB("krakendb").createUser(')[2].rpartition(")")[0]
+    user: dict[str, Any] = json.loads(argument.replace("passwordPrompt()", json.dumps(PASSWORD)))
+    return user
+
+
+@pytest.fixture(scope="module")
+def catalog_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """A server with the example's user, whose catalog has one raw file."""
+    folder = tmp_path_factory.mktemp("guarded")
+    with guarded_catalog(folder, example_user(), [catalog_document("a")]) as port:
+        yield port
+
+
+def credentials(port: int, password: str) -> dict[str, str | None]:
+    return {"MONGO_HOST": "127.0.0.1", "MONGO_PORT": str(port), "MONGO_USER": "kraken_ro", "MONGO_PASSWORD": password}
+
+
+def test_the_example_user_should_be_able_to_compile_and_be_sent_reads_only(run_cli: Cli, catalog_port: int) -> None:
+    with WireTap(catalog_port) as tap:
+        variables = credentials(tap.port, PASSWORD)
+        result = run_cli("compile", "a", "--output-root", "/out", "-vv", environment=variables)
+        names = {name.lower() for name in tap.names}
+    assert result.exit_code == 0, result.stderr
+    assert list(json.loads(result.stdout)["raw_files"]) == ["a"]
+    assert {"saslcontinue", "find"} <= names  # hello held the rest of the authentication
+    assert names <= {"hello", "ismaster", "saslstart", "saslcontinue", "find", "getmore", "killcursors", "endsessions"}
+
+
+def test_the_example_user_should_not_be_able_to_write(catalog_port: int) -> None:
+    client = MongoClient[dict[str, object]](
+        "127.0.0.1", catalog_port, username="kraken_ro", password=PASSWORD, authSource="krakendb"
+    )
+    with client, pytest.raises(OperationFailure) as refused:
+        client["krakendb"]["raw_file"].insert_one({"_id": "new"})
+    assert refused.value.code == 13
+
+
+def test_a_wrong_password_should_be_one_clear_line_without_it(run_cli: Cli, catalog_port: int) -> None:
+    (run_cli.folder / "plan.json").write_bytes(b"old")
+    arguments = ["compile", "a", "--output-root", "/out", "-o", "plan.json"]
+    result = run_cli(*arguments, environment=credentials(catalog_port, "WRONGPASSWORD"))
+    assert result.exit_code == 2
+    assert "authentication failed: check user, password and authSource" in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert "WRONGPASSWORD" in run_cli.secrets
+    assert (run_cli.folder / "plan.json").read_bytes() == b"old"
