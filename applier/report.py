@@ -39,13 +39,16 @@ def write_batch_status_report(
     Raises:
         OSError: it could not be written.
     """
-    content = render_report(result.plan_digest, destination, raw_files, written_at).encode()
     output, staging = place
     descriptor = staging.open_report()
     try:
         try:
-            write_all(descriptor, memoryview(content), 0)
-            os.ftruncate(descriptor, len(content))
+            size_bytes = 0
+            for piece in render_report(result.plan_digest, destination, raw_files, written_at):
+                content = piece.encode()
+                write_all(descriptor, memoryview(content), size_bytes)
+                size_bytes += len(content)
+            os.ftruncate(descriptor, size_bytes)
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
@@ -57,13 +60,14 @@ def write_batch_status_report(
     return join_path(destination, name)
 
 
-def render_report(plan_digest: str, destination: str, raw_files: Sequence[RawFileResult], written_at: datetime) -> str:
-    """Return the text of a report."""
-    files = [file for raw_file in raw_files for file in raw_file.files]
+def render_report(
+    plan_digest: str, destination: str, raw_files: Sequence[RawFileResult], written_at: datetime
+) -> Iterator[str]:
+    """Yield the text of a report in pieces, a raw file each, for a large plan's has a hundred megabytes."""
     total = sum(raw_file.planned_files for raw_file in raw_files)
-    successful = sum(file.outcome.succeeded for file in files)
+    successful = sum(file.outcome.succeeded for raw_file in raw_files for file in raw_file.files)
     failed_raw_files = sum(raw_file.failure is not None for raw_file in raw_files)
-    lines = [
+    head = [
         "S3 Download Batch Status Report",
         "================================",
         f"Destination: {printable(destination)}",
@@ -81,10 +85,13 @@ def render_report(plan_digest: str, destination: str, raw_files: Sequence[RawFil
         "",
         _RULE,
     ]
-    for raw_file in raw_files:
-        lines += _section(raw_file)
-    lines += [f"Plan: {plan_digest}", f"Written by: {CREATED_BY}"]
-    return "\n".join(lines) + "\n"
+    yield _text(head)
+    yield from (_text(_section(raw_file)) for raw_file in raw_files)
+    yield _text([f"Plan: {plan_digest}", f"Written by: {CREATED_BY}"])
+
+
+def _text(lines: Sequence[str]) -> str:
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _status(raw_files: Sequence[RawFileResult], successful_files: int) -> str:

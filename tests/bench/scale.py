@@ -118,7 +118,7 @@ def main() -> None:
         folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="kraken-plan-scale-")))
         show_surroundings(folder)
         (port,) = free_ports(1)
-        server = [sys.executable, str(HERE / "tiny_s3.py"), str(port)]
+        server = [sys.executable, str(HERE / "tiny_s3.py"), LOOPBACK, str(port)]
         if not wait_for_port(opened.enter_context(temporary_process(server, folder=folder)), port):
             raise SystemExit("the S3 of one tiny object did not start")
         for files in sizes:

@@ -1,14 +1,12 @@
 """An S3 of one tiny object that has every key: no bucket, no signature, no request body is looked at.
 
 For measuring what a plan of a million files costs its client, which a real server's own work per object would hide.
-Run as `tiny_s3.py PORT`.
+Run as `tiny_s3.py HOST PORT`.
 """
 
 import asyncio
 import hashlib
 import sys
-
-from temporary_process import LOOPBACK
 
 CONTENT = b"0123456789"
 ETAG = hashlib.md5(CONTENT).hexdigest()
@@ -39,11 +37,11 @@ class _Connection(asyncio.Protocol):
             self.transport.write(_HEAD_ANSWER if head.startswith(b"HEAD") else _GET_ANSWER)
 
 
-async def serve(port: int) -> None:
+async def serve(host: str, port: int) -> None:
     """Answer until the process is killed."""
-    server = await asyncio.get_running_loop().create_server(_Connection, LOOPBACK, port, backlog=512)
+    server = await asyncio.get_running_loop().create_server(_Connection, host, port, backlog=512)
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(int(sys.argv[1])))
+    asyncio.run(serve(sys.argv[1], int(sys.argv[2])))

@@ -37,7 +37,7 @@ def raw_file(raw_file_id: str, *files: FileResult, failure: Failure | None = Non
 
 
 def rendered(*raw_files: RawFileResult) -> str:
-    return render_report(DIGEST, DESTINATION, raw_files, WRITTEN_AT)
+    return "".join(render_report(DIGEST, DESTINATION, raw_files, WRITTEN_AT))
 
 
 def test_report_should_have_the_layout_of_the_example() -> None:
