@@ -42,3 +42,19 @@ def counted(number: int, noun: str) -> str:
     ('1 file', '2,500 raw files')
     """
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def human_size(size_bytes: int) -> str:
+    """Return a size for people, in binary units; below 1 KiB it is exact.
+
+    >>> human_size(1023), human_size(1024), human_size(2_224_281_231), human_size(40 * 1024**4)
+    ('1,023 B', '1.0 KiB', '2.1 GiB', '40.0 TiB')
+    """
+    if size_bytes < 1024:  # noqa: PLR2004  # the unit
+        return f"{size_bytes:,} B"
+    size, unit = size_bytes / 1024, "KiB"
+    for larger in ("MiB", "GiB", "TiB", "PiB"):
+        if size < 1023.95:  # noqa: PLR2004  # else it would be shown as 1024.0
+            break
+        size, unit = size / 1024, larger
+    return f"{size:,.1f} {unit}"

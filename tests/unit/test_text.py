@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.text import counted, printable, writable
+from schemas.text import counted, human_size, printable, writable
 
 
 @given(st.text(st.characters(), max_size=50))
@@ -44,3 +44,9 @@ def test_writable_should_change_lone_surrogates_only(text: str) -> None:
 
 def test_counted_should_name_one_and_many() -> None:
     assert [counted(number, "file") for number in (0, 1, 2, 2500)] == ["0 files", "1 file", "2 files", "2,500 files"]
+
+
+def test_human_size_should_never_show_a_thousand_and_more_of_a_unit() -> None:
+    sizes = (0, 1, 1023, 1024, 1024**2 - 1, 1024**2, 3 * 1024**4, 1024**5)
+    shown = ["0 B", "1 B", "1,023 B", "1.0 KiB", "1.0 MiB", "1.0 MiB", "3.0 TiB", "1.0 PiB"]
+    assert [human_size(size) for size in sizes] == shown
