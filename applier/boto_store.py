@@ -8,6 +8,7 @@ import re
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -31,9 +32,11 @@ from botocore.utils import validate_region_name
 
 from applier.object_store import (
     BAD_CREDENTIALS_CODES,
+    COLD,
     ObjectInfo,
     ObjectLocation,
     S3Fault,
+    archived,
     changed_during_download,
     fault_of_answer,
     normalized_etag,
@@ -46,7 +49,11 @@ from schemas.s3_location import explain_bad_endpoint_url
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import GetObjectRequestTypeDef, HeadObjectRequestTypeDef
+    from mypy_boto3_s3.type_defs import (
+        GetObjectRequestTypeDef,
+        HeadObjectOutputTypeDef,
+        HeadObjectRequestTypeDef,
+    )
 
 T = TypeVar("T")
 _IN_WORDS = defaultdict(
@@ -60,7 +67,6 @@ _IN_WORDS = defaultdict(
 # The chain's endpoint for all services and for S3, by botocore's own reading of variables and profiles. The sections
 # `services` of a configuration file are left to a client: https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
 _ENDPOINT_URL = {"endpoint_url": ("endpoint_url", ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"], None, None)}
-ARCHIVE_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,19 +170,23 @@ class BotoStore:
         try:
             _asked(location, lambda: self._client_in(None).list_objects_v2(Bucket=bucket, MaxKeys=1))
         except S3Fault as fault:
-            if any(code in str(fault) for code in BAD_CREDENTIALS_CODES):
+            if fault.code in BAD_CREDENTIALS_CODES:
                 raise
 
     def head(self, location: ObjectLocation) -> ObjectInfo:
         """See `ObjectStore.head`."""
-        answer = _asked(location, lambda: self._client(location.bucket_name).head_object(**_head_request(location)))
+        answer = self._explained(location, lambda: self._head_object(location))
         return ObjectInfo(etag=normalized_etag(answer.get("ETag")), size_bytes=answer["ContentLength"])
+
+    def check_readable(self, location: ObjectLocation) -> None:
+        """See `ObjectStore.check_readable`."""
+        self._explained(location, lambda: self._read_a_byte(location))
 
     def read_range(self, location: ObjectLocation, start: int, end: int, etag: str) -> Iterator[memoryview]:
         """See `ObjectStore.read_range`."""
         request = _get_request(location, start, end)
         request["IfMatch"] = f'"{etag}"'
-        answer = _asked(location, lambda: self._client(location.bucket_name).get_object(**request))
+        answer = self._explained(location, lambda: self._client(location.bucket_name).get_object(**request))
         body = answer["Body"]
         try:
             found = normalized_etag(answer.get("ETag"))
@@ -191,21 +201,31 @@ class BotoStore:
             body.close()
 
     def explain_denial(self, location: ObjectLocation, fault: S3Fault) -> S3Fault:
-        """Return what stands behind a 403: a HEAD's has no reason, and a cold object's no storage class."""
-        bucket = location.bucket_name
-        try:
-            head = _asked(location, lambda: self._client(bucket).head_object(**_head_request(location)))
-            # Not in the stubs: https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
-            storage_class = str({**head}.get("ArchiveStatus") or head.get("StorageClass", "STANDARD"))
-            if storage_class in ARCHIVE_CLASSES or fault.failure.kind is FailureKind.ARCHIVED:
-                return _archived(location, storage_class, head.get("Restore", ""))
-        except S3Fault:
-            pass  # the GET says why
-        try:
-            _asked(location, lambda: self._client(bucket).get_object(**_get_request(location, 0, 1)))["Body"].close()
-        except S3Fault as explained:
-            return explained
+        """Return what stands behind a 403: a HEAD's has no reason, and an archived object's no storage class."""
+        if fault.failure.kind is FailureKind.ACCESS_DENIED and not fault.code:
+            try:
+                _asked(location, lambda: self._read_a_byte(location))
+            except S3Fault as explained:
+                fault = explained
+        if fault.failure.kind is FailureKind.ARCHIVED:
+            with suppress(S3Fault):
+                head = _asked(location, lambda: self._head_object(location))
+                # Not in the stubs: https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
+                storage_class = {**head}.get("ArchiveStatus") or head.get("StorageClass", COLD)
+                return archived(location, str(storage_class), head.get("Restore", ""))
         return fault
+
+    def _explained(self, location: ObjectLocation, question: Callable[[], T]) -> T:
+        try:
+            return _asked(location, question)
+        except S3Fault as fault:
+            raise self.explain_denial(location, fault) from fault
+
+    def _head_object(self, location: ObjectLocation) -> "HeadObjectOutputTypeDef":
+        return self._client(location.bucket_name).head_object(**_head_request(location))
+
+    def _read_a_byte(self, location: ObjectLocation) -> None:
+        self._client(location.bucket_name).get_object(**_get_request(location, 0, 1))["Body"].read()
 
     def _client_in(self, region: str | None) -> "S3Client":
         with self._lock:
@@ -271,15 +291,6 @@ def _get_request(location: ObjectLocation, start: int, end: int) -> "GetObjectRe
     if location.version_id is not None:
         request["VersionId"] = location.version_id
     return request
-
-
-def _archived(location: ObjectLocation, storage_class: str, restore: str) -> S3Fault:
-    todo = (
-        "its restore is under way, apply again when it is done"
-        if 'ongoing-request="true"' in restore
-        else "request a restore (aws s3api restore-object), then apply again"
-    )
-    return S3Fault(FailureKind.ARCHIVED, f"{storage_class}: {location}: {todo}")
 
 
 def _fault_of_client_error(location: ObjectLocation, error: ClientError) -> S3Fault:

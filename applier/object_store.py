@@ -40,11 +40,13 @@ class S3Fault(Exception):  # noqa: N818  # the field's word: faults are transien
         kind: what kind of fault it is.
         detail: what was found, and where it helps what to do.
         transient: whether the same request may succeed later.
+        code: S3's own error code of a denial; empty if the answer had none (as with every HEAD).
     """
 
-    def __init__(self, kind: FailureKind, detail: str, *, transient: bool = False) -> None:
+    def __init__(self, kind: FailureKind, detail: str, *, transient: bool = False, code: str = "") -> None:
         self.failure = Failure(kind, detail)
         self.transient = transient
+        self.code = code
         super().__init__(self.failure.message)
 
 
@@ -55,7 +57,14 @@ class ObjectStore(Protocol):
         """Ask whether the bucket is there; BUCKET_MISSING if not. No permission to ask counts as there."""
 
     def head(self, location: ObjectLocation) -> ObjectInfo:
-        """Return etag and size of an object."""
+        """Return etag and size of an object; an archived one has them, too."""
+
+    def check_readable(self, location: ObjectLocation) -> None:
+        """Ask for one byte of an object that is not empty, for a HEAD does not tell whether there is any to be had.
+
+        ARCHIVED with the storage class and what to do if it must be restored first, ACCESS_DENIED if it may not be
+        read (the key that it is encrypted with is not permitted, for one).
+        """
 
     def read_range(self, location: ObjectLocation, start: int, end: int, etag: str) -> Iterator[memoryview]:
         """Yield the bytes of a half-open range, exactly so many, in buffers of at most about 1 MiB.
@@ -84,6 +93,26 @@ def wrong_range(location: ObjectLocation) -> S3Fault:
     return S3Fault(FailureKind.NETWORK, f"{location}: the answer is not the range asked for", transient=True)
 
 
+def archived(location: ObjectLocation, storage_class: str, restore: str = "") -> S3Fault:
+    """Return the fault of an object whose bytes must be brought back from an archive before they can be read.
+
+    Args:
+        location: the object.
+        storage_class: where it is archived.
+        restore: S3's `x-amz-restore` header, empty if no restore was requested:
+            https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
+    """
+    todo = (
+        "its restore is under way, apply again when it is done"
+        if 'ongoing-request="true"' in restore
+        else "request a restore (aws s3api restore-object), then apply again"
+    )
+    return S3Fault(FailureKind.ARCHIVED, f"{storage_class}: {location}: {todo}")
+
+
+# Said in place of a storage class that is not known.
+COLD = "a cold storage class"
+
 # S3's own error codes: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 _TRANSIENT_CODES = frozenset(
     {"InternalError", "OperationAborted", "RequestTimeout", "ServiceUnavailable", "SlowDown", "TooManyRequests"}
@@ -109,7 +138,7 @@ def fault_of_answer(location: ObjectLocation, status: int, code: str) -> S3Fault
     if code == "NoSuchBucket":
         return S3Fault(FailureKind.BUCKET_MISSING, location.bucket_name)
     if code == "InvalidObjectState":
-        return S3Fault(FailureKind.ARCHIVED, f"a cold storage class: request a restore of {location}, then apply again")
+        return archived(location, COLD)
     if status == 404:  # noqa: PLR2004  # HTTP
         return S3Fault(FailureKind.KEY_NOT_FOUND, str(location))
     if status == 412:  # noqa: PLR2004  # HTTP
@@ -119,7 +148,7 @@ def fault_of_answer(location: ObjectLocation, status: int, code: str) -> S3Fault
     if status >= _SERVER_ERROR or code in _TRANSIENT_CODES or status == 408:  # noqa: PLR2004  # HTTP
         return S3Fault(FailureKind.NETWORK, said, transient=True)
     if status in {401, 403}:
-        return S3Fault(FailureKind.ACCESS_DENIED, said + _advice(code))
+        return S3Fault(FailureKind.ACCESS_DENIED, said + _advice(code), code=code)
     return S3Fault(FailureKind.NETWORK, said)
 
 

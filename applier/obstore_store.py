@@ -85,6 +85,15 @@ class ObstoreStore:
         meta = self._asked(location, lambda: obstore.get(store, location.key, options=options)).meta
         return ObjectInfo(etag=normalized_etag(meta["e_tag"]), size_bytes=meta["size"])
 
+    def check_readable(self, location: ObjectLocation) -> None:
+        """See `ObjectStore.check_readable`."""
+        if not _addressable(location.key):
+            self._boto.check_readable(location)
+            return
+        store = self._store(location.bucket_name)
+        options: obstore.GetOptions = {"range": (0, 1), **_version(location)}
+        self._asked(location, lambda: obstore.get(store, location.key, options=options).bytes())
+
     def read_range(self, location: ObjectLocation, start: int, end: int, etag: str) -> Iterator[memoryview]:
         """See `ObjectStore.read_range`."""
         if not _addressable(location.key):
@@ -158,10 +167,7 @@ class ObstoreStore:
         try:
             return question()
         except (BaseError, OSError) as error:  # OSError: 404 is the builtin FileNotFoundError
-            fault = _fault(location, str(error))
-            if fault.failure.kind in {FailureKind.ACCESS_DENIED, FailureKind.ARCHIVED}:
-                fault = self._boto.explain_denial(location, fault)
-            raise fault from error
+            raise self._boto.explain_denial(location, _fault(location, str(error))) from error
 
 
 def _read_certificates(path: str | None) -> bytes | None:

@@ -49,6 +49,9 @@ class MemoryStore:
         del location
         return ObjectInfo(etag="e", size_bytes=len(CONTENT))
 
+    def check_readable(self, location: ObjectLocation) -> None:
+        """It is."""
+
     def read_range(self, location: ObjectLocation, start: int, end: int, etag: str) -> Iterator[memoryview]:
         del location, etag
         self.requests.append((start, end))

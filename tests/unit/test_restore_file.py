@@ -47,6 +47,9 @@ class MemoryStore:
         self.requests.append(f"head {location.key}")
         return ObjectInfo(etag=self.etag, size_bytes=len(self.content))
 
+    def check_readable(self, location: ObjectLocation) -> None:
+        self.requests.append(f"readable {location.key}")
+
     def read_range(self, location: ObjectLocation, start: int, end: int, etag: str) -> Iterator[memoryview]:
         assert etag == self.etag
         self.requests.append(f"get {location.key} {start}-{end}")
