@@ -18,6 +18,7 @@ class LocalKind(Enum):
     WRONG = "wrong"
     UNREADABLE = "unreadable"
     UNUSABLE = "unusable"
+    UNVERIFIED = "unverified"  # of the right size, or of none that is known; its bytes were not read
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +37,12 @@ class LocalState:
 
 
 class Action(Enum):
-    """What apply does with a file."""
+    """What apply does with a file, or in the end with one that was only looked at."""
 
     SKIP = "skip"
     DOWNLOAD = "download"
     HEAL = "heal"
+    VERIFY = "verify"  # hash it, then skip or heal: what a look that reads no local bytes cannot tell apart
 
 
 def judge_s3(file: PlannedFile, info: ObjectInfo) -> Failure | None:
@@ -81,5 +83,7 @@ def decide(local: LocalState) -> Action | Failure:
             return Action.DOWNLOAD
         case LocalKind.WRONG | LocalKind.UNREADABLE:
             return Action.HEAL
+        case LocalKind.UNVERIFIED:
+            return Action.VERIFY
         case LocalKind.UNUSABLE:
             return Failure(FailureKind.CANNOT_WRITE, local.detail)

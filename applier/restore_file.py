@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from applier.check_file import FileCheck, Target, Verdict, is_absent
+from applier.check_file import CheckTools, FileCheck, Target, Verdict, is_absent
 from applier.decide import Action, LocalKind
 from applier.download import SMALL_FILE_BYTES, Download
 from applier.fetch import Fetcher
@@ -104,7 +104,8 @@ class FileRestore:
         self._drop()
         self._on_short_cut, self._downloads, self._from_scratch = False, 0, False
         tools = self._tools
-        return FileCheck(self._target, tools.output, tools.fetcher, tools.progress, self._act).start()
+        check = CheckTools(output=tools.output, fetcher=tools.fetcher, progress=tools.progress)
+        return FileCheck(self._target, check, self._act).start()
 
     def _act(self, verdict: Verdict) -> Steps:
         self._verdict = verdict
@@ -115,6 +116,8 @@ class FileRestore:
                 return self._end(Outcome.FAILED, failure)
             case Action.SKIP:
                 return self._end(Outcome.SKIPPED)
+            case Action.VERIFY:  # never where local bytes are read
+                return self._fail(ValueError("the local file was not hashed"))
             case Action.DOWNLOAD | Action.HEAL:
                 return self._phase([self._begin_download], self._begun_download)
 

@@ -40,3 +40,15 @@ class ConfigError(KrakenPlanError):
 
 class DestinationError(KrakenPlanError):
     """The output location cannot be used."""
+
+
+class PreflightError(KrakenPlanError):
+    """A plan that cannot be applied as things stand.
+
+    Args:
+        problems: everything that is wrong, one line each.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n  ".join(["nothing was restored:", *self.problems]))

@@ -84,7 +84,7 @@ def restore(
             progress=progress or Progress(),
             staging_for=stagings.below,
         )
-        result, ended = apply_plan(plan, tools, 2, ResultSink())
+        result, ended = apply_plan(plan, tools, 2, ResultSink(), {})
     assert ended
     (raw_file_result,) = result.raw_files
     (file_result,) = raw_file_result.files
