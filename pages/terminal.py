@@ -32,8 +32,7 @@ def show_lines(lines: Iterable[str]) -> None:
         lines: without line ends, painted by `stdout_paint`.
     """
     if not _is_terminal(sys.stdout):
-        for line in lines:
-            click.echo(line)
+        write_all(f"{line}\n" for line in lines)
         return
     remaining = iter(lines)
     first = list(islice(remaining, get_terminal_size().lines))
@@ -42,6 +41,12 @@ def show_lines(lines: Iterable[str]) -> None:
         return
     colour = None if _wants_colour(sys.stdout, os.environ) else False  # None: click then tells `less` to let them pass
     click.echo_via_pager((f"{line}\n" for line in chain(first, remaining)), color=colour)
+
+
+def write_all(pieces: Iterable[str]) -> None:
+    """Write to stdout as it comes, in its own time; nowhere if it is closed."""
+    if sys.stdout is not None:
+        sys.stdout.writelines(pieces)
 
 
 def _painted(text: str, tone: Tone) -> str:
