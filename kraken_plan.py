@@ -39,6 +39,7 @@ class _Command:
 COMMANDS = {
     "compile": _Command("planner.compile_command", "compile_command", "Make a plan out of the catalog."),
     "show": _Command("planner.show_command", "show_command", "Show what a plan restores, for its review."),
+    "status": _Command("applier.status_command", "status_command", "Say what apply would do, and change nothing."),
     "apply": _Command("applier.apply_command", "apply_command", "Restore what a plan says, verified."),
     "validate": _Command("planner.plan_commands", "validate_command", "Check a plan file."),
     "seal": _Command("planner.plan_commands", "seal_command", "Renew a plan's digest after an edit on purpose."),
