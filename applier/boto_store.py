@@ -39,6 +39,7 @@ from applier.object_store import (
     archived,
     changed_during_download,
     fault_of_answer,
+    kept_version,
     normalized_etag,
     wrong_range,
 )
@@ -176,7 +177,11 @@ class BotoStore:
     def head(self, location: ObjectLocation) -> ObjectInfo:
         """See `ObjectStore.head`."""
         answer = self._explained(location, lambda: self._head_object(location))
-        return ObjectInfo(etag=normalized_etag(answer.get("ETag")), size_bytes=answer["ContentLength"])
+        return ObjectInfo(
+            etag=normalized_etag(answer.get("ETag")),
+            size_bytes=answer["ContentLength"],
+            version_id=kept_version(answer.get("VersionId")),
+        )
 
     def check_readable(self, location: ObjectLocation) -> None:
         """See `ObjectStore.check_readable`."""

@@ -27,10 +27,12 @@ class ObjectInfo:
     Args:
         etag: without quotes, as S3 sent it; it may be of no known form.
         size_bytes: of the whole object.
+        version_id: of the version that was asked about; None where the bucket keeps no versions.
     """
 
     etag: str
     size_bytes: int
+    version_id: str | None = None
 
 
 class S3Fault(Exception):  # noqa: N818  # the field's word: faults are transient or final
@@ -81,6 +83,11 @@ def normalized_etag(header: str | None) -> str:
     '9dff3479548c346bbeeeab2c23af22fd'
     """
     return (header or "").strip().removeprefix("W/").strip('"')
+
+
+def kept_version(version_id: str | None) -> str | None:
+    """Return the version id that S3 sent, if it names a version that stays: `null` is overwritten in place."""
+    return None if version_id == "null" else version_id
 
 
 def changed_during_download(location: ObjectLocation, found: str) -> S3Fault:

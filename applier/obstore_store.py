@@ -22,6 +22,7 @@ from applier.object_store import (
     S3Fault,
     changed_during_download,
     fault_of_answer,
+    kept_version,
     normalized_etag,
     wrong_range,
 )
@@ -83,7 +84,9 @@ class ObstoreStore:
         store = self._store(location.bucket_name)
         options: obstore.GetOptions = {"head": True, **_version(location)}
         meta = self._asked(location, lambda: obstore.get(store, location.key, options=options)).meta
-        return ObjectInfo(etag=normalized_etag(meta["e_tag"]), size_bytes=meta["size"])
+        return ObjectInfo(
+            etag=normalized_etag(meta["e_tag"]), size_bytes=meta["size"], version_id=kept_version(meta["version"])
+        )
 
     def check_readable(self, location: ObjectLocation) -> None:
         """See `ObjectStore.check_readable`."""
