@@ -20,6 +20,7 @@ from planner.records import RawFileRecord, parse_record
 from schemas.errors import CatalogError, ConfigError
 from schemas.plan import Plan, UnresolvedFile
 from schemas.plan_file import serialized_plan
+from schemas.s3_probe import S3Probe
 from schemas.site_config import load_site_config
 from schemas.text import counted, printable
 
@@ -39,6 +40,7 @@ class CompileOptions:
     catalog: str | None
     config: str | None
     output_root: str | None
+    probe_s3: bool
     output: str
 
 
@@ -48,7 +50,7 @@ class CompileOptions:
 Exit codes:
   0    everything could be resolved
   1    the plan is written, but something in it could not be resolved (it is named)
-  2    refused: nothing is written, an earlier plan file stays as it was
+  2    refused (with --probe-s3 also where S3 gives no answer): nothing is written, an earlier plan file stays as it was
   130  interrupted: the same
 
 \b
@@ -56,6 +58,7 @@ Examples:
   kraken-plan compile 20250115_a.d 20250116_b.raw --config alphakraken.prod.yaml -o plan.json
   kraken-plan compile --ids-file ids.txt --catalog raw_file.jsonl --output-root /mnt/x -o plan.json
   kraken-plan compile --project PRID001 --config alphakraken.prod.yaml > plan.json
+  kraken-plan compile --project PRID001 --config alphakraken.prod.yaml --probe-s3 -o plan.json
 
 A password is better kept off the command line: set KRAKEN_PLAN_CATALOG to the URI, or MONGO_HOST, MONGO_PORT,
 MONGO_USER and MONGO_PASSWORD as AlphaKraken does. A user with the role `read` is enough.
@@ -81,17 +84,24 @@ MONGO_USER and MONGO_PASSWORD as AlphaKraken does. A user with the role `read` i
     metavar="DIR",
     help="Restore below DIR in place of the site's output location.",
 )
+@click.option(
+    "--probe-s3",
+    is_flag=True,
+    help="Ask S3 for every file: that it is missing, different, archived or denied stands in the plan as its error; of "
+    "all others the version that is there now is pinned.",
+)
 @click.option("-o", "--output", metavar="FILE", default=STDOUT, help="Write the plan to FILE, whole or not at all.")
-def compile_command(**options: object) -> None:
+@click.pass_obj
+def compile_command(probe: S3Probe, /, **options: object) -> None:
     """Make a plan that restores the raw files with these IDs (separated by spaces or commas).
 
     Everything is resolved here, out of the catalog, which is only read: buckets, keys, etags, sizes, destinations.
     Without -o the plan goes to stdout.
     """
-    sys.exit(_compile(CompileOptions(**options), datetime.now(UTC)))  # type: ignore[arg-type]  # click checked the types
+    sys.exit(_compile(CompileOptions(**options), datetime.now(UTC), probe))  # type: ignore[arg-type]  # click checked the types
 
 
-def _compile(options: CompileOptions, now: datetime) -> int:
+def _compile(options: CompileOptions, now: datetime, probe: S3Probe) -> int:
     gc.disable()  # millions of values and no cycles among them: looking for some took a quarter of the time
     from_file = read_ids_file(options.ids_file) if options.ids_file is not None else []
     raw_file_ids = merge_ids(ids_from_arguments(options.raw_file_ids), from_file)
@@ -107,6 +117,8 @@ def _compile(options: CompileOptions, now: datetime) -> int:
             catalog_description=catalog.description,
             created_at=now,
         )
+    if options.probe_s3:
+        plan = probe(plan)
     _write_plan(serialized_plan(plan), options.output)
     if logger.isEnabledFor(logging.WARNING):
         click.echo("\n".join(_summary(plan)), err=True)

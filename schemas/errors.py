@@ -38,6 +38,10 @@ class ConfigError(KrakenPlanError):
     """The site configuration, an option or an environment variable is missing or wrong."""
 
 
+class S3UnansweredError(KrakenPlanError):
+    """S3 gave no answer where one is needed before anything is written."""
+
+
 class DestinationError(KrakenPlanError):
     """The output location cannot be used."""
 
