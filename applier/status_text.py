@@ -37,12 +37,12 @@ class PlanStatus:
 
 
 _COLUMNS = (
-    Column("apply"),
+    Column("Apply"),
     Column("S3"),
-    Column("local"),
-    Column("size", right=True),
-    Column("file"),
-    Column("why"),
+    Column("Local"),
+    Column("Size", right=True),
+    Column("File"),
+    Column("Why"),
 )
 _UNKNOWN = "?"
 _TONES = {

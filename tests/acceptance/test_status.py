@@ -121,7 +121,7 @@ def test_status_in_words_should_have_a_line_for_every_entry_and_what_it_comes_to
     # then
     assert result.exit_code == 1
     table, _, summary = result.stdout.partition("\n\n")
-    assert [line.split()[0] for line in table.splitlines()] == ["apply", "skip", "download", "cannot"]
+    assert [line.split()[0] for line in table.splitlines()] == ["Apply", "skip", "download", "cannot"]
     assert "skip      as planned  right   3.0 MiB  right.raw" in table
     assert table.splitlines()[-1].endswith(f"gone.raw    S3 key not found: s3://{case.bucket()}/gone.raw")
     first, space, time = summary.splitlines()
@@ -317,5 +317,5 @@ def test_hostile_names_should_stay_on_their_line(run_cli: Cli, make_restore_case
 
     assert result.exit_code == 1
     assert "\u2028" not in result.stdout
-    assert [line.split()[:1] for line in result.stdout.splitlines()] == [["apply"], ["cannot"], [], ["1"]]
+    assert [line.split()[:1] for line in result.stdout.splitlines()] == [["Apply"], ["cannot"], [], ["1"]]
     assert list(case.output_location.iterdir()) == []
