@@ -124,7 +124,7 @@ class FileCheck:
 
     def _look(self) -> None:
         target = self._target
-        info = self._fetcher.retry.call(lambda: self._fetcher.store.head(target.location), self._fetcher.stop)
+        info = self._fetcher.head(target.location)
         if failure := judge_s3(target.file, info):
             self._verdict = Verdict(action=failure, info=info)
             return
