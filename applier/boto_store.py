@@ -33,6 +33,7 @@ from botocore.utils import validate_region_name
 from applier.object_store import (
     BAD_CREDENTIALS_CODES,
     COLD,
+    VAGUE_STATUS,
     ObjectInfo,
     ObjectLocation,
     S3Fault,
@@ -182,6 +183,10 @@ class BotoStore:
         """See `ObjectStore.check_readable`."""
         self._explained(location, lambda: self._read_a_byte(location))
 
+    def encryption(self, location: ObjectLocation) -> str | None:
+        """See `ObjectStore.encryption`."""
+        return self._explained(location, lambda: self._head_object(location)).get("ServerSideEncryption")
+
     def read_range(self, location: ObjectLocation, start: int, end: int, etag: str) -> Iterator[memoryview]:
         """See `ObjectStore.read_range`."""
         request = _get_request(location, start, end)
@@ -201,8 +206,8 @@ class BotoStore:
             body.close()
 
     def explain_denial(self, location: ObjectLocation, fault: S3Fault) -> S3Fault:
-        """Return what stands behind a 403: a HEAD's has no reason, and an archived object's no storage class."""
-        if fault.failure.kind is FailureKind.ACCESS_DENIED and not fault.code:
+        """Return what stands behind a refusal: a HEAD's has no reason, and an archived object's no storage class."""
+        if fault.status in VAGUE_STATUS and not fault.code:
             try:
                 _asked(location, lambda: self._read_a_byte(location))
             except S3Fault as explained:
@@ -212,7 +217,7 @@ class BotoStore:
                 head = _asked(location, lambda: self._head_object(location))
                 # Not in the stubs: https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
                 storage_class = {**head}.get("ArchiveStatus") or head.get("StorageClass", COLD)
-                return archived(location, str(storage_class), head.get("Restore", ""))
+                return S3Fault(FailureKind.ARCHIVED, archived(location, str(storage_class), head.get("Restore", "")))
         return fault
 
     def _explained(self, location: ObjectLocation, question: Callable[[], T]) -> T:

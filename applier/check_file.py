@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from applier.decide import Action, LocalKind, LocalState, decide, judge_local, judge_s3
+from applier.decide import Action, LocalKind, LocalState, decide, judge_encryption, judge_local, judge_s3
 from applier.fetch import Fetcher, Interrupted
 from applier.folders import FileIdentity, NotAFolderError, OutputFolder, file_identity, open_regular_file
 from applier.hashing import WrongSizeError, hash_ranges, hashed_together
@@ -17,7 +17,7 @@ from applier.progress import Progress
 from schemas.etag import Etag, fold_part_digests, hashed_ranges
 from schemas.paths import path_below
 from schemas.plan import PlannedFile, RawFilePlan
-from schemas.results import Failure
+from schemas.results import Failure, FailureKind
 from schemas.text import printable
 
 logger = logging.getLogger(__name__)
@@ -126,6 +126,8 @@ class FileCheck:
         target = self._target
         info = self._fetcher.head(target.location)
         if failure := judge_s3(target.file, info):
+            if failure.kind is FailureKind.S3_CORRUPTION:
+                failure = judge_encryption(target.file, self._fetcher.encryption(target.location)) or failure
             self._verdict = Verdict(action=failure, info=info)
             return
         logger.info("%s: S3 pre-check passed, etag %s", printable(target.file.relative_path), info.etag)

@@ -95,6 +95,13 @@ class Fetcher:
         """
         return self._ask("HEAD", location, lambda: self.store.head(location))
 
+    def encryption(self, location: ObjectLocation) -> str | None:
+        """Return how S3 encrypts an object; None if that cannot be learnt."""
+        try:
+            return self.store.encryption(location)
+        except S3Fault:
+            return None
+
     def download_file_from_s3(
         self,
         location: ObjectLocation,

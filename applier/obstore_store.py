@@ -94,6 +94,10 @@ class ObstoreStore:
         options: obstore.GetOptions = {"range": (0, 1), **_version(location)}
         self._asked(location, lambda: obstore.get(store, location.key, options=options).bytes())
 
+    def encryption(self, location: ObjectLocation) -> str | None:
+        """See `ObjectStore.encryption`."""
+        return self._boto.encryption(location)
+
     def read_range(self, location: ObjectLocation, start: int, end: int, etag: str) -> Iterator[memoryview]:
         """See `ObjectStore.read_range`."""
         if not _addressable(location.key):
