@@ -57,8 +57,9 @@ def test_row_14_etags_that_are_not_made_of_the_bytes_should_be_told_after_one_at
 
     # then
     encrypted = (
-        "Not verifiable: S3 encrypts the object with aws:kms: its etag there is not made of its bytes, expected "
+        "FAILURE - Not verifiable: S3 encrypts the object with aws:kms: its etag there is not made of its bytes,"
     )
+    refused = f"Not verifiable: s3://{case.bucket()}/{customer_key}: S3 answered 400 InvalidRequest (encrypted with a "
     assert_failed(
         result,
         case,
