@@ -49,6 +49,21 @@ _NOTHING = STAGING_FOLDER
 _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>(\w{1,64})</Code>")
 _KIND = re.compile(r"\bkind: (\w+)")
+_IN_WORDS = {
+    "Connect": "cannot connect",
+    "Request": "the connection broke off",
+    "Interrupted": "the connection broke off",
+    "Decode": "the answer broke off",
+}
+# rustls' own names: https://docs.rs/rustls/latest/rustls/enum.Error.html
+_TLS = re.compile(r"\b(?:InvalidCertificate|InvalidMessage|AlertReceived)\(\s*\w+")
+_CERTIFICATE = {
+    "UnknownIssuer": "the certificate is signed by an unknown CA (a private one is named with AWS_CA_BUNDLE)",
+    "Expired": "the certificate has expired, or this machine's clock is wrong",
+    "NotValidYet": "the certificate is not valid yet, or this machine's clock is wrong",
+    "NotValidForName": "the certificate is made out to another host",
+    "InvalidMessage": "the server does not speak it (check --endpoint-url)",
+}
 
 
 class ObstoreStore:
@@ -70,7 +85,8 @@ class ObstoreStore:
             obstore.list_with_delimiter(self._store(bucket_name), _NOTHING)
         except (BaseError, OSError) as error:
             fault = _fault(ObjectLocation(bucket_name=bucket_name, key=""), str(error))
-            if fault.failure.kind is FailureKind.TIMEOUT:
+            no_tls = fault.status == 0 and not fault.transient
+            if fault.failure.kind is FailureKind.TIMEOUT or no_tls:
                 raise fault from error
             self._boto.check_bucket(bucket_name)
             with self._lock:
@@ -199,19 +215,26 @@ def _addressable(key: str) -> bool:
 
 def _fault(location: ObjectLocation, text: str) -> S3Fault:
     """Read what failed from obstore's text, the only place where it stands."""
-    said = text.partition("Debug source:")[0].strip()
     if status := _STATUS.search(text):
         code = _CODE.search(text)
         return fault_of_answer(location, int(status[1]), code[1] if code else "")
-    kind = _KIND.search(text)
-    reason = said.rpartition(" - ")[2] or said
-    match kind[1] if kind else "":
-        case "Timeout":
-            return S3Fault(FailureKind.TIMEOUT, f"{location}: no answer in time", transient=True)
-        case "Connect":
-            certificate = "certificate" in text.lower()
-            detail = "TLS: unknown or invalid certificate (a private CA is named with AWS_CA_BUNDLE)"
-            reason = detail if certificate else "cannot connect"
-            return S3Fault(FailureKind.NETWORK, f"{location}: {reason}", transient=not certificate)
-        case _:
-            return S3Fault(FailureKind.NETWORK, f"{location}: {reason}", transient=True)
+    if tls := _TLS.search(text):
+        reason = next((words for name, words in _CERTIFICATE.items() if name in tls[0]), tls[0])
+        return S3Fault(FailureKind.NETWORK, f"{location}: TLS: {reason}")
+    found = _KIND.search(text)
+    kind = found[1] if found else ""
+    if kind == "Timeout":
+        return S3Fault(FailureKind.TIMEOUT, f"{location}: no answer in time", transient=True)
+    return S3Fault(FailureKind.NETWORK, f"{location}: {_reason(kind, text)}", transient=True)
+
+
+def _reason(kind: str, text: str) -> str:
+    """Return why there is no answer, or none that makes sense."""
+    said = text.partition("Debug source:")[0].strip()
+    if not kind:
+        return f"a bad answer: {said.removeprefix('Generic S3 error: ')}"
+    if "TooManyRedirects" in text:
+        return "S3 redirects without end"
+    if "Parse(" in text:
+        return "a bad answer: it is not HTTP"
+    return _IN_WORDS.get(kind) or said.rpartition(" - ")[2] or said
