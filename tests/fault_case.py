@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from network_faults import Answer
 from restore_case import RestoreCase, raw_file
 from sample_data import RawFileSample, made_up_bytes
 
@@ -49,6 +50,12 @@ def assert_old_or_right(case: RestoreCase, exit_code: int, old: Mapping[Path, by
         if found is None and before is not None:
             assert path.with_name(f"{path.name}.corrupted").read_bytes() == before
     assert exit_code != 0 or case.unrestored() == [], "exit code 0, and not everything is right"
+
+
+def whole_object(content: bytes, etag: str, **headers: str) -> Answer:
+    """The answer to a GET of all of an object, in one range."""
+    content_range = f"bytes 0-{len(content) - 1}/{len(content)}"
+    return Answer(status=206, body=content, headers={"ETag": f'"{etag}"', "Content-Range": content_range, **headers})
 
 
 def wait_for(condition: Callable[[], object], what: str) -> None:

@@ -8,7 +8,7 @@ import pytest
 from apply_case import assert_failed, compile_plan, last_report, left_staged, thermo
 from cli import Cli
 from conftest import MakeRestoreCase
-from fault_case import assert_old_or_right, final_paths, many_files, plant_old_files
+from fault_case import assert_old_or_right, final_paths, many_files, plant_old_files, whole_object
 from faulty_proxy import FaultyProxy
 from network_faults import Action, Answer, Cut, Drip, Fault, Flip, Reset, Rewrite, Stall, other_etag
 from restore_case import RestoreCase
@@ -23,12 +23,6 @@ def unsealed(case: RestoreCase, run_cli: Cli) -> Any:  # noqa: ANN401  # JSON to
     document = json.loads(compile_plan(run_cli, case).read_bytes())
     del document["plan_digest"]
     return document
-
-
-def whole_object(content: bytes, etag: str, **headers: str) -> Answer:
-    """The answer to a GET of all of an object, in one range."""
-    content_range = f"bytes 0-{len(content) - 1}/{len(content)}"
-    return Answer(status=206, body=content, headers={"ETag": f'"{etag}"', "Content-Range": content_range, **headers})
 
 
 # --- row 14

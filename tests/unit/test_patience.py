@@ -1,8 +1,13 @@
 """When a run stops asking S3."""
 
-from dataclasses import dataclass
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
-from applier.object_store import ObjectLocation, S3Fault, changed_during_download, fault_of_answer
+import pytest
+
+from applier.fetch import Fetcher, RetryPolicy
+from applier.object_store import ObjectInfo, ObjectLocation, S3Fault, changed_during_download, fault_of_answer
 from applier.patience import LEAST_SILENCE_SECONDS, MOST_DENIED_FILES, MOST_SILENT_FILES, Patience
 
 GET, HEAD, OTHER = ("b", "GET"), ("b", "HEAD"), ("other", "GET")
@@ -137,3 +142,54 @@ def test_expired_credentials_should_end_all_at_once_and_a_wrong_signature_only_i
     for topic in (GET, HEAD, OTHER):
         refusal = expired.refusal(topic, located(99))
         assert "log in again" in str(refusal)
+
+
+# --- what asks S3 keeps to it
+
+
+@dataclass(slots=True)
+class ThrottledStore:
+    """A store that knows every object, and throttles whoever wants its bytes; a look at it takes five seconds."""
+
+    clock: Clock
+    asked: list[str] = field(default_factory=list)
+
+    def check_bucket(self, bucket_name: str) -> None:
+        """It is there."""
+
+    def head(self, location: ObjectLocation) -> ObjectInfo:
+        self.clock.now += 5
+        self.asked.append(f"head {location.key}")
+        return ObjectInfo(etag="e", size_bytes=1)
+
+    def check_readable(self, location: ObjectLocation) -> None:
+        """It is."""
+
+    def encryption(self, location: ObjectLocation) -> str | None:
+        """Nothing."""
+
+    def read_range(self, location: ObjectLocation, start: int, end: int, etag: str) -> Iterator[memoryview]:
+        del start, end, etag
+        self.clock.now += 5
+        self.asked.append(f"get {location.key}")
+        raise fault_of_answer(location, 503, "SlowDown")
+
+
+def test_a_run_should_ask_for_no_more_bytes_where_none_came_but_go_on_looking() -> None:
+    # given
+    clock = Clock()
+    store = ThrottledStore(clock)
+    retry = RetryPolicy(attempts=3, first_wait_seconds=0.001)
+    fetcher = Fetcher(store=store, retry=retry, stop=threading.Event(), patience=Patience(clock))
+
+    # when
+    for number in range(20):
+        fetcher.head(located(number))
+        with pytest.raises(S3Fault, match="throttled"):
+            fetcher.download_file_from_s3(located(number), "e", (0, 1), lambda _buffer, _offset: None)
+
+    # then
+    assert [key for key in store.asked if key.startswith("get ")] == [
+        f"get {number}" for number in range(MOST_SILENT_FILES) for _ in range(3)
+    ]
+    assert len([key for key in store.asked if key.startswith("head ")]) == 20
