@@ -6,6 +6,7 @@ either end). A client takes longer to make than a small file to restore, so it i
 
 import re
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -40,11 +41,11 @@ from applier.object_store import (
     archived,
     changed_during_download,
     fault_of_answer,
+    no_answer_in_time,
     normalized_etag,
     wrong_range,
 )
 from schemas.errors import ConfigError
-from schemas.etag import MIB
 from schemas.results import FailureKind
 from schemas.s3_location import explain_bad_endpoint_url
 
@@ -65,6 +66,8 @@ _IN_WORDS = defaultdict(
         ResponseStreamingError: "the answer broke off",
     },
 )
+# A read returns when it has all of it: so much of a dripping answer is waited for before the clock is looked at.
+_PIECE_BYTES = 4096
 # The chain's endpoint for all services and for S3, by botocore's own reading of variables and profiles. The sections
 # `services` of a configuration file are left to a client: https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
 _ENDPOINT_URL = {"endpoint_url": ("endpoint_url", ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"], None, None)}
@@ -78,6 +81,8 @@ class S3Access:
         profile: name of an AWS profile.
         connect_timeout_seconds: until a connection stands.
         read_timeout_seconds: between two packets.
+        request_timeout_seconds: until the end of an answer, which is one of at most 8 MiB: slower than 28 KB/s is as
+            good as stalled.
     """
 
     region: str | None = None
@@ -85,6 +90,7 @@ class S3Access:
     profile: str | None = None
     connect_timeout_seconds: float = 5.0
     read_timeout_seconds: float = 20.0
+    request_timeout_seconds: float = 300.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,9 +205,12 @@ class BotoStore:
                 raise changed_during_download(location, f"etag {found}, expected {etag}")
             if not answer.get("ContentRange", "").startswith(f"bytes {start}-{end - 1}/"):
                 raise wrong_range(location)
+            deadline = time.monotonic() + self.access.request_timeout_seconds
             # read(amt) checks the length at the end; `with body:` would hand out the raw stream, which does not
-            while chunk := _asked(location, lambda: body.read(MIB)):
+            while chunk := _asked(location, lambda: body.read(_PIECE_BYTES)):
                 yield memoryview(chunk)
+                if time.monotonic() > deadline:
+                    raise no_answer_in_time(location)
         finally:
             body.close()
 
@@ -313,7 +322,7 @@ def _fault(location: ObjectLocation, error: ClientError | BotoCoreError) -> S3Fa
         case SSLError():
             return S3Fault(FailureKind.NETWORK, f"{location}: TLS: {error} (a private CA is named with AWS_CA_BUNDLE)")
         case ConnectTimeoutError() | ReadTimeoutError():
-            return S3Fault(FailureKind.TIMEOUT, f"{location}: no answer in time", transient=True)
+            return no_answer_in_time(location)
         case EndpointConnectionError() | HTTPClientError() | IncompleteReadError() | ResponseStreamingError():
             return S3Fault(FailureKind.NETWORK, f"{location}: {_IN_WORDS[type(error)]}", transient=True)
         case _:  # botocore's own text may hold headers, and they credentials

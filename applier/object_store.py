@@ -103,6 +103,11 @@ def wrong_range(location: ObjectLocation) -> S3Fault:
     return S3Fault(FailureKind.NETWORK, f"{location}: the answer is not the range asked for", transient=True)
 
 
+def no_answer_in_time(location: ObjectLocation) -> S3Fault:
+    """Return the (transient) fault of an answer that has not come, or not come to its end."""
+    return S3Fault(FailureKind.TIMEOUT, f"{location}: no answer in time", transient=True)
+
+
 def archived(location: ObjectLocation, storage_class: str, restore: str = "") -> str:
     """Return what is to be said of an object whose bytes must be brought back from an archive before they can be read.
 

@@ -22,6 +22,7 @@ from applier.object_store import (
     S3Fault,
     changed_during_download,
     fault_of_answer,
+    no_answer_in_time,
     normalized_etag,
     wrong_range,
 )
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# The answer to a request of at most 64 MiB: slower than 0.2 MiB/s is as good as stalled.
-_REQUEST_TIMEOUT = timedelta(minutes=5)
 # Of each job one or two are in memory at a time.
 _BUFFER_BYTES = MIB // 4
 # Below the shortest life of AWS credentials that are handed out anew before they expire (15 minutes).
@@ -167,7 +166,7 @@ class ObstoreStore:
                 "allow_http": address.endpoint_url.startswith("http://"),
                 "connect_timeout": timedelta(seconds=access.connect_timeout_seconds),
                 "read_timeout": timedelta(seconds=access.read_timeout_seconds),
-                "timeout": _REQUEST_TIMEOUT,
+                "timeout": timedelta(seconds=access.request_timeout_seconds),
                 **({"root_certificate": self._certificates} if self._certificates else {}),
             },
             retry_config={"max_retries": 0},
@@ -224,7 +223,7 @@ def _fault(location: ObjectLocation, text: str) -> S3Fault:
     found = _KIND.search(text)
     kind = found[1] if found else ""
     if kind == "Timeout":
-        return S3Fault(FailureKind.TIMEOUT, f"{location}: no answer in time", transient=True)
+        return no_answer_in_time(location)
     return S3Fault(FailureKind.NETWORK, f"{location}: {_reason(kind, text)}", transient=True)
 
 
