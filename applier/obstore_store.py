@@ -55,8 +55,8 @@ _IN_WORDS = {
     "Decode": "the answer broke off",
 }
 # rustls' own names: https://docs.rs/rustls/latest/rustls/enum.Error.html
-_TLS = re.compile(r"\b(?:InvalidCertificate|InvalidMessage|AlertReceived)\(\s*\w+")
-_CERTIFICATE = {
+_TLS = re.compile(r"\b(InvalidCertificate|InvalidMessage|AlertReceived)\(\s*(\w+)")
+_TLS_IN_WORDS = {
     "UnknownIssuer": "the certificate is signed by an unknown CA (a private one is named with AWS_CA_BUNDLE)",
     "Expired": "the certificate has expired, or this machine's clock is wrong",
     "NotValidYet": "the certificate is not valid yet, or this machine's clock is wrong",
@@ -218,7 +218,7 @@ def _fault(location: ObjectLocation, text: str) -> S3Fault:
         code = _CODE.search(text)
         return fault_of_answer(location, int(status[1]), code[1] if code else "")
     if tls := _TLS.search(text):
-        reason = next((words for name, words in _CERTIFICATE.items() if name in tls[0]), tls[0])
+        reason = next((words for name, words in _TLS_IN_WORDS.items() if name in tls[0]), f"{tls[1]} {tls[2]}")
         return S3Fault(FailureKind.NETWORK, f"{location}: TLS: {reason}")
     found = _KIND.search(text)
     kind = found[1] if found else ""
