@@ -84,8 +84,8 @@ class ObstoreStore:
             obstore.list_with_delimiter(self._store(bucket_name), _NOTHING)
         except (BaseError, OSError) as error:
             fault = _fault(ObjectLocation(bucket_name=bucket_name, key=""), str(error))
-            no_tls = fault.status == 0 and not fault.transient
-            if fault.failure.kind is FailureKind.TIMEOUT or no_tls:
+            # botocore would wait in vain just so, or not agree on TLS
+            if fault.failure.kind is FailureKind.TIMEOUT or not (fault.transient or fault.status):
                 raise fault from error
             self._boto.check_bucket(bucket_name)
             with self._lock:
