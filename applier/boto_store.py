@@ -6,6 +6,7 @@ either end). A client takes longer to make than a small file to restore, so it i
 
 import re
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -33,6 +34,7 @@ from botocore.utils import validate_region_name
 from applier.object_store import (
     BAD_CREDENTIALS_CODES,
     COLD,
+    VAGUE_STATUS,
     ObjectInfo,
     ObjectLocation,
     S3Fault,
@@ -40,11 +42,11 @@ from applier.object_store import (
     changed_during_download,
     fault_of_answer,
     kept_version,
+    no_answer_in_time,
     normalized_etag,
     wrong_range,
 )
 from schemas.errors import ConfigError
-from schemas.etag import MIB
 from schemas.results import FailureKind
 from schemas.s3_location import explain_bad_endpoint_url
 
@@ -65,6 +67,8 @@ _IN_WORDS = defaultdict(
         ResponseStreamingError: "the answer broke off",
     },
 )
+# A read returns when it has all of it: so much of a dripping answer is waited for before the clock is looked at.
+_PIECE_BYTES = 4096
 # The chain's endpoint for all services and for S3, by botocore's own reading of variables and profiles. The sections
 # `services` of a configuration file are left to a client: https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
 _ENDPOINT_URL = {"endpoint_url": ("endpoint_url", ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"], None, None)}
@@ -78,6 +82,8 @@ class S3Access:
         profile: name of an AWS profile.
         connect_timeout_seconds: until a connection stands.
         read_timeout_seconds: between two packets.
+        request_timeout_seconds: until the end of an answer, which is one of at most 8 MiB: slower than 28 KB/s is as
+            good as stalled.
     """
 
     region: str | None = None
@@ -85,6 +91,7 @@ class S3Access:
     profile: str | None = None
     connect_timeout_seconds: float = 5.0
     read_timeout_seconds: float = 20.0
+    request_timeout_seconds: float = 300.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,6 +194,10 @@ class BotoStore:
         """See `ObjectStore.check_readable`."""
         self._explained(location, lambda: self._read_a_byte(location))
 
+    def encryption(self, location: ObjectLocation) -> str | None:
+        """See `ObjectStore.encryption`."""
+        return self._explained(location, lambda: self._head_object(location)).get("ServerSideEncryption")
+
     def read_range(self, location: ObjectLocation, start: int, end: int, etag: str) -> Iterator[memoryview]:
         """See `ObjectStore.read_range`."""
         request = _get_request(location, start, end)
@@ -199,15 +210,18 @@ class BotoStore:
                 raise changed_during_download(location, f"etag {found}, expected {etag}")
             if not answer.get("ContentRange", "").startswith(f"bytes {start}-{end - 1}/"):
                 raise wrong_range(location)
+            deadline = time.monotonic() + self.access.request_timeout_seconds
             # read(amt) checks the length at the end; `with body:` would hand out the raw stream, which does not
-            while chunk := _asked(location, lambda: body.read(MIB)):
+            while chunk := _asked(location, lambda: body.read(_PIECE_BYTES)):
                 yield memoryview(chunk)
+                if time.monotonic() > deadline:
+                    raise no_answer_in_time(location)
         finally:
             body.close()
 
     def explain_denial(self, location: ObjectLocation, fault: S3Fault) -> S3Fault:
-        """Return what stands behind a 403: a HEAD's has no reason, and an archived object's no storage class."""
-        if fault.failure.kind is FailureKind.ACCESS_DENIED and not fault.code:
+        """Return what stands behind a refusal: a HEAD's has no reason, and an archived object's no storage class."""
+        if fault.status in VAGUE_STATUS and not fault.code:
             try:
                 _asked(location, lambda: self._read_a_byte(location))
             except S3Fault as explained:
@@ -217,7 +231,7 @@ class BotoStore:
                 head = _asked(location, lambda: self._head_object(location))
                 # Not in the stubs: https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
                 storage_class = {**head}.get("ArchiveStatus") or head.get("StorageClass", COLD)
-                return archived(location, str(storage_class), head.get("Restore", ""))
+                return S3Fault(FailureKind.ARCHIVED, archived(location, str(storage_class), head.get("Restore", "")))
         return fault
 
     def _explained(self, location: ObjectLocation, question: Callable[[], T]) -> T:
@@ -313,7 +327,7 @@ def _fault(location: ObjectLocation, error: ClientError | BotoCoreError) -> S3Fa
         case SSLError():
             return S3Fault(FailureKind.NETWORK, f"{location}: TLS: {error} (a private CA is named with AWS_CA_BUNDLE)")
         case ConnectTimeoutError() | ReadTimeoutError():
-            return S3Fault(FailureKind.TIMEOUT, f"{location}: no answer in time", transient=True)
+            return no_answer_in_time(location)
         case EndpointConnectionError() | HTTPClientError() | IncompleteReadError() | ResponseStreamingError():
             return S3Fault(FailureKind.NETWORK, f"{location}: {_IN_WORDS[type(error)]}", transient=True)
         case _:  # botocore's own text may hold headers, and they credentials

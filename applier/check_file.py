@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
-from applier.decide import Action, LocalKind, LocalState, decide, judge_local, judge_s3
+from applier.decide import Action, LocalKind, LocalState, decide, judge_encryption, judge_local, judge_s3
 from applier.fetch import Fetcher, Interrupted
 from applier.folders import FileIdentity, NotAFolderError, OutputFolder, file_identity, open_regular_file
 from applier.hashing import WrongSizeError, hash_ranges, hashed_together
@@ -106,6 +106,20 @@ class CheckTools:
     look: Look = Look.AS_APPLY
 
 
+def check_s3(target: Target, fetcher: Fetcher) -> tuple[ObjectInfo, Failure | None]:
+    """Ask S3 for an object, and return what it says with why that is not what the plan says. This is the pre-check.
+
+    Raises:
+        S3Fault: S3 does not have it, or gives no answer.
+        Interrupted: the run is to stop.
+    """
+    info = fetcher.head(target.location)
+    failure = judge_s3(target.file, info)
+    if failure is not None and failure.kind is FailureKind.S3_CORRUPTION:
+        failure = judge_encryption(target.file, fetcher.encryption(target.location)) or failure
+    return info, failure
+
+
 def is_absent(output: OutputFolder, target: Target) -> bool:
     """Tell whether nothing at all stands under a file's final name.
 
@@ -159,14 +173,13 @@ class FileCheck:
             self._local = self._open_local()
 
     def _ask_s3(self) -> Failure | None:
-        target, fetcher = self._target, self._tools.fetcher
         try:
-            self._info = info = fetcher.retry.call(lambda: fetcher.store.head(target.location), self._stop)
+            self._info, failure = check_s3(self._target, self._tools.fetcher)
         except S3Fault as fault:
             return fault.failure
-        failure = judge_s3(target.file, info)
         if failure is None:
-            logger.info("%s: S3 pre-check passed, etag %s", printable(target.file.relative_path), info.etag)
+            name = printable(self._target.file.relative_path)
+            logger.info("%s: S3 pre-check passed, etag %s", name, self._info.etag)
         return failure
 
     def _expected_size(self) -> int | None:
@@ -258,8 +271,7 @@ class FileCheck:
         return action in {Action.DOWNLOAD, Action.HEAL} and self._info is not None and self._info.size_bytes > 0
 
     def _ask_for_a_byte(self) -> None:
-        fetcher = self._tools.fetcher
-        fetcher.retry.call(lambda: fetcher.store.check_readable(self._target.location), self._stop)
+        self._tools.fetcher.check_readable(self._target.location)
 
     def _asked_for_a_byte(self, error: Exception | None) -> Steps:
         if isinstance(error, S3Fault):

@@ -4,7 +4,6 @@ What S3 answers for good (missing, different, archived, denied) becomes the file
 network, no valid credentials, a server in trouble) there is no plan: nobody could tell what it says from a probed one.
 """
 
-import functools
 import itertools
 import logging
 import threading
@@ -12,12 +11,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from applier.boto_store import BotoStore, S3Access
-from applier.check_file import Target
-from applier.decide import judge_s3
+from applier.check_file import Target, check_s3
 from applier.fetch import Fetcher, RetryPolicy
 from applier.jobs import DEFAULT_JOBS, allowed_jobs
 from applier.object_store import BAD_CREDENTIALS_CODES, S3Fault
 from applier.obstore_store import ObstoreStore
+from applier.patience import GivenUp
 from applier.phase import Phase, Steps, failure_of
 from applier.preflight import find_bucket_failures
 from applier.step_pool import Step, StepPool
@@ -29,7 +28,8 @@ from schemas.text import counted, printable
 logger = logging.getLogger(__name__)
 
 _ANSWERS = frozenset(
-    {FailureKind.KEY_NOT_FOUND, FailureKind.ACCESS_DENIED, FailureKind.ARCHIVED, FailureKind.BUCKET_MISSING}
+    {FailureKind.KEY_NOT_FOUND, FailureKind.BUCKET_MISSING, FailureKind.ACCESS_DENIED}
+    | {FailureKind.ARCHIVED, FailureKind.NOT_VERIFIABLE}
 )
 
 
@@ -93,26 +93,27 @@ class _Question:
         return Phase([self._ask], self.fetcher.stop, self._asked).steps()
 
     def _ask(self) -> None:
-        location, store, retry = self.target.location, self.fetcher.store, self.fetcher.retry
-        info = retry.call(functools.partial(store.head, location), self.fetcher.stop)
-        if failure := judge_s3(self.target.file, info):
+        info, failure = check_s3(self.target, self.fetcher)
+        if failure is not None:
             self.answers.failures[self.place] = failure
             return
         if info.size_bytes > 0:  # a HEAD does not tell whether there is anything to be had
-            retry.call(functools.partial(store.check_readable, location), self.fetcher.stop)
+            self.fetcher.check_readable(self.target.location)
         if info.version_id is not None:
             self.answers.versions[self.place] = info.version_id
 
     def _asked(self, error: Exception | None) -> Steps:
-        if error is None:
-            return ()
-        failure = failure_of(error)
-        valid = isinstance(error, S3Fault) and error.code not in BAD_CREDENTIALS_CODES
-        if valid and failure.kind in _ANSWERS:
-            self.answers.failures[self.place] = failure
-        else:
-            self.answers.give_up(f"{printable(self.target.file.relative_path)}: {failure.message}")
+        if isinstance(error, S3Fault) and _is_answer(error):
+            self.answers.failures[self.place] = error.failure
+        elif error is not None:
+            self.answers.give_up(f"{printable(self.target.file.relative_path)}: {failure_of(error).message}")
         return ()
+
+
+def _is_answer(fault: S3Fault) -> bool:
+    """Tell whether S3 has said of this object that it cannot be had, and will say so again."""
+    asked = not isinstance(fault, GivenUp) and fault.code not in BAD_CREDENTIALS_CODES
+    return asked and fault.failure.kind in _ANSWERS
 
 
 def _unanswered(reason: str) -> S3UnansweredError:

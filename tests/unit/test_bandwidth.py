@@ -52,6 +52,9 @@ class MemoryStore:
     def check_readable(self, location: ObjectLocation) -> None:
         """It is."""
 
+    def encryption(self, location: ObjectLocation) -> str | None:
+        """Nothing."""
+
     def read_range(self, location: ObjectLocation, start: int, end: int, etag: str) -> Iterator[memoryview]:
         del location, etag
         self.requests.append((start, end))

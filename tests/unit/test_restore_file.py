@@ -50,6 +50,10 @@ class MemoryStore:
     def check_readable(self, location: ObjectLocation) -> None:
         self.requests.append(f"readable {location.key}")
 
+    def encryption(self, location: ObjectLocation) -> str | None:
+        self.requests.append(f"encryption {location.key}")
+        return "AES256"
+
     def read_range(self, location: ObjectLocation, start: int, end: int, etag: str) -> Iterator[memoryview]:
         assert etag == self.etag
         self.requests.append(f"get {location.key} {start}-{end}")
