@@ -80,7 +80,19 @@ def test_store_should_read_the_version_that_is_asked_for(
 
     assert store.head(located).size_bytes == 3
     assert store.head(pinned).size_bytes == len(CONTENT)
+    assert store.head(pinned).version_id == old
+    assert store.head(located).version_id not in {old, None}
     assert b"".join(store.read_range(pinned, 0, 9, store.head(pinned).etag)) == CONTENT[:9]
+
+
+def test_store_should_name_no_version_that_does_not_stay(
+    store: ObjectStore, located: ObjectLocation, faulty_proxy: FaultyProxy
+) -> None:
+    """As S3 answers where the keeping of versions was suspended."""
+    faulty_proxy.add(Fault(action=Rewrite(headers={"x-amz-version-id": "null"}), method="HEAD"))
+
+    assert store.head(located).version_id is None
+    assert faulty_proxy.requests("HEAD")[0].fault is not None
 
 
 def test_store_should_tell_a_missing_key_from_a_missing_bucket(store: ObjectStore, located: ObjectLocation) -> None:
