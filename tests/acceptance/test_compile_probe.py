@@ -177,7 +177,7 @@ def test_archived_objects_should_stand_in_the_plan_as_errors(
 # --- where S3 gives no answer
 
 
-@pytest.mark.parametrize("trouble", ["a file", "every bucket", "credentials"])
+@pytest.mark.parametrize("trouble", ["a file", "expired credentials", "every bucket", "credentials"])
 def test_no_answer_should_leave_an_earlier_plan_as_it_was(
     run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy, trouble: str
 ) -> None:
@@ -188,6 +188,8 @@ def test_no_answer_should_leave_an_earlier_plan_as_it_was(
     match trouble:
         case "a file":
             faulty_proxy.add(Fault(action=Answer(status=400, code="Odd"), key="f3.xml"))
+        case "expired credentials":
+            faulty_proxy.add(Fault(action=Answer(status=403, code="ExpiredToken"), key="f3.xml"))
         case "every bucket":
             faulty_proxy.add(Fault(action=Answer(status=400, code="Odd")))
         case "credentials":
@@ -200,7 +202,7 @@ def test_no_answer_should_leave_an_earlier_plan_as_it_was(
     assert result.exit_code == 2
     assert "error: S3 could not be asked for every file, so there is no probed plan: " in result.stderr
     assert "compile without --probe-s3" in result.stderr
-    assert ("f3.xml" in result.stderr) == (trouble == "a file")
+    assert ("f3.xml" in result.stderr) == (trouble in {"a file", "expired credentials"})
     assert (case.folder / "plan.json").read_bytes() == earlier
 
 

@@ -123,6 +123,7 @@ def test_what_dead_runs_left_should_be_found_without_being_touched_and_a_living_
     os.close(living.below("PRID001").create("mine.part"))
     leave_behind(tmp_path, "dead")
     before = below(tmp_path)
+    assert "PRID001/.kraken-plan/run-living/mine.part" in before
 
     # when / then
     left = find_left_staged(output, "PRID001")
