@@ -157,12 +157,16 @@ class Table {
 
   redraw() {
     const {view} = this;
-    for (const row of this.drawn.values()) row.remove();
-    this.drawn.clear();
+    this.clear();
     this.body.style.height = `${view.entries.length * ROW_HEIGHT}px`;
     this.grid.setAttribute("aria-rowcount", view.entries.length + 1);
     this.showCount();
     this.draw();
+  }
+
+  clear() {
+    for (const row of this.drawn.values()) row.remove();
+    this.drawn.clear();
   }
 
   showCount() {
@@ -184,23 +188,27 @@ class Table {
     for (const [position, row] of this.drawn) {
       if (position < first || position >= beyond) { row.remove(); this.drawn.delete(position); }
     }
+    this.drawRange(first, beyond);
+  }
+
+  drawRange(first, beyond) {
+    let above = null;
     for (let position = first; position < beyond; position++) {
-      if (this.drawn.has(position)) continue;
-      const row = this.element(position);
-      this.drawn.set(position, row);
-      this.body.append(row);
+      let row = this.drawn.get(position);
+      if (row === undefined) {
+        row = this.element(position);
+        this.drawn.set(position, row);
+        if (above === null) this.body.prepend(row);
+        else above.after(row); // in their order also for those who hear them read
+      }
+      above = row;
     }
   }
 
   drawForPrint() {
-    for (const row of this.drawn.values()) row.remove();
-    this.drawn.clear();
+    this.clear();
     const printed = Math.min(this.view.entries.length, MOST_PRINTED);
-    for (let position = 0; position < printed; position++) {
-      const row = this.element(position);
-      this.drawn.set(position, row);
-      this.body.append(row);
-    }
+    this.drawRange(0, printed);
     const more = this.view.entries.length - printed;
     if (more) element("count").textContent += ` Printed: the first ${counted(printed, "line")}; ${more.toLocaleString("en")} are not.`;
   }
