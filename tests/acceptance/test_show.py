@@ -222,7 +222,7 @@ def test_a_terminal_should_get_colours_and_a_pipe_none(run_cli: Cli, plan_path: 
 def test_a_terminal_that_wants_no_colours_should_get_none(
     run_cli: Cli, plan_path: Path, environment: dict[str, str]
 ) -> None:
-    sent = on_a_terminal(run_cli, "show", "plan.json", environment={"PAGER": "cat", **environment})
+    sent = on_a_terminal(run_cli, "show", "plan.json", environment={"LINES": "100", **environment})
     assert sent == run_cli("show", "plan.json").stdout
     assert plan_path.name in sent
 
