@@ -39,6 +39,8 @@ class _Command:
 COMMANDS = {
     "compile": _Command("planner.compile_command", "compile_command", "Make a plan out of the catalog."),
     "apply": _Command("applier.apply_command", "apply_command", "Restore what a plan says, verified."),
+    "split": _Command("planner.split_command", "split_command", "Make N plans of equal bytes out of one."),
+    "report": _Command("applier.report_command", "report_command", "Make reports out of several applies' results."),
     "validate": _Command("planner.plan_commands", "validate_command", "Check a plan file."),
     "seal": _Command("planner.plan_commands", "seal_command", "Renew a plan's digest after an edit on purpose."),
     "schema": _Command("planner.plan_commands", "schema_command", "Print the JSON Schema of the plan file."),
