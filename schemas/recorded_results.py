@@ -10,7 +10,7 @@ from typing import Any
 
 from schemas.errors import ResultsError
 from schemas.results import Failure, FailureKind, FileResult, Outcome
-from schemas.results_file import RESULTS_VERSION, TIMESTAMP_FORMAT
+from schemas.results_file import HEAD_BEGINS, RESULTS_VERSION, TIMESTAMP_FORMAT
 from schemas.text import printable
 
 logger = logging.getLogger(__name__)
@@ -114,20 +114,30 @@ def read_results(content: bytes, name: str) -> RecordedRun:
 
 def _records(content: bytes, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield each line's number and JSON object."""
-    lines = content.split(b"\n")
-    cut_off = len(lines) if lines.pop() or not lines else 0
-    for number, line in enumerate(content.split(b"\n")[: cut_off or len(lines)], start=1):
-        try:
-            record = json.loads(line.decode("utf-8"), parse_constant=_refuse)
-        except (ValueError, RecursionError) as error:
-            if number == cut_off:
-                if line:
-                    logger.warning("%s: line %s is cut off, as a kill leaves it, and not counted", name, number)
-                return
-            raise ResultsError(f"{name}: line {number}: not JSON: {printable(str(error), 200)}") from None
-        if not isinstance(record, dict):
-            raise ResultsError(f"{name}: line {number}: expected a JSON object as `apply --results` writes it")
+    *lines, unended = content.split(b"\n")
+    for number, line in enumerate(lines, start=1):
+        yield number, _json_object(line, f"{name}: line {number}")
+    if not unended:
+        return
+    number = len(lines) + 1
+    try:
+        record = _json_object(unended, f"{name}: line {number}")
+    except ResultsError:
+        if not lines and not HEAD_BEGINS.startswith(unended[: len(HEAD_BEGINS)]):
+            raise
+        logger.warning("%s: line %s is cut off, as a kill leaves it, and not counted", name, number)
+    else:
         yield number, record
+
+
+def _json_object(line: bytes, place: str) -> dict[str, Any]:
+    try:
+        record = json.loads(line.decode("utf-8"), parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
+        raise ResultsError(f"{place}: not JSON: {printable(str(error), 200)}") from None
+    if not isinstance(record, dict):
+        raise ResultsError(f"{place}: expected a JSON object, as `apply --results` writes it")
+    return record
 
 
 def _refuse(literal: str) -> float:
