@@ -39,6 +39,7 @@ class _Command:
 COMMANDS = {
     "compile": _Command("planner.compile_command", "compile_command", "Make a plan out of the catalog."),
     "apply": _Command("applier.apply_command", "apply_command", "Restore what a plan says, verified."),
+    "select": _Command("planner.select_command", "select_command", "Make a smaller plan out of a plan."),
     "split": _Command("planner.split_command", "split_command", "Make N plans of equal bytes out of one."),
     "report": _Command("applier.report_command", "report_command", "Make reports out of several applies' results."),
     "validate": _Command("planner.plan_commands", "validate_command", "Check a plan file."),
