@@ -23,7 +23,7 @@ ENVIRONMENT_PREFIX = "KRAKEN_PLAN"
 EXIT_REFUSED = 2
 EXIT_INTERRUPTED = 130
 
-_OUR_LOGGERS = ("kraken_plan", "planner", "applier", "schemas")
+_OUR_LOGGERS = ("kraken_plan", "planner", "applier", "pages", "schemas")
 _VERBOSITY = "kraken_plan.verbosity"
 
 
@@ -38,6 +38,7 @@ class _Command:
 
 COMMANDS = {
     "compile": _Command("planner.compile_command", "compile_command", "Make a plan out of the catalog."),
+    "show": _Command("planner.show_command", "show_command", "Show what a plan restores, for its review."),
     "apply": _Command("applier.apply_command", "apply_command", "Restore what a plan says, verified."),
     "select": _Command("planner.select_command", "select_command", "Make a smaller plan out of a plan."),
     "split": _Command("planner.split_command", "split_command", "Make N plans of equal bytes out of one."),

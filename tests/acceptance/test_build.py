@@ -11,7 +11,17 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKED = ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE", "kraken_plan.py", "schemas", "planner", "applier")
+PACKED = (
+    "pyproject.toml",
+    "hatch_build.py",
+    "README.md",
+    "LICENSE",
+    "kraken_plan.py",
+    "schemas",
+    "pages",
+    "planner",
+    "applier",
+)
 LIBRARY = "applier/libmd5_lanes.so"
 
 
