@@ -40,6 +40,7 @@ COMMANDS = {
     "compile": _Command("planner.compile_command", "compile_command", "Make a plan out of the catalog."),
     "show": _Command("planner.show_command", "show_command", "Show what a plan restores, for its review."),
     "apply": _Command("applier.apply_command", "apply_command", "Restore what a plan says, verified."),
+    "diff": _Command("planner.diff_command", "diff_command", "Say what differs between two plans."),
     "select": _Command("planner.select_command", "select_command", "Make a smaller plan out of a plan."),
     "split": _Command("planner.split_command", "split_command", "Make N plans of equal bytes out of one."),
     "report": _Command("applier.report_command", "report_command", "Make reports out of several applies' results."),
