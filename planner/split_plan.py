@@ -21,7 +21,7 @@ _HALVINGS = 6
 
 @dataclass(frozen=True, slots=True)
 class _Unit:
-    """What stays together, by number (see `_Entries`), and the bytes that are fetched for it."""
+    """What stays together, by number (see `_entries`), and the bytes that are fetched for it."""
 
     entries: tuple[int, ...]
     size_bytes: int
@@ -29,7 +29,7 @@ class _Unit:
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """Raw files that stay together if they can, and the units that they can be taken apart into."""
+    """A raw file: it stays together if it can; and the units that it can be taken apart into."""
 
     units: tuple[_Unit, ...]
     size_bytes: int
@@ -84,11 +84,10 @@ def _load(units: Sequence[_Unit]) -> int:
 
 
 def _groups(plan: Plan) -> list[_Group]:
-    """Return the plan's raw files, those together that share a destination."""
-    groups = _LinkedRawFiles(len(plan.raw_files))
+    """Return the plan's raw files; an entry that shares a destination is with the first that has it."""
     entries: list[list[int]] = []  # of each unit
     sizes: list[int] = []
-    raw_files: list[int] = []
+    by_raw_file: dict[int, list[int]] = {}
     units_at: dict[str, int] = {}
     typical_size = _mean_size(plan)
     for entry, raw_file_number, file in _entries(plan):
@@ -99,34 +98,12 @@ def _groups(plan: Plan) -> list[_Group]:
             unit = units_at.setdefault(raw_file.absolute_dest_path(file), unit)
         if unit < len(entries):
             entries[unit].append(entry)
-            groups.link(raw_files[unit], raw_file_number)
-        else:
-            entries.append([entry])
-            sizes.append(size)
-            raw_files.append(raw_file_number)
-    by_group: dict[int, list[_Unit]] = {}
-    for unit, raw_file_number in enumerate(raw_files):
-        by_group.setdefault(groups.first_of(raw_file_number), []).append(_Unit(tuple(entries[unit]), sizes[unit]))
-    return [_Group(tuple(units), _load(units)) for units in by_group.values()]
-
-
-class _LinkedRawFiles:
-    """Which raw files, by number, belong together (a disjoint-set forest)."""
-
-    def __init__(self, count: int) -> None:
-        self._linked_to = list(range(count))
-
-    def first_of(self, number: int) -> int:
-        """Return the number that stands for all that belong together."""
-        while (other := self._linked_to[number]) != number:
-            self._linked_to[number] = self._linked_to[other]
-            number = other
-        return number
-
-    def link(self, number: int, other: int) -> None:
-        """Have two belong together."""
-        first, second = sorted((self.first_of(number), self.first_of(other)))
-        self._linked_to[second] = first
+            continue
+        entries.append([entry])
+        sizes.append(size)
+        by_raw_file.setdefault(raw_file_number, []).append(unit)
+    groups = ([_Unit(tuple(entries[unit]), sizes[unit]) for unit in units] for units in by_raw_file.values())
+    return [_Group(tuple(units), _load(units)) for units in groups]
 
 
 def _entries(plan: Plan) -> Iterator[tuple[int, int, PlannedFile | UnresolvedFile | None]]:
