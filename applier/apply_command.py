@@ -28,7 +28,7 @@ from applier.results_writer import results_sink
 from applier.signals import stop_on_signals
 from applier.site_policy import SitePolicy, absolute_roots
 from applier.staging import Stagings, staged_name
-from schemas.errors import ConfigError, PlanError
+from schemas.errors import PlanError
 from schemas.paths import join_path, path_below
 from schemas.plan import Plan
 from schemas.plan_source import load_plan, plan_name
@@ -161,8 +161,6 @@ def apply_command(**options: object) -> None:
 
 
 def _apply(options: ApplyOptions) -> int:
-    if sys.getfilesystemencoding() != "utf-8":
-        raise ConfigError("file names are not UTF-8 here: set a UTF-8 locale (LC_ALL=C.UTF-8) or PYTHONUTF8=1")
     reviewed = load_plan(options.plan)
     _check_digest(reviewed, options)
     plan = reviewed if options.output_root is None else reroot_plan(reviewed, options.output_root)

@@ -258,3 +258,34 @@ def test_an_empty_part_should_be_applied(run_cli: Cli, make_restore_case: MakeRe
     shards = split(run_cli, plan, 3)
     assert [run_cli("apply", shard, "--results", f"{shard}.results").exit_code for shard in shards] == [0, 0, 0]
     assert report(run_cli, plan, *(f"{shard}.results" for shard in shards)).exit_code == 0
+
+
+def test_a_report_that_cannot_be_written_should_be_told(run_cli: Cli, make_restore_case: MakeRestoreCase) -> None:
+    # given a destination that has become a file since
+    case = make_restore_case(thermo(size_bytes=1000), thermo("b.raw", "PRID002", 1000))
+    plan = compile_plan(run_cli, case)
+    assert run_cli("apply", plan, "--results", "results.jsonl", "--no-report").exit_code == 0
+    shutil.rmtree(case.destination())
+    case.destination().write_bytes(b"")
+
+    # when
+    done = report(run_cli, plan, "results.jsonl")
+
+    # then the others are written all the same
+    assert done.exit_code == 1
+    assert f"{case.destination()}: the report cannot be written: " in done.stderr
+    assert done.stdout.splitlines() == [str(path) for path in case.reports("PRID002")]
+
+
+def test_nothing_should_be_named_in_another_encoding_than_the_plans(
+    run_cli: Cli, make_restore_case: MakeRestoreCase
+) -> None:
+    case = make_restore_case(thermo(size_bytes=1000))
+    plan = compile_plan(run_cli, case)
+    latin = {"LANG": "C", "LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    (run_cli.folder / "results.jsonl").write_bytes(b"")
+    for arguments in (("apply", plan), ("report", "--plan", plan, "results.jsonl")):
+        done = run_cli(*arguments, environment=latin)
+        assert done.exit_code == 2
+        assert "file names are not UTF-8 here" in done.stderr
+    assert list(case.output_location.iterdir()) == []
