@@ -4,7 +4,6 @@ import logging
 import os
 import sys
 import uuid
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -18,23 +17,22 @@ from applier.bandwidth import BandwidthLimit, parse_rate
 from applier.boto_store import BotoStore, S3Access
 from applier.dry_run import dry_run
 from applier.fetch import Fetcher, RetryPolicy
-from applier.folders import OutputFolder, open_output_location
+from applier.folders import open_output_location
 from applier.jobs import DEFAULT_JOBS, MOST_JOBS, allowed_jobs
 from applier.obstore_store import ObstoreStore
 from applier.output_root import check_destinations, reroot_plan
 from applier.progress import LineProgress, Progress
-from applier.report import write_batch_status_report
+from applier.report_command import say, summary, write_reports
 from applier.restore_file import RestoreTools
 from applier.results_writer import results_sink
 from applier.signals import stop_on_signals
 from applier.site_policy import SitePolicy, absolute_roots
 from applier.staging import Stagings, staged_name
-from schemas.errors import ConfigError, PlanError
+from schemas.errors import PlanError
 from schemas.paths import join_path, path_below
 from schemas.plan import Plan
 from schemas.plan_source import load_plan, plan_name
-from schemas.results import ApplyResult, Outcome
-from schemas.text import counted, printable
+from schemas.text import printable
 
 logger = logging.getLogger(__name__)
 
@@ -163,8 +161,6 @@ def apply_command(**options: object) -> None:
 
 
 def _apply(options: ApplyOptions) -> int:
-    if sys.getfilesystemencoding() != "utf-8":
-        raise ConfigError("file names are not UTF-8 here: set a UTF-8 locale (LC_ALL=C.UTF-8) or PYTHONUTF8=1")
     reviewed = load_plan(options.plan)
     _check_digest(reviewed, options)
     plan = reviewed if options.output_root is None else reroot_plan(reviewed, options.output_root)
@@ -174,7 +170,7 @@ def _apply(options: ApplyOptions) -> int:
     with ExitStack() as opened:
         output = opened.enter_context(open_output_location(plan.output_location, trusted))
         check_destinations(plan, output)
-        stop = opened.enter_context(stop_on_signals(_say))
+        stop = opened.enter_context(stop_on_signals(say))
         stagings = Stagings(output, uuid.uuid4().hex[:16], lambda destination: _staged_names(plan, destination))
         tools = RestoreTools(
             output=output,
@@ -194,15 +190,14 @@ def _apply(options: ApplyOptions) -> int:
             for line in found.lines:
                 click.echo(line)
             return _leave(stop.exit_code or (0 if found.well else 1), ended=found.ended)
-        digest = plan.plan_digest or ""
-        sink = opened.enter_context(results_sink(options.results, options.plan, digest, datetime.now(UTC)))
+        sink = opened.enter_context(results_sink(options.results, options.plan, plan, datetime.now(UTC)))
         result, ended = apply_plan(plan, tools, jobs, sink)
         well = result.succeeded and sink.succeeded
         try:
             if not options.no_report:
-                well = _write_reports(result, output, stagings) and well
+                well = write_reports(result, output, stagings) and well
             if logger.isEnabledFor(logging.WARNING):
-                _say_summary(result)
+                say(summary(result))
         finally:
             if ended:
                 stagings.close()
@@ -268,42 +263,7 @@ def _progress(plan: Plan) -> Iterator[Progress]:
         with progress_bar(len(files), total_bytes) as bar:
             yield bar
     else:
-        yield LineProgress(len(files), total_bytes, _say)
-
-
-def _write_reports(result: ApplyResult, output: OutputFolder, stagings: Stagings) -> bool:
-    """Write the report of every destination, then print their paths, and tell whether all of that could be done."""
-    written_at = datetime.now(UTC)
-    paths, well = [], True
-    for destination, raw_files in result.by_destination().items():
-        try:
-            place = output, stagings.below(path_below(destination, output.path))
-            paths.append(write_batch_status_report(result, destination, raw_files, written_at, place))
-        except OSError as error:
-            logger.error("%s: the report cannot be written: %s", printable(destination), error.strerror)  # noqa: TRY400  # no bug
-            well = False
-    try:
-        for path in map(printable, paths) if sys.stdout is not None and sys.stdout.isatty() else paths:
-            click.echo(path)
-    except OSError as error:
-        logger.error("the paths of the reports cannot be printed: %s", error.strerror)  # noqa: TRY400  # no bug
-        well = False
-    return well
-
-
-def _say(words: str) -> None:
-    """Say something on stderr, if anybody still listens: whoever does not must not stop a restore."""
-    with suppress(OSError):
-        click.echo(words, err=True)
-
-
-def _say_summary(result: ApplyResult) -> None:
-    outcomes = Counter(file.outcome for file in result.files())
-    counts = ", ".join(f"{outcomes[outcome]} {outcome.value}" for outcome in Outcome)
-    failed = sum(raw_file.failure is not None for raw_file in result.raw_files)
-    as_a_whole = f"; {counted(failed, 'raw file')} failed as a whole" if failed else ""
-    total = counted(sum(raw_file.planned_files for raw_file in result.raw_files), "file")
-    _say(f"{counted(len(result.raw_files), 'raw file')}, {total}: {counts}{as_a_whole}")
+        yield LineProgress(len(files), total_bytes, say)
 
 
 def _claimed_as_corrupted(plan: Plan) -> frozenset[str]:

@@ -8,6 +8,7 @@ import errno
 import itertools
 import os
 import stat
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -83,7 +84,10 @@ def open_output_location(path: str, trusted: str | None = None) -> Iterator[Outp
 
     Raises:
         DestinationError: it is not there, or no folder. It is never made: an unmounted pool must not be filled in.
+            Or names would not be what the plan says, for they are not UTF-8 here.
     """
+    if sys.getfilesystemencoding() != "utf-8":
+        raise DestinationError("file names are not UTF-8 here: set a UTF-8 locale (LC_ALL=C.UTF-8) or PYTHONUTF8=1")
     trusted = trusted or path
     with ExitStack() as opened:
         try:
