@@ -6,7 +6,6 @@ const ROW_HEIGHT = 46; // as --row in page.css
 const OUT_OF_SIGHT = 8; // rows drawn above and below the screen
 const MOST_ROWS = 300_000; // browsers cannot make a page higher than some ten million pixels
 const MOST_PRINTED = 2_000;
-const MARKS = {"tone-bad": "✗", "tone-notable": "!", "tone-good": "✓"};
 
 const element = (id) => document.getElementById(id);
 
@@ -71,7 +70,7 @@ class View {
       if (!named && !this.matches("rows", row)) continue;
       this.shown[row] = 1;
       this.shownRows++;
-      if (this.data.states[this.rows.state[row]].tone !== "tone-bad") this.shownBytes += this.rows.size[row] ?? 0;
+      if (this.data.states[this.rows.state[row]].weighs) this.shownBytes += this.rows.size[row] ?? 0;
       any = true;
     }
     if (any || (named && (this.state === null || this.groups.state[group] === this.state))) this.matching.push(group);
@@ -227,7 +226,7 @@ class Table {
     this.mark(row, position === this.chosen);
     const size = entry.size === null ? "–" : this.sizeText(entry.size);
     row.append(
-      cell("state", span("mark", `${MARKS[entry.state.tone] ?? "·"} `), span("word", entry.state.text)),
+      cell("state", span("mark", `${entry.state.mark} `), span("word", entry.state.text)),
       cell("name", span("main", entry.shortName), span("detail", entry.detail), span("aside", entry.note)),
       cell("label", entry.label),
       cell("count", entry.count === null ? "" : entry.count.toLocaleString("en")),

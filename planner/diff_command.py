@@ -5,7 +5,9 @@ from dataclasses import dataclass, replace
 
 import click
 
+from pages.page_file import write_page
 from pages.terminal import show_lines, stdout_paint, write_all
+from planner.diff_page import diff_page
 from planner.diff_text import Compared, diff_as_json, diff_lines
 from schemas.errors import ConfigError, KrakenPlanError
 from schemas.plan_diff import diff_plans
@@ -24,6 +26,7 @@ class DiffOptions:
     plans: tuple[str, ...]
     files: bool
     as_json: bool
+    html: str | None
     git: bool
 
 
@@ -40,6 +43,7 @@ Examples:
   kraken-plan diff reviewed.json plan.json
   kraken-plan compile --ids-file ids.txt --config alphakraken.prod.yaml | kraken-plan diff plan.json -
   kraken-plan diff old.json new.json --json | jq .totals
+  kraken-plan diff old.json new.json --html diff.html
 
 \b
 For plans in git (then `git diff`, `git show --ext-diff` and `git log -p --ext-diff` speak of raw files):
@@ -53,6 +57,7 @@ terminal, and not with NO_COLOR set.
 @click.argument("plans", metavar="OLD NEW", nargs=-1)
 @click.option("--files", is_flag=True, help="Name the files of raw files that were added or removed as a whole, too.")
 @click.option("--json", "as_json", is_flag=True, help="JSON for programs: all that differs, a raw file each line.")
+@click.option("--html", metavar="FILE", help="Write one self-contained page for a browser to FILE instead.")
 @click.option("--git", is_flag=True, help="Take the arguments that git gives a diff driver; exit with 0, as git asks.")
 def diff_command(**options: object) -> None:
     """Say what was added, removed and changed from plan OLD to plan NEW; `-` reads one of them from stdin.
@@ -63,6 +68,8 @@ def diff_command(**options: object) -> None:
 
 
 def _diff(options: DiffOptions) -> int:
+    if options.html is not None and (options.as_json or options.files or options.git):
+        raise click.UsageError("--html holds everything: give it without --json, --files and --git")
     if options.git:
         return _git_diff(options)
     if len(options.plans) != 2:  # noqa: PLR2004  # OLD and NEW
@@ -75,6 +82,9 @@ def _diff(options: DiffOptions) -> int:
 
 def _show(options: DiffOptions, old: Compared, new: Compared) -> int:
     diff = diff_plans(old.plan, new.plan)
+    if options.html is not None:
+        write_page(diff_page(diff, old, new), options.html)
+        return 0 if diff.is_empty else 1
     if options.as_json:
         write_all(diff_as_json(diff, old, new))
         return 0 if diff.is_empty else 1

@@ -36,7 +36,7 @@ def diff_lines(diff: PlanDiff, old: Compared, new: Compared, paint: Paint, *, wi
     yield paint(f"--- {printable(old.name)}  {old.plan.plan_digest or '(no plan)'}", Tone.HEADING)
     yield paint(f"+++ {printable(new.name)}  {new.plan.plan_digest or '(no plan)'}", Tone.HEADING)
     for change in diff.changes:
-        yield paint(f"~ {_change(change)}", Tone.NOTABLE)
+        yield paint(f"~ {change_text(change)}", Tone.NOTABLE)
     for raw_file in diff.raw_files:
         yield from _raw_file_lines(raw_file, paint, with_files=with_files)
     yield ""
@@ -66,7 +66,7 @@ def diff_as_json(diff: PlanDiff, old: Compared, new: Compared) -> Iterator[str]:
 
 def _raw_file_lines(raw_file: RawFileDiff, paint: Paint, *, with_files: bool) -> Iterator[str]:
     yield paint(f"{_SIGNS[raw_file.kind]} {printable(raw_file.raw_file_id)}{_whole(raw_file)}", _TONES[raw_file.kind])
-    yield from (f"    {_change(change)}" for change in raw_file.changes)
+    yield from (f"    {change_text(change)}" for change in raw_file.changes)
     if raw_file.kind is not DiffKind.CHANGED and not with_files:
         return
     moved = 0
@@ -76,7 +76,7 @@ def _raw_file_lines(raw_file: RawFileDiff, paint: Paint, *, with_files: bool) ->
             continue
         size = f" ({counted(file.size_bytes, 'byte')})" if file.kind is not DiffKind.CHANGED else ""
         yield paint(f"  {_SIGNS[file.kind]} {printable(file.relative_path)}{size}", _TONES[file.kind])
-        yield from (f"      {_change(change)}" for change in file.changes)
+        yield from (f"      {change_text(change)}" for change in file.changes)
     if moved:
         yield f"  {counted(moved, 'file')} with nothing else changed, to be restored below the new destination_base"
 
@@ -102,7 +102,8 @@ def _only_moves_along(file: FileDiff, raw_file: RawFileDiff) -> bool:
     )
 
 
-def _change(change: Change) -> str:
+def change_text(change: Change) -> str:
+    """Return a change in words."""
     if change.name == "error" and change.old is None:
         return f"error appeared: {_value(change.new)}"
     if change.name == "error" and change.new is None:

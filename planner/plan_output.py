@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from planner.atomic_file import write_atomically
+from schemas.atomic_file import write_atomically
 from schemas.errors import ConfigError
 from schemas.text import printable
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from planner.atomic_file import write_atomically
 from planner.plan_output import refuse_to_overwrite
 from planner.split_plan import split_plan
+from schemas.atomic_file import write_atomically
 from schemas.errors import ConfigError
 from schemas.plan import Plan
 from schemas.plan_file import serialized_plan

@@ -11,11 +11,12 @@ from importlib import resources
 import pytest
 from plan_samples import make_plan, planned_file, planned_raw_file
 
-from pages.page import BigTable, Group, Page, Row, render_page
+from pages.page import BigTable, Group, Page, Row, State, render_page
 from pages.plan_page import plan_page
 from pages.table import Tone, Toned
 
-CHANGED, SAME = Toned("changed", Tone.NOTABLE), Toned("same", Tone.GOOD)
+CHANGED = State(words=Toned("changed", Tone.NOTABLE), mark="!")
+SAME = State(words=Toned("same", Tone.GOOD), mark="=", weighs=False)
 
 
 def table_of(*groups: Group) -> BigTable:
@@ -63,7 +64,10 @@ def test_a_table_should_be_packed_a_list_per_column() -> None:
         Group(head=Row(name="b", state=SAME), label="P1", rows=[]),
     ]
     data = data_in(render_page(Page(title="t", subtitle="s", table=table_of(*groups))))
-    assert data["states"] == [{"text": "changed", "tone": "tone-notable"}, {"text": "same", "tone": "tone-good"}]
+    assert data["states"] == [
+        {"text": "changed", "tone": "tone-notable", "mark": "!", "weighs": True},
+        {"text": "same", "tone": "tone-good", "mark": "=", "weighs": False},
+    ]
     assert data["labels"] == ["P1"]
     assert data["sizeWords"] == "to fetch"
     assert data["groups"] == {
