@@ -43,8 +43,8 @@ def sections(text: str) -> list[str]:
 def test_parts_should_make_the_report_that_the_whole_plan_would(
     run_cli: Cli, make_restore_case: MakeRestoreCase
 ) -> None:
-    # given raw files of two projects, one that is in no catalog, and one whose key is missing
-    case = make_restore_case(thermo(), bruker(), thermo("b.raw", "PRID002"), thermo("c.raw", "PRID002", 1000))
+    # given raw files of two projects, and one that is in no catalog
+    case = make_restore_case(thermo(), bruker(), thermo("b.raw", "PRID002", 3000), thermo("c.raw", "PRID002", 1000))
     plan = compile_plan(run_cli, case, *case.raw_file_ids, "absent.raw")
 
     # when
@@ -75,7 +75,7 @@ def test_parts_should_make_the_report_that_the_whole_plan_would(
 
 def test_report_should_name_what_no_run_attempted(run_cli: Cli, make_restore_case: MakeRestoreCase) -> None:
     # given two parts, of which one was applied
-    case = make_restore_case(thermo("a.raw"), thermo("b.raw"))
+    case = make_restore_case(thermo("a.raw", size_bytes=1001), thermo("b.raw", size_bytes=1000))
     plan = compile_plan(run_cli, case)
     (first, *_) = apply_each(run_cli, split(run_cli, plan, 2)[:1])
 

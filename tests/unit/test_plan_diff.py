@@ -99,10 +99,9 @@ def test_files_should_add_up(old: Plan, new: Plan) -> None:
     diff = diff_plans(old, new)
     before, after = (sum(len(raw_file.files) for raw_file in plan.raw_files) for plan in (old, new))
     assert after - before == diff.totals(DiffKind.ADDED).files - diff.totals(DiffKind.REMOVED).files
-    changed = [
-        one for raw_file in diff.raw_files for one in (raw_file, *raw_file.files) if one.kind is DiffKind.CHANGED
-    ]
-    assert all(one.changes or getattr(one, "files", ()) for one in changed)
+    changed = [raw_file for raw_file in diff.raw_files if raw_file.kind is DiffKind.CHANGED]
+    assert all(raw_file.changes or raw_file.files for raw_file in changed)
+    assert all(bool(file.changes) is (file.kind is DiffKind.CHANGED) for raw in diff.raw_files for file in raw.files)
 
 
 @pytest.mark.parametrize(
