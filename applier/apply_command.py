@@ -3,7 +3,6 @@
 import logging
 import sys
 import uuid
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,10 +16,9 @@ from applier.bandwidth import BandwidthLimit
 from applier.check_file import CheckTools, Look
 from applier.check_plan import check_plan
 from applier.dry_run import dry_run_line
-from applier.folders import OutputFolder
 from applier.open_plan import OpenPlan, open_plan
 from applier.preflight import look_before_flight
-from applier.report import write_batch_status_report
+from applier.report_command import summary, write_reports
 from applier.restore_file import RestoreTools
 from applier.results_writer import results_sink
 from applier.staging import Stagings, staged_name
@@ -30,8 +28,8 @@ from schemas.errors import PlanError, PreflightError
 from schemas.paths import join_path, path_below
 from schemas.plan import Plan
 from schemas.plan_source import load_plan
-from schemas.results import ApplyResult, Failure, Outcome
-from schemas.text import counted, printable
+from schemas.results import Failure
+from schemas.text import printable
 
 logger = logging.getLogger(__name__)
 
@@ -127,7 +125,7 @@ def _restore(opened: OpenPlan, options: ApplyOptions, bucket_failures: Mapping[s
     started_at = datetime.now(UTC)
     with (
         shown_progress(plan) as progress,
-        results_sink(options.results, options.plan, plan.plan_digest or "", started_at) as sink,
+        results_sink(options.results, options.plan, plan, started_at) as sink,
     ):
         tools = RestoreTools(
             output=output,
@@ -141,9 +139,9 @@ def _restore(opened: OpenPlan, options: ApplyOptions, bucket_failures: Mapping[s
         well = result.succeeded and sink.succeeded
         try:
             if not options.no_report:
-                well = _write_reports(result, output, stagings) and well
+                well = write_reports(result, output, stagings) and well
             if logger.isEnabledFor(logging.WARNING):
-                _say_summary(result)
+                say(summary(result))
         finally:
             if ended:
                 stagings.close()
@@ -173,35 +171,6 @@ def _check_digest(plan: Plan, options: ApplyOptions) -> None:
 def _staged_names(plan: Plan, destination: str) -> set[str]:
     base = join_path(plan.output_location, destination).rstrip("/")
     return {staged_name(file) for raw_file, file in plan.planned_files() if raw_file.destination_base == base}
-
-
-def _write_reports(result: ApplyResult, output: OutputFolder, stagings: Stagings) -> bool:
-    """Write the report of every destination, then print their paths, and tell whether all of that could be done."""
-    written_at = datetime.now(UTC)
-    paths, well = [], True
-    for destination, raw_files in result.by_destination().items():
-        try:
-            place = output, stagings.below(path_below(destination, output.path))
-            paths.append(write_batch_status_report(result, destination, raw_files, written_at, place))
-        except OSError as error:
-            logger.error("%s: the report cannot be written: %s", printable(destination), error.strerror)  # noqa: TRY400  # no bug
-            well = False
-    try:
-        for path in map(printable, paths) if sys.stdout is not None and sys.stdout.isatty() else paths:
-            click.echo(path)
-    except OSError as error:
-        logger.error("the paths of the reports cannot be printed: %s", error.strerror)  # noqa: TRY400  # no bug
-        well = False
-    return well
-
-
-def _say_summary(result: ApplyResult) -> None:
-    outcomes = Counter(file.outcome for file in result.files())
-    counts = ", ".join(f"{outcomes[outcome]} {outcome.value}" for outcome in Outcome)
-    failed = sum(raw_file.failure is not None for raw_file in result.raw_files)
-    as_a_whole = f"; {counted(failed, 'raw file')} failed as a whole" if failed else ""
-    total = counted(sum(raw_file.planned_files for raw_file in result.raw_files), "file")
-    say(f"{counted(len(result.raw_files), 'raw file')}, {total}: {counts}{as_a_whole}")
 
 
 def _claimed_as_corrupted(plan: Plan) -> frozenset[str]:

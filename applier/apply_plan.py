@@ -27,7 +27,7 @@ class ResultSink:
 
     succeeded = True
 
-    def file_ended(self, raw_file_id: str, result: FileResult) -> None:
+    def file_ended(self, raw_file: RawFilePlan, file: PlannedFile | UnresolvedFile, result: FileResult) -> None:
         """A file has ended."""
 
     def raw_file_failed(self, result: RawFileResult) -> None:
@@ -70,8 +70,9 @@ class _Results:
     ) -> None:
         self._plan, self._sink, self._stop = plan, sink, stop
         self._lock = threading.Lock()
-        self._raw_file_ids = [raw_file.raw_file_id for raw_file, _ in plan.planned_files()]
-        self._files: list[FileResult | None] = [None] * len(self._raw_file_ids)
+        self._raw_files = [raw_file for raw_file, _ in plan.planned_files()]
+        self._planned = [file for _, file in plan.planned_files()]
+        self._files: list[FileResult | None] = [None] * len(self._planned)
         self._failed = {
             raw_file.raw_file_id: failure
             for raw_file in plan.raw_files
@@ -83,7 +84,7 @@ class _Results:
         with self._lock:
             for index in indices:
                 self._files[index] = result
-                self._sink.file_ended(self._raw_file_ids[index], result)
+                self._sink.file_ended(self._raw_files[index], self._planned[index], result)
 
     def apply_result(self) -> ApplyResult:
         """Return all results; what has none was not attempted."""
@@ -132,7 +133,7 @@ class _Results:
             relative_path=file.relative_path, outcome=Outcome.FAILED, failure=failure, size_bytes=file.expected_size
         )
         if raw_file.raw_file_id not in self._failed:
-            self._sink.file_ended(raw_file.raw_file_id, result)
+            self._sink.file_ended(raw_file, file, result)
         return result
 
 

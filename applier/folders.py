@@ -8,6 +8,7 @@ import errno
 import itertools
 import os
 import stat
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -71,7 +72,8 @@ class OutputFolder:
                 descriptor = below
             yield descriptor
         finally:
-            os.close(descriptor)
+            with suppress(OSError):  # of a folder, through which nothing was written
+                os.close(descriptor)
 
     @contextmanager
     def deepest_folder(self, relative: str) -> Iterator[int]:
@@ -101,7 +103,10 @@ def open_output_location(path: str, trusted: str | None = None) -> Iterator[Outp
 
     Raises:
         DestinationError: it is not there, or no folder. It is never made: an unmounted pool must not be filled in.
+            Or names would not be what the plan says, for they are not UTF-8 here.
     """
+    if sys.getfilesystemencoding() != "utf-8":
+        raise DestinationError("file names are not UTF-8 here: set a UTF-8 locale (LC_ALL=C.UTF-8) or PYTHONUTF8=1")
     trusted = trusted or path
     with ExitStack() as opened:
         try:

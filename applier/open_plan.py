@@ -1,6 +1,5 @@
 """A plan made ready to be looked at or applied: read, allowed here, its output location open, its S3 within reach."""
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +14,6 @@ from applier.obstore_store import ObstoreStore
 from applier.output_root import reroot_plan
 from applier.signals import StopRequest, stop_on_signals
 from applier.site_policy import SitePolicy, absolute_roots
-from schemas.errors import ConfigError
 from schemas.plan import Plan
 from schemas.plan_source import plan_name
 
@@ -54,8 +52,6 @@ def open_plan(
     Raises:
         KrakenPlanError: the plan is not allowed here, its S3 is misconfigured, its output location cannot be used.
     """
-    if sys.getfilesystemencoding() != "utf-8":
-        raise ConfigError("file names are not UTF-8 here: set a UTF-8 locale (LC_ALL=C.UTF-8) or PYTHONUTF8=1")
     plan = reviewed if options.output_root is None else reroot_plan(reviewed, options.output_root)
     trusted = _policy(options).trusted_folder(plan, plan_name(options.plan))
     store = ObstoreStore(BotoStore(_access(plan, options)))

@@ -6,7 +6,6 @@ const ROW_HEIGHT = 46; // as --row in page.css
 const OUT_OF_SIGHT = 8; // rows drawn above and below the screen
 const MOST_ROWS = 300_000; // browsers cannot make a page higher than some ten million pixels
 const MOST_PRINTED = 2_000;
-const MARKS = {"tone-bad": "✗", "tone-notable": "!", "tone-good": "✓"};
 
 const element = (id) => document.getElementById(id);
 
@@ -71,7 +70,7 @@ class View {
       if (!named && !this.matches("rows", row)) continue;
       this.shown[row] = 1;
       this.shownRows++;
-      if (this.data.states[this.rows.state[row]].tone !== "tone-bad") this.shownBytes += this.rows.size[row] ?? 0;
+      if (this.data.states[this.rows.state[row]].weighs) this.shownBytes += this.rows.size[row] ?? 0;
       any = true;
     }
     if (any || (named && (this.state === null || this.groups.state[group] === this.state))) this.matching.push(group);
@@ -157,12 +156,16 @@ class Table {
 
   redraw() {
     const {view} = this;
-    for (const row of this.drawn.values()) row.remove();
-    this.drawn.clear();
+    this.clear();
     this.body.style.height = `${view.entries.length * ROW_HEIGHT}px`;
     this.grid.setAttribute("aria-rowcount", view.entries.length + 1);
     this.showCount();
     this.draw();
+  }
+
+  clear() {
+    for (const row of this.drawn.values()) row.remove();
+    this.drawn.clear();
   }
 
   showCount() {
@@ -184,23 +187,27 @@ class Table {
     for (const [position, row] of this.drawn) {
       if (position < first || position >= beyond) { row.remove(); this.drawn.delete(position); }
     }
+    this.drawRange(first, beyond);
+  }
+
+  drawRange(first, beyond) {
+    let above = null;
     for (let position = first; position < beyond; position++) {
-      if (this.drawn.has(position)) continue;
-      const row = this.element(position);
-      this.drawn.set(position, row);
-      this.body.append(row);
+      let row = this.drawn.get(position);
+      if (row === undefined) {
+        row = this.element(position);
+        this.drawn.set(position, row);
+        if (above === null) this.body.prepend(row);
+        else above.after(row); // in their order also for those who hear them read
+      }
+      above = row;
     }
   }
 
   drawForPrint() {
-    for (const row of this.drawn.values()) row.remove();
-    this.drawn.clear();
+    this.clear();
     const printed = Math.min(this.view.entries.length, MOST_PRINTED);
-    for (let position = 0; position < printed; position++) {
-      const row = this.element(position);
-      this.drawn.set(position, row);
-      this.body.append(row);
-    }
+    this.drawRange(0, printed);
     const more = this.view.entries.length - printed;
     if (more) element("count").textContent += ` Printed: the first ${counted(printed, "line")}; ${more.toLocaleString("en")} are not.`;
   }
@@ -219,7 +226,7 @@ class Table {
     this.mark(row, position === this.chosen);
     const size = entry.size === null ? "–" : this.sizeText(entry.size);
     row.append(
-      cell("state", span("mark", `${MARKS[entry.state.tone] ?? "·"} `), span("word", entry.state.text)),
+      cell("state", span("mark", `${entry.state.mark} `), span("word", entry.state.text)),
       cell("name", span("main", entry.shortName), span("detail", entry.detail), span("aside", entry.note)),
       cell("label", entry.label),
       cell("count", entry.count === null ? "" : entry.count.toLocaleString("en")),

@@ -13,13 +13,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-
-import jinja2
-from markupsafe import Markup
+from typing import TYPE_CHECKING
 
 from pages.plan_sections import Section
 from pages.table import Column, Tone, Toned
 from schemas.version import CREATED_BY
+
+if TYPE_CHECKING:
+    import jinja2
+
+PAGE_BEGINS = b"<!doctype html>"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +43,21 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """What a line of the big table is marked as.
+
+    Args:
+        words: in words, with a tone.
+        mark: a sign that says the same without colours.
+        weighs: whether the bytes of such files are counted.
+    """
+
+    words: Toned
+    mark: str
+    weighs: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """A line of the big table: a file.
 
@@ -52,7 +70,7 @@ class Row:
     """
 
     name: str
-    state: Toned
+    state: State
     detail: str = ""
     note: str = ""
     size_bytes: int | None = None
@@ -81,12 +99,12 @@ class BigTable:
         title: its heading.
         states: all that occur, those first that are to be seen first.
         groups: the raw files.
-        size_words: what the bytes of all rows but the bad ones are, such as "to restore".
+        size_words: what the bytes of all rows that weigh are, such as "to restore".
         group_noun, row_noun, label_noun: what a group, a row and a label are, in the singular.
     """
 
     title: str
-    states: Sequence[Toned]
+    states: Sequence[State]
     groups: Iterable[Group]
     size_words: str
     group_noun: str = "raw file"
@@ -122,8 +140,8 @@ def render_page(page: Page) -> bytes:
         page=page,
         policy=f"default-src 'none'; script-src {_source(script)}; style-src {_source(style)}; "
         "base-uri 'none'; form-action 'none'",
-        script=Markup(script),  # noqa: S704  # our own file; a test sees to it that no end tag stands in it
-        style=Markup(style),  # noqa: S704  # the same
+        script=script,
+        style=style,
         data=None if page.table is None else _packed(page.table),
         created_by=CREATED_BY,
         column_class=_column_class,
@@ -151,7 +169,15 @@ def _columns(table: BigTable) -> dict[str, object]:
         for row in group.rows:
             rows.add(row, ranks)
     return {
-        "states": [{"text": state.text, "tone": _tone_class(state)} for state in table.states],
+        "states": [
+            {
+                "text": state.words.text,
+                "tone": _tone_class(state.words),
+                "mark": state.mark,
+                "weighs": state.weighs,
+            }
+            for state in table.states
+        ],
         "labels": list(labels),
         "sizeWords": table.size_words,
         "groupNoun": table.group_noun,
@@ -168,7 +194,7 @@ class _RowColumns:
     def __init__(self) -> None:
         self._columns: dict[str, list[object]] = {"name": [], "state": [], "detail": [], "note": [], "size": []}
 
-    def add(self, row: Row, ranks: dict[Toned, int]) -> None:
+    def add(self, row: Row, ranks: dict[State, int]) -> None:
         for column, value in zip(
             self._columns.values(),
             (row.name, ranks[row.state], row.detail, row.note, row.size_bytes),
@@ -198,7 +224,9 @@ def _part(name: str) -> str:
 
 
 @cache
-def _template() -> jinja2.Template:
+def _template() -> "jinja2.Template":
+    import jinja2  # noqa: PLC0415  # it takes its time, and commands that draw no page need none of it
+
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )

@@ -39,8 +39,9 @@ def show_lines(lines: Iterable[str]) -> None:
     if len(first) < get_terminal_size().lines:
         click.echo("\n".join(first), color=True)
         return
-    colour = None if _wants_colour(sys.stdout, os.environ) else False  # None: click then tells `less` to let them pass
-    click.echo_via_pager((f"{line}\n" for line in chain(first, remaining)), color=colour)
+    colour = None if _wants_colour(sys.stdout, os.environ) else False  # None: click tells `less` to let them pass
+    following = (f"\n{line}" for line in chain(first[1:], remaining))  # click ends the last line
+    click.echo_via_pager(chain(first[:1], following), color=colour)
 
 
 def write_all(pieces: Iterable[str]) -> None:

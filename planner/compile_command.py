@@ -4,17 +4,16 @@ import gc
 import logging
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 import click
 
-from planner.atomic_file import write_atomically
 from planner.build_plan import build_download_plan
 from planner.catalog import Catalog
 from planner.open_catalog import open_catalog
+from planner.plan_output import STDOUT, write_plan_output
 from planner.raw_file_ids import ids_from_arguments, merge_ids, read_ids_file
 from planner.records import RawFileRecord, parse_record
 from schemas.errors import CatalogError, ConfigError
@@ -26,7 +25,6 @@ from schemas.text import counted, printable
 
 logger = logging.getLogger(__name__)
 
-STDOUT = "-"
 _MAX_NAMED = 20
 
 
@@ -119,7 +117,7 @@ def _compile(options: CompileOptions, now: datetime, probe: S3Probe) -> int:
         )
     if options.probe_s3:
         plan = probe(plan)
-    _write_plan(serialized_plan(plan), options.output)
+    write_plan_output(serialized_plan(plan), options.output)
     if logger.isEnabledFor(logging.WARNING):
         click.echo("\n".join(_summary(plan)), err=True)
     return 1 if plan.has_errors() else 0
@@ -141,16 +139,6 @@ def _find_records(catalog: Catalog, raw_file_ids: Sequence[str], project_ids: Se
             yield parse_record(document)
         if not found:
             raise CatalogError(f"catalog {catalog.description} has no raw files of project {printable(project_id)!r}")
-
-
-def _write_plan(content: Iterable[bytes], output: str) -> None:
-    if output != STDOUT:
-        write_atomically(Path(output), content)
-        return
-    if sys.stdout is None:
-        raise ConfigError("stdout is closed: give -o FILE")
-    sys.stdout.buffer.writelines(content)
-    sys.stdout.buffer.flush()
 
 
 def _summary(plan: Plan) -> Iterator[str]:

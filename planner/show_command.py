@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import click
 
+from pages.page_file import write_page
+from pages.plan_page import plan_page
 from pages.plan_sections import (
     NOTHING,
     SKIPPED,
@@ -81,19 +82,11 @@ def _show(options: ShowOptions) -> None:
         raise click.UsageError("--json is exact already: give it without --exact")
     plan = load_plan(options.plan)
     if options.html is not None:
-        _write_page(plan, plan_name(options.plan), Path(options.html))
+        write_page(plan_page(plan, plan_name(options.plan)), options.html)
     elif options.as_json:
         write_all(plan_as_json(plan, with_files=options.files))
     else:
         show_lines(_lines(plan, options, stdout_paint()))
-
-
-def _write_page(plan: Plan, name: str, path: Path) -> None:
-    from pages.page import render_page  # noqa: PLC0415  # the template engine takes its time, and is for pages only
-    from pages.plan_page import plan_page  # noqa: PLC0415
-    from planner.atomic_file import write_atomically  # noqa: PLC0415
-
-    write_atomically(path, [render_page(plan_page(plan, name))])
 
 
 def _lines(plan: Plan, options: ShowOptions, paint: Paint) -> Iterator[str]:

@@ -30,6 +30,10 @@ class PlanError(KrakenPlanError):
         super().__init__(f"{name}: " + ("\n  ".join(["the plan is refused:", *lines]) if len(lines) > 1 else lines[0]))
 
 
+class ResultsError(KrakenPlanError):
+    """A results file that cannot be used, or that is of another plan."""
+
+
 class CatalogError(KrakenPlanError):
     """The catalog cannot be reached or read."""
 

@@ -72,7 +72,7 @@ def test_the_front_door_should_load_commands_by_name_only() -> None:
         (("obstore",), "applier.obstore_store"),
         (("tenacity",), "applier.fetch"),
         (("tqdm",), "applier.progress_bar"),
-        (("jinja2", "markupsafe"), "pages.page"),
+        (("jinja2",), "pages.page"),
         (("orjson",), "schemas.plan_text"),
         (("jsonschema", "jsonschema_rs"), "schemas.plan_schema"),
     ],
