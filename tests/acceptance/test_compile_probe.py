@@ -1,6 +1,7 @@
 """`compile --probe-s3`: what S3 has now is part of what is reviewed. Real program, real S3 server."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from cli import Cli, CliResult
 from conftest import MakeRestoreCase
 from faulty_proxy import FaultyProxy
 from network_faults import Answer, Fault
-from restore_case import RestoreCase, build_restore_case
+from restore_case import RestoreCase, build_restore_case, raw_file
 from sample_data import MIB, create_versioned_bucket
 
 if TYPE_CHECKING:
@@ -204,6 +205,23 @@ def test_no_answer_should_leave_an_earlier_plan_as_it_was(
     assert "compile without --probe-s3" in result.stderr
     assert ("f3.xml" in result.stderr) == (trouble in {"a file", "expired credentials"})
     assert (case.folder / "plan.json").read_bytes() == earlier
+
+
+def test_files_that_were_not_asked_for_any_more_should_not_pass_for_denied(
+    run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy
+) -> None:
+    # given more denials in a row than a run has patience with
+    files = {f"many.d/{number}": (b"x", 5) for number in range(150)}
+    case = make_restore_case(raw_file("many.d", files), endpoint_url=faulty_proxy.endpoint_url)
+    faulty_proxy.add(Fault(action=Answer(status=403, code="AccessDenied"), key="many.d"))
+
+    # when
+    result = probe(run_cli, case)
+
+    # then
+    assert result.exit_code == 2
+    assert re.search(r"was not asked for, as \d+ files in a row had failed", result.stderr)
+    assert not (case.folder / "plan.json").exists()
 
 
 def test_trouble_that_passes_should_be_waited_for(
