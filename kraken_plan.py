@@ -10,7 +10,7 @@ import os
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import NoReturn, TextIO
+from typing import Any, NoReturn, TextIO
 
 import click
 
@@ -23,7 +23,7 @@ ENVIRONMENT_PREFIX = "KRAKEN_PLAN"
 EXIT_REFUSED = 2
 EXIT_INTERRUPTED = 130
 
-_OUR_LOGGERS = ("kraken_plan", "planner", "applier", "schemas")
+_OUR_LOGGERS = ("kraken_plan", "planner", "applier", "pages", "schemas")
 _VERBOSITY = "kraken_plan.verbosity"
 
 
@@ -38,7 +38,13 @@ class _Command:
 
 COMMANDS = {
     "compile": _Command("planner.compile_command", "compile_command", "Make a plan out of the catalog."),
+    "show": _Command("planner.show_command", "show_command", "Show what a plan restores, for its review."),
+    "status": _Command("applier.status_command", "status_command", "Say what apply would do, and change nothing."),
     "apply": _Command("applier.apply_command", "apply_command", "Restore what a plan says, verified."),
+    "diff": _Command("planner.diff_command", "diff_command", "Say what differs between two plans."),
+    "select": _Command("planner.select_command", "select_command", "Make a smaller plan out of a plan."),
+    "split": _Command("planner.split_command", "split_command", "Make N plans of equal bytes out of one."),
+    "report": _Command("applier.report_command", "report_command", "Make reports out of several applies' results."),
     "validate": _Command("planner.plan_commands", "validate_command", "Check a plan file."),
     "seal": _Command("planner.plan_commands", "seal_command", "Renew a plan's digest after an edit on purpose."),
     "schema": _Command("planner.plan_commands", "schema_command", "Print the JSON Schema of the plan file."),
@@ -123,6 +129,11 @@ def cli() -> None:
     """
 
 
+def _probe_s3(plan: Any) -> Any:  # noqa: ANN401  # a `schemas.s3_probe.S3Probe`, whose types would have to be loaded
+    """Ask S3 for every file of a plan: handed to the commands, for planner, which compiles, must not know applier."""
+    return importlib.import_module("applier.probe").probe_plan(plan)
+
+
 def main() -> NoReturn:
     """Run the command line and exit."""
     _open_standard_files()
@@ -130,7 +141,7 @@ def main() -> NoReturn:
         _use_utf8(stream)
     _log_to_stderr()
     try:
-        exit_code = cli.main(prog_name=PROGRAM, standalone_mode=False)
+        exit_code = cli.main(prog_name=PROGRAM, standalone_mode=False, obj=_probe_s3)
         _flush(sys.stdout)
     except KrakenPlanError as error:
         _say_error(str(error))

@@ -1,26 +1,19 @@
-"""One run over a plan: buckets first, then every file on the pool, and the results in the plan's order."""
+"""One run over a plan: every file on the pool, and the results in the plan's order."""
 
 import functools
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from applier.check_file import FileCheck, Target, Verdict
-from applier.fetch import Fetcher, Interrupted
-from applier.object_store import S3Fault
-from applier.phase import Steps
 from applier.restore_file import FileRestore, RestoreTools
 from applier.step_pool import Step, StepPool
+from applier.targets import distinct_targets
 from schemas.plan import Plan, PlannedFile, RawFilePlan, UnresolvedFile
 from schemas.results import ApplyResult, Failure, FailureKind, FileResult, Outcome, RawFileResult
 from schemas.text import printable
 
 logger = logging.getLogger(__name__)
-
-# Ctrl-C is answered within two seconds: what does not end by then is left to the next run.
-_PATIENCE_SECONDS = 1.5
-
 
 _NOT_ATTEMPTED = Failure(FailureKind.INTERRUPTED)
 _NEVER_ENDED = Failure(FailureKind.UNFORESEEN, "it has not come to an end; see the log")
@@ -34,14 +27,16 @@ class ResultSink:
 
     succeeded = True
 
-    def file_ended(self, raw_file_id: str, result: FileResult) -> None:
+    def file_ended(self, raw_file: RawFilePlan, file: PlannedFile | UnresolvedFile, result: FileResult) -> None:
         """A file has ended."""
 
     def raw_file_failed(self, result: RawFileResult) -> None:
         """A raw file has failed as a whole."""
 
 
-def apply_plan(plan: Plan, tools: RestoreTools, jobs: int, sink: ResultSink) -> tuple[ApplyResult, bool]:
+def apply_plan(
+    plan: Plan, tools: RestoreTools, jobs: int, sink: ResultSink, bucket_failures: Mapping[str, Failure]
+) -> tuple[ApplyResult, bool]:
     """Restore every file of a plan; one file's fault is its own.
 
     Args:
@@ -49,90 +44,22 @@ def apply_plan(plan: Plan, tools: RestoreTools, jobs: int, sink: ResultSink) -> 
         tools: what every file's way needs.
         jobs: how many steps run at once.
         sink: told every result as it comes.
+        bucket_failures: why buckets cannot be used, by their name; their raw files fail as a whole.
 
     Returns:
         All results, and whether every thread has ended: False only after an interruption that some did not answer.
     """
-    bucket_failures = find_bucket_failures(plan, tools.fetcher, jobs)
+    for bucket, failure in bucket_failures.items():
+        logger.error("bucket %s: %s", printable(bucket), failure.message)
     results = _Results(plan, bucket_failures, sink, tools.fetcher.stop)
     pool = StepPool(jobs, tools.fetcher.stop)
 
     def first_steps() -> Iterator[Step]:
-        for indices, raw_file, file in _distinct_files(plan, bucket_failures):
-            target = Target.of(raw_file, file, plan.output_location)
+        for indices, target in distinct_targets(plan, bucket_failures):
             yield FileRestore(target, tools, functools.partial(results.file_ended, indices)).start
 
-    ended = pool.run(first_steps(), patience_seconds=_PATIENCE_SECONDS)
+    ended = pool.run(first_steps())
     return results.apply_result(), ended
-
-
-def check_plan(
-    plan: Plan, tools: RestoreTools, jobs: int, tell: Callable[[RawFilePlan, PlannedFile, Verdict], None]
-) -> tuple[Mapping[str, Failure], bool]:
-    """Look at every file of a plan and change nothing.
-
-    Args:
-        plan: as `read_plan` accepted it.
-        tools: what every file's way needs.
-        jobs: how many steps run at once.
-        tell: told what was seen of each file, from many threads at once.
-
-    Returns:
-        Why buckets could not be used, by their name; their files were not looked at. And whether every thread has
-        ended, see `apply_plan`.
-    """
-    bucket_failures = find_bucket_failures(plan, tools.fetcher, jobs)
-
-    def first_steps() -> Iterator[Step]:
-        for _, raw_file, file in _distinct_files(plan, bucket_failures):
-
-            def then(verdict: Verdict, raw_file: RawFilePlan = raw_file, file: PlannedFile = file) -> Steps:
-                tell(raw_file, file, verdict)
-                return ()
-
-            target = Target.of(raw_file, file, plan.output_location)
-            yield FileCheck(target, tools.output, tools.fetcher, tools.progress, then).start
-
-    ended = StepPool(jobs, tools.fetcher.stop).run(first_steps(), patience_seconds=_PATIENCE_SECONDS)
-    return bucket_failures, ended
-
-
-def find_bucket_failures(plan: Plan, fetcher: Fetcher, jobs: int) -> dict[str, Failure]:
-    """Ask once for each bucket of the plan whether it is there, and return why some cannot be used, by their name.
-
-    What an interruption cut short is no failure: the files will say that they were not attempted.
-    """
-    failures: dict[str, Failure] = {}
-
-    def ask(bucket: str) -> Steps:
-        try:
-            fetcher.retry.call(lambda: fetcher.store.check_bucket(bucket), fetcher.stop)
-        except Interrupted:
-            pass
-        except S3Fault as fault:
-            if not fetcher.stop.is_set():
-                logger.error("bucket %s: %s", printable(bucket), fault)  # noqa: TRY400  # a fault of S3, no bug
-                failures[bucket] = fault.failure
-        return ()
-
-    buckets = {raw_file.bucket_name for raw_file in plan.raw_files if raw_file.error is None and raw_file.bucket_name}
-    questions = [functools.partial(ask, bucket) for bucket in sorted(buckets)]
-    StepPool(min(jobs, len(questions)), fetcher.stop).run(questions, patience_seconds=_PATIENCE_SECONDS)
-    return failures
-
-
-def _distinct_files(
-    plan: Plan, bucket_failures: Mapping[str, Failure]
-) -> Iterator[tuple[list[int], RawFilePlan, PlannedFile]]:
-    """Yield each file once, with its places in the plan: entries with one destination (and so one content) share it."""
-    places: dict[str, list[int]] = {}
-    for index, (raw_file, file) in enumerate(plan.planned_files()):
-        if raw_file.bucket_name not in bucket_failures:
-            places.setdefault(raw_file.absolute_dest_path(file), []).append(index)
-    for index, (raw_file, file) in enumerate(plan.planned_files()):
-        indices = places.get(raw_file.absolute_dest_path(file), [])
-        if indices and index == indices[0]:
-            yield indices, raw_file, file
 
 
 class _Results:
@@ -143,8 +70,9 @@ class _Results:
     ) -> None:
         self._plan, self._sink, self._stop = plan, sink, stop
         self._lock = threading.Lock()
-        self._raw_file_ids = [raw_file.raw_file_id for raw_file, _ in plan.planned_files()]
-        self._files: list[FileResult | None] = [None] * len(self._raw_file_ids)
+        self._raw_files = [raw_file for raw_file, _ in plan.planned_files()]
+        self._planned = [file for _, file in plan.planned_files()]
+        self._files: list[FileResult | None] = [None] * len(self._planned)
         self._failed = {
             raw_file.raw_file_id: failure
             for raw_file in plan.raw_files
@@ -156,7 +84,7 @@ class _Results:
         with self._lock:
             for index in indices:
                 self._files[index] = result
-                self._sink.file_ended(self._raw_file_ids[index], result)
+                self._sink.file_ended(self._raw_files[index], self._planned[index], result)
 
     def apply_result(self) -> ApplyResult:
         """Return all results; what has none was not attempted."""
@@ -205,7 +133,7 @@ class _Results:
             relative_path=file.relative_path, outcome=Outcome.FAILED, failure=failure, size_bytes=file.expected_size
         )
         if raw_file.raw_file_id not in self._failed:
-            self._sink.file_ended(raw_file.raw_file_id, result)
+            self._sink.file_ended(raw_file, file, result)
         return result
 
 

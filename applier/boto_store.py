@@ -6,8 +6,10 @@ either end). A client takes longer to make than a small file to restore, so it i
 
 import re
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -31,22 +33,30 @@ from botocore.utils import validate_region_name
 
 from applier.object_store import (
     BAD_CREDENTIALS_CODES,
+    COLD,
+    VAGUE_STATUS,
     ObjectInfo,
     ObjectLocation,
     S3Fault,
+    archived,
     changed_during_download,
     fault_of_answer,
+    kept_version,
+    no_answer_in_time,
     normalized_etag,
     wrong_range,
 )
 from schemas.errors import ConfigError
-from schemas.etag import MIB
 from schemas.results import FailureKind
 from schemas.s3_location import explain_bad_endpoint_url
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import GetObjectRequestTypeDef, HeadObjectRequestTypeDef
+    from mypy_boto3_s3.type_defs import (
+        GetObjectRequestTypeDef,
+        HeadObjectOutputTypeDef,
+        HeadObjectRequestTypeDef,
+    )
 
 T = TypeVar("T")
 _IN_WORDS = defaultdict(
@@ -57,10 +67,11 @@ _IN_WORDS = defaultdict(
         ResponseStreamingError: "the answer broke off",
     },
 )
+# A read returns when it has all of it: so much of a dripping answer is waited for before the clock is looked at.
+_PIECE_BYTES = 4096
 # The chain's endpoint for all services and for S3, by botocore's own reading of variables and profiles. The sections
 # `services` of a configuration file are left to a client: https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
 _ENDPOINT_URL = {"endpoint_url": ("endpoint_url", ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"], None, None)}
-ARCHIVE_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +82,8 @@ class S3Access:
         profile: name of an AWS profile.
         connect_timeout_seconds: until a connection stands.
         read_timeout_seconds: between two packets.
+        request_timeout_seconds: until the end of an answer, which is one of at most 8 MiB: slower than 28 KB/s is as
+            good as stalled.
     """
 
     region: str | None = None
@@ -78,6 +91,7 @@ class S3Access:
     profile: str | None = None
     connect_timeout_seconds: float = 5.0
     read_timeout_seconds: float = 20.0
+    request_timeout_seconds: float = 300.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,19 +178,31 @@ class BotoStore:
         try:
             _asked(location, lambda: self._client_in(None).list_objects_v2(Bucket=bucket, MaxKeys=1))
         except S3Fault as fault:
-            if any(code in str(fault) for code in BAD_CREDENTIALS_CODES):
+            if fault.code in BAD_CREDENTIALS_CODES:
                 raise
 
     def head(self, location: ObjectLocation) -> ObjectInfo:
         """See `ObjectStore.head`."""
-        answer = _asked(location, lambda: self._client(location.bucket_name).head_object(**_head_request(location)))
-        return ObjectInfo(etag=normalized_etag(answer.get("ETag")), size_bytes=answer["ContentLength"])
+        answer = self._explained(location, lambda: self._head_object(location))
+        return ObjectInfo(
+            etag=normalized_etag(answer.get("ETag")),
+            size_bytes=answer["ContentLength"],
+            version_id=kept_version(answer.get("VersionId")),
+        )
+
+    def check_readable(self, location: ObjectLocation) -> None:
+        """See `ObjectStore.check_readable`."""
+        self._explained(location, lambda: self._read_a_byte(location))
+
+    def encryption(self, location: ObjectLocation) -> str | None:
+        """See `ObjectStore.encryption`."""
+        return self._explained(location, lambda: self._head_object(location)).get("ServerSideEncryption")
 
     def read_range(self, location: ObjectLocation, start: int, end: int, etag: str) -> Iterator[memoryview]:
         """See `ObjectStore.read_range`."""
         request = _get_request(location, start, end)
         request["IfMatch"] = f'"{etag}"'
-        answer = _asked(location, lambda: self._client(location.bucket_name).get_object(**request))
+        answer = self._explained(location, lambda: self._client(location.bucket_name).get_object(**request))
         body = answer["Body"]
         try:
             found = normalized_etag(answer.get("ETag"))
@@ -184,28 +210,41 @@ class BotoStore:
                 raise changed_during_download(location, f"etag {found}, expected {etag}")
             if not answer.get("ContentRange", "").startswith(f"bytes {start}-{end - 1}/"):
                 raise wrong_range(location)
+            deadline = time.monotonic() + self.access.request_timeout_seconds
             # read(amt) checks the length at the end; `with body:` would hand out the raw stream, which does not
-            while chunk := _asked(location, lambda: body.read(MIB)):
+            while chunk := _asked(location, lambda: body.read(_PIECE_BYTES)):
                 yield memoryview(chunk)
+                if time.monotonic() > deadline:
+                    raise no_answer_in_time(location)
         finally:
             body.close()
 
     def explain_denial(self, location: ObjectLocation, fault: S3Fault) -> S3Fault:
-        """Return what stands behind a 403: a HEAD's has no reason, and a cold object's no storage class."""
-        bucket = location.bucket_name
-        try:
-            head = _asked(location, lambda: self._client(bucket).head_object(**_head_request(location)))
-            # Not in the stubs: https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
-            storage_class = str({**head}.get("ArchiveStatus") or head.get("StorageClass", "STANDARD"))
-            if storage_class in ARCHIVE_CLASSES or fault.failure.kind is FailureKind.ARCHIVED:
-                return _archived(location, storage_class, head.get("Restore", ""))
-        except S3Fault:
-            pass  # the GET says why
-        try:
-            _asked(location, lambda: self._client(bucket).get_object(**_get_request(location, 0, 1)))["Body"].close()
-        except S3Fault as explained:
-            return explained
+        """Return what stands behind a refusal: a HEAD's has no reason, and an archived object's no storage class."""
+        if fault.status in VAGUE_STATUS and not fault.code:
+            try:
+                _asked(location, lambda: self._read_a_byte(location))
+            except S3Fault as explained:
+                fault = explained
+        if fault.failure.kind is FailureKind.ARCHIVED:
+            with suppress(S3Fault):
+                head = _asked(location, lambda: self._head_object(location))
+                # Not in the stubs: https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
+                storage_class = {**head}.get("ArchiveStatus") or head.get("StorageClass", COLD)
+                return S3Fault(FailureKind.ARCHIVED, archived(location, str(storage_class), head.get("Restore", "")))
         return fault
+
+    def _explained(self, location: ObjectLocation, question: Callable[[], T]) -> T:
+        try:
+            return _asked(location, question)
+        except S3Fault as fault:
+            raise self.explain_denial(location, fault) from fault
+
+    def _head_object(self, location: ObjectLocation) -> "HeadObjectOutputTypeDef":
+        return self._client(location.bucket_name).head_object(**_head_request(location))
+
+    def _read_a_byte(self, location: ObjectLocation) -> None:
+        self._client(location.bucket_name).get_object(**_get_request(location, 0, 1))["Body"].read()
 
     def _client_in(self, region: str | None) -> "S3Client":
         with self._lock:
@@ -273,15 +312,6 @@ def _get_request(location: ObjectLocation, start: int, end: int) -> "GetObjectRe
     return request
 
 
-def _archived(location: ObjectLocation, storage_class: str, restore: str) -> S3Fault:
-    todo = (
-        "its restore is under way, apply again when it is done"
-        if 'ongoing-request="true"' in restore
-        else "request a restore (aws s3api restore-object), then apply again"
-    )
-    return S3Fault(FailureKind.ARCHIVED, f"{storage_class}: {location}: {todo}")
-
-
 def _fault_of_client_error(location: ObjectLocation, error: ClientError) -> S3Fault:
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     code = error.response.get("Error", {}).get("Code", "")
@@ -297,7 +327,7 @@ def _fault(location: ObjectLocation, error: ClientError | BotoCoreError) -> S3Fa
         case SSLError():
             return S3Fault(FailureKind.NETWORK, f"{location}: TLS: {error} (a private CA is named with AWS_CA_BUNDLE)")
         case ConnectTimeoutError() | ReadTimeoutError():
-            return S3Fault(FailureKind.TIMEOUT, f"{location}: no answer in time", transient=True)
+            return no_answer_in_time(location)
         case EndpointConnectionError() | HTTPClientError() | IncompleteReadError() | ResponseStreamingError():
             return S3Fault(FailureKind.NETWORK, f"{location}: {_IN_WORDS[type(error)]}", transient=True)
         case _:  # botocore's own text may hold headers, and they credentials

@@ -18,6 +18,7 @@ class LocalKind(Enum):
     WRONG = "wrong"
     UNREADABLE = "unreadable"
     UNUSABLE = "unusable"
+    UNVERIFIED = "unverified"  # of the right size, or of none that is known; its bytes were not read
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +37,12 @@ class LocalState:
 
 
 class Action(Enum):
-    """What apply does with a file."""
+    """What apply does with a file, or in the end with one that was only looked at."""
 
     SKIP = "skip"
     DOWNLOAD = "download"
     HEAL = "heal"
+    VERIFY = "verify"  # hash it, then skip or heal: what a look that reads no local bytes cannot tell apart
 
 
 def judge_s3(file: PlannedFile, info: ObjectInfo) -> Failure | None:
@@ -65,6 +67,23 @@ def judge_s3(file: PlannedFile, info: ObjectInfo) -> Failure | None:
     return None
 
 
+def judge_encryption(file: PlannedFile, encryption: str | None) -> Failure | None:
+    """Return why the etag of an object, which is not that of its bytes, could not be; None if it should.
+
+    Args:
+        file: the plan's entry.
+        encryption: how S3 encrypts the object. With keys of its key management (`aws:kms`, `aws:kms:dsse`) the etag is
+            no MD5: https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
+    """
+    if encryption is None or not encryption.startswith("aws:kms"):
+        return None
+    return Failure(
+        FailureKind.NOT_VERIFIABLE,
+        f"S3 encrypts the object with {encryption}: its etag there is not made of its bytes, "
+        f"expected {file.expected_etag}",
+    )
+
+
 def judge_local(file: PlannedFile, found: Etag) -> LocalState:
     """Return what a local file is whose etag was computed from its bytes."""
     if found == Etag.parse(file.expected_etag):
@@ -81,5 +100,7 @@ def decide(local: LocalState) -> Action | Failure:
             return Action.DOWNLOAD
         case LocalKind.WRONG | LocalKind.UNREADABLE:
             return Action.HEAL
+        case LocalKind.UNVERIFIED:
+            return Action.VERIFY
         case LocalKind.UNUSABLE:
             return Failure(FailureKind.CANNOT_WRITE, local.detail)

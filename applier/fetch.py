@@ -1,4 +1,4 @@
-"""Fetching bytes from S3: retries with back-off and jitter, going on where the last attempt stopped.
+"""Asking S3 and fetching bytes: retries with back-off and jitter, going on where the last attempt stopped.
 
 tenacity does the retrying: it waits on the stop event, so that an interrupted run does not sleep on.
 """
@@ -6,11 +6,12 @@ tenacity does the retrying: it waits on the stop event, so that an interrupted r
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from applier.bandwidth import BandwidthLimit
-from applier.object_store import ObjectLocation, ObjectStore, S3Fault, wrong_range
+from applier.object_store import ObjectInfo, ObjectLocation, ObjectStore, S3Fault, wrong_range
+from applier.patience import GivenUp, Patience
 from schemas.text import printable
 
 if TYPE_CHECKING:
@@ -77,12 +78,38 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetcher:
-    """What fetching needs besides the object; without a limit each range is one request."""
+    """What asking and fetching need besides the object; without a limit each range is one request."""
 
     store: ObjectStore
     retry: RetryPolicy
     stop: threading.Event
     limit: BandwidthLimit | None = None
+    patience: Patience = field(default_factory=Patience)
+
+    def head(self, location: ObjectLocation) -> ObjectInfo:
+        """Return etag and size of an object.
+
+        Raises:
+            S3Fault: a final fault, or a transient one after all attempts.
+            Interrupted: the run is to stop.
+        """
+        return self._ask("HEAD", location, lambda: self.store.head(location))
+
+    def check_readable(self, location: ObjectLocation) -> None:
+        """Ask for one byte of an object that is not empty; see `ObjectStore.check_readable`.
+
+        Raises:
+            S3Fault: a final fault, or a transient one after all attempts.
+            Interrupted: the run is to stop.
+        """
+        self._ask("GET", location, lambda: self.store.check_readable(location))
+
+    def encryption(self, location: ObjectLocation) -> str | None:
+        """Return how S3 encrypts an object; None if that cannot be learnt."""
+        try:
+            return self.store.encryption(location)
+        except S3Fault:
+            return None
 
     def download_file_from_s3(
         self,
@@ -119,7 +146,26 @@ class Fetcher:
                 position += len(buffer)
 
         while position < end:  # a request a turn, each with all its attempts: a low limit needs many for a range
-            self.retry.call(fetch_on, self.stop)
+            self._ask("GET", location, fetch_on)
+
+    def _ask(self, method: str, location: ObjectLocation, question: Callable[[], T]) -> T:
+        """Ask with all attempts, as long as the run has patience with such questions."""
+        topic, begun = (location.bucket_name, method), self.patience.clock()
+
+        def patiently() -> T:
+            if refusal := self.patience.refusal(topic, location):
+                raise refusal
+            return question()
+
+        try:
+            answer = self.retry.call(patiently, self.stop)
+        except GivenUp:
+            raise
+        except S3Fault as fault:
+            self.patience.failed(topic, location, fault, begun)
+            raise
+        self.patience.succeeded(topic)
+        return answer
 
     def _await_allowance(self, wanted_bytes: int) -> int:
         """Wait until something may be asked for, and return how many bytes."""

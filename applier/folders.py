@@ -8,6 +8,7 @@ import errno
 import itertools
 import os
 import stat
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from schemas.text import printable
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 # How file systems say that they have no hard links, or none left for this file.
 NO_HARD_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS})
+_BLOCK_BYTES = 512  # of `st_blocks`, whatever the file system's own
 _NEW_FILE_MODE = 0o666  # less the umask: delivered files must be readable to the group where the site says so
 
 
@@ -70,7 +72,25 @@ class OutputFolder:
                 descriptor = below
             yield descriptor
         finally:
-            os.close(descriptor)
+            with suppress(OSError):  # of a folder, through which nothing was written
+                os.close(descriptor)
+
+    @contextmanager
+    def deepest_folder(self, relative: str) -> Iterator[int]:
+        """Give the descriptor of the last folder on the way to one below that is there already.
+
+        Raises:
+            OSError: something is in the way; its `filename` is what.
+        """
+        names = relative.split("/") if relative else []
+        with ExitStack() as opened:
+            folder = opened.enter_context(self.folder(""))
+            for name in names:
+                try:
+                    folder = opened.enter_context(closing_descriptor(open_folder(name, folder)))
+                except FileNotFoundError:
+                    break
+            yield folder
 
 
 @contextmanager
@@ -83,7 +103,10 @@ def open_output_location(path: str, trusted: str | None = None) -> Iterator[Outp
 
     Raises:
         DestinationError: it is not there, or no folder. It is never made: an unmounted pool must not be filled in.
+            Or names would not be what the plan says, for they are not UTF-8 here.
     """
+    if sys.getfilesystemencoding() != "utf-8":
+        raise DestinationError("file names are not UTF-8 here: set a UTF-8 locale (LC_ALL=C.UTF-8) or PYTHONUTF8=1")
     trusted = trusted or path
     with ExitStack() as opened:
         try:
@@ -221,6 +244,11 @@ def file_identity(status: os.stat_result) -> FileIdentity:
         modified_ns=status.st_mtime_ns,
         changed_ns=status.st_ctime_ns,
     )
+
+
+def taken_bytes(status: os.stat_result) -> int:
+    """Return how much of the disk a file takes: less than its size where it has holes."""
+    return status.st_blocks * _BLOCK_BYTES
 
 
 def kind_of_file(name: str, folder: int) -> str:

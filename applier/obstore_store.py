@@ -22,6 +22,8 @@ from applier.object_store import (
     S3Fault,
     changed_during_download,
     fault_of_answer,
+    kept_version,
+    no_answer_in_time,
     normalized_etag,
     wrong_range,
 )
@@ -36,8 +38,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# The answer to a request of at most 64 MiB: slower than 0.2 MiB/s is as good as stalled.
-_REQUEST_TIMEOUT = timedelta(minutes=5)
 # Of each job one or two are in memory at a time.
 _BUFFER_BYTES = MIB // 4
 # Below the shortest life of AWS credentials that are handed out anew before they expire (15 minutes).
@@ -49,6 +49,21 @@ _NOTHING = STAGING_FOLDER
 _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>(\w{1,64})</Code>")
 _KIND = re.compile(r"\bkind: (\w+)")
+_IN_WORDS = {
+    "Connect": "cannot connect",
+    "Request": "the connection broke off",
+    "Interrupted": "the connection broke off",
+    "Decode": "the answer broke off",
+}
+# rustls' own names: https://docs.rs/rustls/latest/rustls/enum.Error.html
+_TLS = re.compile(r"\b(InvalidCertificate|InvalidMessage|AlertReceived)\(\s*(\w+)")
+_TLS_IN_WORDS = {
+    "UnknownIssuer": "the certificate is signed by an unknown CA (a private one is named with AWS_CA_BUNDLE)",
+    "Expired": "the certificate has expired, or this machine's clock is wrong",
+    "NotValidYet": "the certificate is not valid yet, or this machine's clock is wrong",
+    "NotValidForName": "the certificate is made out to another host",
+    "InvalidMessage": "the server does not speak it (check --endpoint-url)",
+}
 
 
 class ObstoreStore:
@@ -70,7 +85,8 @@ class ObstoreStore:
             obstore.list_with_delimiter(self._store(bucket_name), _NOTHING)
         except (BaseError, OSError) as error:
             fault = _fault(ObjectLocation(bucket_name=bucket_name, key=""), str(error))
-            if fault.failure.kind is FailureKind.TIMEOUT:
+            # botocore would wait in vain just so, or not agree on TLS
+            if fault.failure.kind is FailureKind.TIMEOUT or not (fault.transient or fault.status):
                 raise fault from error
             self._boto.check_bucket(bucket_name)
             with self._lock:
@@ -83,7 +99,22 @@ class ObstoreStore:
         store = self._store(location.bucket_name)
         options: obstore.GetOptions = {"head": True, **_version(location)}
         meta = self._asked(location, lambda: obstore.get(store, location.key, options=options)).meta
-        return ObjectInfo(etag=normalized_etag(meta["e_tag"]), size_bytes=meta["size"])
+        return ObjectInfo(
+            etag=normalized_etag(meta["e_tag"]), size_bytes=meta["size"], version_id=kept_version(meta["version"])
+        )
+
+    def check_readable(self, location: ObjectLocation) -> None:
+        """See `ObjectStore.check_readable`."""
+        if not _addressable(location.key):
+            self._boto.check_readable(location)
+            return
+        store = self._store(location.bucket_name)
+        options: obstore.GetOptions = {"range": (0, 1), **_version(location)}
+        self._asked(location, lambda: obstore.get(store, location.key, options=options).bytes())
+
+    def encryption(self, location: ObjectLocation) -> str | None:
+        """See `ObjectStore.encryption`."""
+        return self._boto.encryption(location)
 
     def read_range(self, location: ObjectLocation, start: int, end: int, etag: str) -> Iterator[memoryview]:
         """See `ObjectStore.read_range`."""
@@ -138,7 +169,7 @@ class ObstoreStore:
                 "allow_http": address.endpoint_url.startswith("http://"),
                 "connect_timeout": timedelta(seconds=access.connect_timeout_seconds),
                 "read_timeout": timedelta(seconds=access.read_timeout_seconds),
-                "timeout": _REQUEST_TIMEOUT,
+                "timeout": timedelta(seconds=access.request_timeout_seconds),
                 **({"root_certificate": self._certificates} if self._certificates else {}),
             },
             retry_config={"max_retries": 0},
@@ -158,10 +189,7 @@ class ObstoreStore:
         try:
             return question()
         except (BaseError, OSError) as error:  # OSError: 404 is the builtin FileNotFoundError
-            fault = _fault(location, str(error))
-            if fault.failure.kind in {FailureKind.ACCESS_DENIED, FailureKind.ARCHIVED}:
-                fault = self._boto.explain_denial(location, fault)
-            raise fault from error
+            raise self._boto.explain_denial(location, _fault(location, str(error))) from error
 
 
 def _read_certificates(path: str | None) -> bytes | None:
@@ -189,19 +217,26 @@ def _addressable(key: str) -> bool:
 
 def _fault(location: ObjectLocation, text: str) -> S3Fault:
     """Read what failed from obstore's text, the only place where it stands."""
-    said = text.partition("Debug source:")[0].strip()
     if status := _STATUS.search(text):
         code = _CODE.search(text)
         return fault_of_answer(location, int(status[1]), code[1] if code else "")
-    kind = _KIND.search(text)
-    reason = said.rpartition(" - ")[2] or said
-    match kind[1] if kind else "":
-        case "Timeout":
-            return S3Fault(FailureKind.TIMEOUT, f"{location}: no answer in time", transient=True)
-        case "Connect":
-            certificate = "certificate" in text.lower()
-            detail = "TLS: unknown or invalid certificate (a private CA is named with AWS_CA_BUNDLE)"
-            reason = detail if certificate else "cannot connect"
-            return S3Fault(FailureKind.NETWORK, f"{location}: {reason}", transient=not certificate)
-        case _:
-            return S3Fault(FailureKind.NETWORK, f"{location}: {reason}", transient=True)
+    if tls := _TLS.search(text):
+        reason = next((words for name, words in _TLS_IN_WORDS.items() if name in tls[0]), f"{tls[1]} {tls[2]}")
+        return S3Fault(FailureKind.NETWORK, f"{location}: TLS: {reason}")
+    found = _KIND.search(text)
+    kind = found[1] if found else ""
+    if kind == "Timeout":
+        return no_answer_in_time(location)
+    return S3Fault(FailureKind.NETWORK, f"{location}: {_reason(kind, text)}", transient=True)
+
+
+def _reason(kind: str, text: str) -> str:
+    """Return why there is no answer, or none that makes sense."""
+    said = text.partition("Debug source:")[0].strip()
+    if not kind:
+        return f"a bad answer: {said.removeprefix('Generic S3 error: ')}"
+    if "TooManyRedirects" in text:
+        return "S3 redirects without end"
+    if "Parse(" in text:
+        return "a bad answer: it is not HTTP"
+    return _IN_WORDS.get(kind) or said.rpartition(" - ")[2] or said

@@ -2,11 +2,10 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import replace
 
 from applier.folders import OutputFolder
-from schemas.errors import ConfigError, DestinationError
+from schemas.errors import ConfigError
 from schemas.paths import explain_unsafe_absolute_path, join_path, path_below
 from schemas.plan import Plan, RawFilePlan
 from schemas.text import printable
@@ -39,32 +38,18 @@ def reroot_plan(plan: Plan, output_root: str) -> Plan:
     return replace(plan, output_location=root, raw_files=tuple(map(moved, plan.raw_files)))
 
 
-def check_destinations(plan: Plan, output: OutputFolder) -> None:
-    """See that every destination can be written, before anything is.
-
-    Raises:
-        DestinationError: names all that cannot.
-    """
+def find_destination_problems(plan: Plan, output: OutputFolder) -> list[str]:
+    """Return which destinations cannot be written, and why; looks only."""
     destinations = {raw_file.destination_base or plan.output_location for raw_file in plan.raw_files}
-    problems = [problem for destination in sorted(destinations) for problem in _problems(plan, output, destination)]
-    if problems:
-        raise DestinationError("nothing was restored, for it cannot be written:\n  " + "\n  ".join(problems))
+    return [problem for destination in sorted(destinations) for problem in _problems(plan, output, destination)]
 
 
 def _problems(plan: Plan, output: OutputFolder, destination: str) -> Iterator[str]:
-    """Look at the deepest folder of a destination that is there already."""
-    names = path_below(destination, plan.output_location).split("/")
-    with ExitStack() as opened:
-        folder = opened.enter_context(output.folder(""))
-        for depth in range(len(names)):
-            try:
-                folder = opened.enter_context(output.folder("/".join(names[: depth + 1]).strip("/")))
-            except FileNotFoundError:
-                break
-            except OSError as error:
-                yield f"{printable(destination)}: {error.filename}: {error.strerror}"
-                return
-        if os.statvfs(folder).f_flag & os.ST_RDONLY:
-            yield f"{printable(destination)}: the file system is read-only"
-        elif not os.access(".", os.W_OK | os.X_OK, dir_fd=folder):
-            yield f"{printable(destination)}: no permission to write there"
+    try:
+        with output.deepest_folder(path_below(destination, plan.output_location)) as folder:
+            if os.statvfs(folder).f_flag & os.ST_RDONLY:
+                yield f"{printable(destination)}: the file system is read-only"
+            elif not os.access(".", os.W_OK | os.X_OK, dir_fd=folder):
+                yield f"{printable(destination)}: no permission to write there"
+    except OSError as error:
+        yield f"{printable(destination)}: {printable(str(error.filename))}: {error.strerror}"

@@ -3,13 +3,14 @@
 Each method that returns `Steps` is a station; what can fail on the way is a work of a `Phase`.
 """
 
+import functools
 import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from applier.check_file import FileCheck, Target, Verdict, is_absent
-from applier.decide import Action, LocalKind
+from applier.check_file import CheckTools, FileCheck, Target, Verdict, is_absent
+from applier.decide import Action, LocalKind, judge_encryption
 from applier.download import SMALL_FILE_BYTES, Download
 from applier.fetch import Fetcher
 from applier.folders import OutputFolder
@@ -28,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 _MAX_DOWNLOADS = 2  # a mismatch is retried once from scratch; an attempt with a local file's bytes does not count
 _MAX_REPLACED = 2  # how often another program may come between check and publication
+# Nothing is known against the local file then.
+_LEAVES_LOCAL_FILE = frozenset({FailureKind.INTERRUPTED, FailureKind.NOT_VERIFIABLE})
 _WORTH_RESUMING = frozenset({FailureKind.NETWORK, FailureKind.TIMEOUT, FailureKind.INTERRUPTED})
 
 
@@ -71,6 +74,7 @@ class FileRestore:
         self._download: Download | None = None
         self._downloads = 0
         self._from_scratch = False  # what the local file has was tried in vain
+        self._unverifiable: Failure | None = None
         self._corrupt_copy: str | None = None
         self._on_short_cut = False  # the download is the pre-check, too
         self._replaced = 0
@@ -104,7 +108,8 @@ class FileRestore:
         self._drop()
         self._on_short_cut, self._downloads, self._from_scratch = False, 0, False
         tools = self._tools
-        return FileCheck(self._target, tools.output, tools.fetcher, tools.progress, self._act).start()
+        check = CheckTools(output=tools.output, fetcher=tools.fetcher, progress=tools.progress)
+        return FileCheck(self._target, check, self._act).start()
 
     def _act(self, verdict: Verdict) -> Steps:
         self._verdict = verdict
@@ -115,6 +120,8 @@ class FileRestore:
                 return self._end(Outcome.FAILED, failure)
             case Action.SKIP:
                 return self._end(Outcome.SKIPPED)
+            case Action.VERIFY:  # never where local bytes are read
+                return self._fail(ValueError("the local file was not hashed"))
             case Action.DOWNLOAD | Action.HEAL:
                 return self._phase([self._begin_download], self._begun_download)
 
@@ -147,13 +154,24 @@ class FileRestore:
                 logger.info("%s: S3 pre-check passed with the download, If-Match %s", self._path, expected)
             logger.info("%s: verified as read back, etag %s", self._path, expected)
             return self._phase([self._publish], self._published)
+        logger.warning("%s: read back with etag %s, expected %s", self._path, found, expected)
+        return self._phase([self._ask_encryption], functools.partial(self._refuted, found))
+
+    def _ask_encryption(self) -> None:
+        file, location = self._target.file, self._target.location
+        self._unverifiable = judge_encryption(file, self._tools.fetcher.encryption(location))
+
+    def _refuted(self, found: Etag | None, error: Exception | None) -> Steps:
+        """Decide what follows on bytes that do not have the etag: fetched anew if that can help."""
+        if error is not None or self._unverifiable is not None:
+            return self._fail(error, self._unverifiable)
         if self._on_short_cut:
             return self._check()
-        logger.warning("%s: read back with etag %s, expected %s; fetched anew", self._path, found, expected)
         if self._downloads < _MAX_DOWNLOADS:
             self._drop()
             self._from_scratch = True
             return self._phase([self._begin_download], self._begun_download)
+        expected = self._target.file.expected_etag
         detail = f"etag mismatch: downloaded {found}, expected {expected}; tried {self._downloads} times"
         return self._fail(None, Failure(FailureKind.VERIFICATION, detail))
 
@@ -185,13 +203,13 @@ class FileRestore:
         return self._end(Outcome.DOWNLOADED)
 
     def _fail(self, error: Exception | None, failure: Failure | None = None) -> Steps:
-        failure = failure or failure_of(error or ValueError("no download"))
+        failure = failure_of(error) if error else failure or failure_of(ValueError("no download"))
         download = self._download
         if download is not None and download.can_be_resumed and failure.kind in _WORTH_RESUMING:
             _tried(download.close)
         else:
             self._drop()
-        healing_failed = self._verdict.action is Action.HEAL and failure.kind is not FailureKind.INTERRUPTED
+        healing_failed = self._verdict.action is Action.HEAL and failure.kind not in _LEAVES_LOCAL_FILE
         judged_wrong = self._verdict.local is not None and self._verdict.local.kind is LocalKind.WRONG
         if healing_failed and judged_wrong and not isinstance(error, UnsyncedError):
             _tried(self._set_aside)

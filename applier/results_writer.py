@@ -9,6 +9,7 @@ from typing import TextIO
 
 from applier.apply_plan import ResultSink
 from schemas.errors import ConfigError
+from schemas.plan import Plan, PlannedFile, RawFilePlan, UnresolvedFile
 from schemas.results import FileResult, RawFileResult
 from schemas.results_file import HEAD_BEGINS, file_line, head_line, raw_file_line
 from schemas.text import printable
@@ -27,9 +28,9 @@ class ResultsWriter(ResultSink):
         self._file = file
         self.succeeded = True
 
-    def file_ended(self, raw_file_id: str, result: FileResult) -> None:
+    def file_ended(self, raw_file: RawFilePlan, file: PlannedFile | UnresolvedFile, result: FileResult) -> None:
         """See `ResultSink`."""
-        self._write(file_line(raw_file_id, result))
+        self._write(file_line(raw_file, file, result))
 
     def raw_file_failed(self, result: RawFileResult) -> None:
         """See `ResultSink`."""
@@ -51,13 +52,13 @@ class ResultsWriter(ResultSink):
 
 
 @contextmanager
-def results_sink(path: Path | None, plan: str, plan_digest: str, started_at: datetime) -> Iterator[ResultSink]:
+def results_sink(path: Path | None, source: str, plan: Plan, started_at: datetime) -> Iterator[ResultSink]:
     """Give the sink of a run: a results file, or nothing.
 
     Args:
         path: the file; an earlier results file is replaced, nothing else is.
-        plan: the plan's path, for it must not be overwritten.
-        plan_digest: the plan's digest.
+        source: the plan's path, for it must not be overwritten.
+        plan: as it is applied.
         started_at: UTC.
 
     Raises:
@@ -68,12 +69,12 @@ def results_sink(path: Path | None, plan: str, plan_digest: str, started_at: dat
         return
     name = printable(str(path))
     try:
-        if path.exists() and (path.samefile(plan) if Path(plan).exists() else False):
+        if path.exists() and (path.samefile(source) if Path(source).exists() else False):
             raise ConfigError(f"--results {name}: this is the plan itself")
         if path.exists() and not _may_be_replaced(path):
             raise ConfigError(f"--results {name}: there is something else under this name, no results file")
         file = path.open("w", encoding="utf-8", buffering=1)
-        file.write(head_line(plan_digest, f"{started_at:%Y-%m-%dT%H:%M:%SZ}"))
+        file.write(head_line(plan, started_at))
     except OSError as error:
         raise ConfigError(f"--results {name}: {error.strerror}") from error
     writer = ResultsWriter(file)

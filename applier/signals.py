@@ -39,7 +39,7 @@ def stop_on_signals(announce: Callable[[str], None]) -> Iterator[StopRequest]:
             os._exit(128 + number)
         request.signal_number = number
         request.event.set()
-        announce(f"{signal.Signals(number).name}: stopping, reports follow; once more ends at once")
+        announce(f"{signal.Signals(number).name}: stopping; once more ends at once")
 
     before = {number: signal.signal(number, heard) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

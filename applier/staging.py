@@ -17,7 +17,14 @@ from collections.abc import Set as AbstractSet
 from contextlib import ExitStack, contextmanager, suppress
 from enum import Enum
 
-from applier.folders import OutputFolder, closing_descriptor, create_file, open_folder, open_regular_file
+from applier.folders import (
+    OutputFolder,
+    closing_descriptor,
+    create_file,
+    open_folder,
+    open_regular_file,
+    taken_bytes,
+)
 from applier.journal import Journal, StagedContent, StagedState, read_journal
 from schemas.paths import STAGING_FOLDER, join_path
 from schemas.plan import PlannedFile
@@ -188,6 +195,22 @@ def _open_staging(
         os.rmdir(STAGING_FOLDER, dir_fd=folder)
 
 
+def find_left_staged(output: OutputFolder, destination: str) -> dict[str, int]:
+    """Return what dead runs left staged below a destination: bytes that it takes on the disk, by file name.
+
+    Looks only. What a run that lives has staged is its own.
+    """
+    left: dict[str, int] = {}
+    with suppress(OSError), output.folder(f"{destination}/{STAGING_FOLDER}".lstrip("/")) as base:
+        for run in _dead_runs(base, own="", to_take_over=False):
+            with suppress(OSError), closing_descriptor(open_folder(run, base)) as folder, os.scandir(folder) as entries:
+                for entry in entries:
+                    if entry.name.endswith(_PART_SUFFIX) and entry.is_file(follow_symlinks=False):
+                        taken = taken_bytes(entry.stat(follow_symlinks=False))
+                        left[entry.name] = max(left.get(entry.name, 0), taken)
+    return left
+
+
 def resumable_file(name: str) -> str:
     """Return the file name of a staged file that has a journal."""
     return name + _PART_SUFFIX
@@ -215,18 +238,18 @@ def _claim(output: OutputFolder, base_path: str, own: str) -> tuple[int, int]:
     raise OSError(errno.EBUSY, "other runs keep removing the staging folder", STAGING_FOLDER)
 
 
-def _dead_runs(base: int, own: str) -> Iterator[str]:
-    """Yield the runs whose lock is free, each while we hold it."""
+def _dead_runs(base: int, own: str, *, to_take_over: bool = True) -> Iterator[str]:
+    """Yield the runs whose lock is free, each while we hold it; who only looks shares it with others that do."""
     for entry in os.listdir(base):  # pathlib knows no descriptors
         name = entry.removesuffix(_LOCK_SUFFIX)
         if name in {entry, own} or not name.startswith(_RUN_PREFIX):
             continue
         try:
-            descriptor = open_regular_file(entry, base, os.O_RDWR)
+            descriptor = open_regular_file(entry, base, os.O_RDWR if to_take_over else os.O_RDONLY)
         except OSError:  # it has just ended by itself
             continue
         with closing_descriptor(descriptor):
-            if _try_lock(descriptor) is _Lock.HELD:
+            if _try_lock(descriptor, fcntl.LOCK_EX if to_take_over else fcntl.LOCK_SH) is _Lock.HELD:
                 yield name
 
 
@@ -259,9 +282,9 @@ def _remove_run(name: str, base: int) -> None:
         os.unlink(name + _LOCK_SUFFIX, dir_fd=base)
 
 
-def _try_lock(descriptor: int) -> _Lock:
+def _try_lock(descriptor: int, mode: int = fcntl.LOCK_EX) -> _Lock:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, mode | fcntl.LOCK_NB)
     except BlockingIOError:
         return _Lock.BUSY
     except OSError:

@@ -16,6 +16,8 @@ from schemas.text import counted
 
 logger = logging.getLogger(__name__)
 
+# Ctrl-C is answered within two seconds: what does not end by then is left to the next run.
+PATIENCE_SECONDS = 1.5
 _SIGNAL_INTERVAL_SECONDS = 0.1
 
 Step = Callable[[], Iterable["Step"]]
@@ -38,7 +40,7 @@ class StepPool:
         self._running = 0
         self._jobs: Iterator[tuple[int, Step]] = iter(())
 
-    def run(self, jobs: Iterable[Step], *, patience_seconds: float) -> bool:
+    def run(self, jobs: Iterable[Step], *, patience_seconds: float = PATIENCE_SECONDS) -> bool:
         """Run all jobs to their end; the calling thread only waits, so that signals reach it.
 
         Args:

@@ -169,19 +169,7 @@ def _without_conflicts(plan: Plan) -> Plan:
             if error is None or isinstance(file, UnresolvedFile):
                 yield file
             else:
-                yield _conflicting(raw_file, file, error)
+                yield raw_file.unresolved(file, error)
 
     raw_files = tuple(replace(raw_file, files=tuple(checked(raw_file))) for raw_file in plan.raw_files)
     return replace(plan, raw_files=raw_files)
-
-
-def _conflicting(raw_file: RawFilePlan, file: PlannedFile, error: str) -> UnresolvedFile:
-    return UnresolvedFile(
-        relative_path=file.relative_path,
-        error=error,
-        s3_key=file.s3_key,
-        expected_etag=file.expected_etag,
-        chunk_size_mb=file.chunk_size_mb,
-        expected_size=file.expected_size,
-        absolute_dest_path=raw_file.absolute_dest_path(file),
-    )

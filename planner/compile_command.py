@@ -4,28 +4,27 @@ import gc
 import logging
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 import click
 
-from planner.atomic_file import write_atomically
 from planner.build_plan import build_download_plan
 from planner.catalog import Catalog
 from planner.open_catalog import open_catalog
+from planner.plan_output import STDOUT, write_plan_output
 from planner.raw_file_ids import ids_from_arguments, merge_ids, read_ids_file
 from planner.records import RawFileRecord, parse_record
 from schemas.errors import CatalogError, ConfigError
 from schemas.plan import Plan, UnresolvedFile
 from schemas.plan_file import serialized_plan
+from schemas.s3_probe import S3Probe
 from schemas.site_config import load_site_config
 from schemas.text import counted, printable
 
 logger = logging.getLogger(__name__)
 
-STDOUT = "-"
 _MAX_NAMED = 20
 
 
@@ -39,6 +38,7 @@ class CompileOptions:
     catalog: str | None
     config: str | None
     output_root: str | None
+    probe_s3: bool
     output: str
 
 
@@ -48,7 +48,7 @@ class CompileOptions:
 Exit codes:
   0    everything could be resolved
   1    the plan is written, but something in it could not be resolved (it is named)
-  2    refused: nothing is written, an earlier plan file stays as it was
+  2    refused (with --probe-s3 also where S3 gives no answer): nothing is written, an earlier plan file stays as it was
   130  interrupted: the same
 
 \b
@@ -56,6 +56,7 @@ Examples:
   kraken-plan compile 20250115_a.d 20250116_b.raw --config alphakraken.prod.yaml -o plan.json
   kraken-plan compile --ids-file ids.txt --catalog raw_file.jsonl --output-root /mnt/x -o plan.json
   kraken-plan compile --project PRID001 --config alphakraken.prod.yaml > plan.json
+  kraken-plan compile --project PRID001 --config alphakraken.prod.yaml --probe-s3 -o plan.json
 
 A password is better kept off the command line: set KRAKEN_PLAN_CATALOG to the URI, or MONGO_HOST, MONGO_PORT,
 MONGO_USER and MONGO_PASSWORD as AlphaKraken does. A user with the role `read` is enough.
@@ -81,17 +82,24 @@ MONGO_USER and MONGO_PASSWORD as AlphaKraken does. A user with the role `read` i
     metavar="DIR",
     help="Restore below DIR in place of the site's output location.",
 )
+@click.option(
+    "--probe-s3",
+    is_flag=True,
+    help="Ask S3 for every file: that it is missing, different, archived or denied stands in the plan as its error; of "
+    "all others the version that is there now is pinned.",
+)
 @click.option("-o", "--output", metavar="FILE", default=STDOUT, help="Write the plan to FILE, whole or not at all.")
-def compile_command(**options: object) -> None:
+@click.pass_obj
+def compile_command(probe: S3Probe, /, **options: object) -> None:
     """Make a plan that restores the raw files with these IDs (separated by spaces or commas).
 
     Everything is resolved here, out of the catalog, which is only read: buckets, keys, etags, sizes, destinations.
     Without -o the plan goes to stdout.
     """
-    sys.exit(_compile(CompileOptions(**options), datetime.now(UTC)))  # type: ignore[arg-type]  # click checked the types
+    sys.exit(_compile(CompileOptions(**options), datetime.now(UTC), probe))  # type: ignore[arg-type]  # click checked the types
 
 
-def _compile(options: CompileOptions, now: datetime) -> int:
+def _compile(options: CompileOptions, now: datetime, probe: S3Probe) -> int:
     gc.disable()  # millions of values and no cycles among them: looking for some took a quarter of the time
     from_file = read_ids_file(options.ids_file) if options.ids_file is not None else []
     raw_file_ids = merge_ids(ids_from_arguments(options.raw_file_ids), from_file)
@@ -107,7 +115,9 @@ def _compile(options: CompileOptions, now: datetime) -> int:
             catalog_description=catalog.description,
             created_at=now,
         )
-    _write_plan(serialized_plan(plan), options.output)
+    if options.probe_s3:
+        plan = probe(plan)
+    write_plan_output(serialized_plan(plan), options.output)
     if logger.isEnabledFor(logging.WARNING):
         click.echo("\n".join(_summary(plan)), err=True)
     return 1 if plan.has_errors() else 0
@@ -129,16 +139,6 @@ def _find_records(catalog: Catalog, raw_file_ids: Sequence[str], project_ids: Se
             yield parse_record(document)
         if not found:
             raise CatalogError(f"catalog {catalog.description} has no raw files of project {printable(project_id)!r}")
-
-
-def _write_plan(content: Iterable[bytes], output: str) -> None:
-    if output != STDOUT:
-        write_atomically(Path(output), content)
-        return
-    if sys.stdout is None:
-        raise ConfigError("stdout is closed: give -o FILE")
-    sys.stdout.buffer.writelines(content)
-    sys.stdout.buffer.flush()
 
 
 def _summary(plan: Plan) -> Iterator[str]:

@@ -1,18 +1,13 @@
 """`kraken-plan validate`, `seal` and `schema`: the plan file by itself, without catalog or S3."""
 
-import sys
-from pathlib import Path
-
 import click
 
-from planner.atomic_file import write_atomically
+from planner.plan_output import STDOUT, write_plan_output
 from schemas.plan import Plan
 from schemas.plan_file import seal_plan
 from schemas.plan_schema import schema_text
 from schemas.plan_source import STDIN, load_plan, load_plan_bytes, plan_name
 from schemas.text import counted
-
-STDOUT = "-"
 
 
 @click.command(
@@ -55,12 +50,7 @@ def seal_command(plan: str, output: str | None) -> None:
     Everything but the digest is checked first.
     """
     sealed = seal_plan(*load_plan_bytes(plan))
-    target = output or (STDOUT if plan == STDIN else plan)
-    if target == STDOUT:
-        sys.stdout.buffer.write(sealed)
-        sys.stdout.buffer.flush()
-    else:
-        write_atomically(Path(target), [sealed])
+    write_plan_output([sealed], output or (STDOUT if plan == STDIN else plan))
 
 
 @click.command("schema", epilog="Example: kraken-plan schema > plan.schema.json")

@@ -30,6 +30,10 @@ class PlanError(KrakenPlanError):
         super().__init__(f"{name}: " + ("\n  ".join(["the plan is refused:", *lines]) if len(lines) > 1 else lines[0]))
 
 
+class ResultsError(KrakenPlanError):
+    """A results file that cannot be used, or that is of another plan."""
+
+
 class CatalogError(KrakenPlanError):
     """The catalog cannot be reached or read."""
 
@@ -38,5 +42,21 @@ class ConfigError(KrakenPlanError):
     """The site configuration, an option or an environment variable is missing or wrong."""
 
 
+class S3UnansweredError(KrakenPlanError):
+    """S3 gave no answer where one is needed before anything is written."""
+
+
 class DestinationError(KrakenPlanError):
     """The output location cannot be used."""
+
+
+class PreflightError(KrakenPlanError):
+    """A plan that cannot be applied as things stand.
+
+    Args:
+        problems: everything that is wrong, one line each.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n  ".join(["nothing was restored:", *self.problems]))

@@ -54,6 +54,20 @@ class RawFilePlan:
             raise ValueError(f"raw file {self.raw_file_id!r} has no destination_base")
         return join_path(self.destination_base, file.relative_path)
 
+    def unresolved(self, file: PlannedFile, error: str) -> UnresolvedFile:
+        """Return a file of this raw file as one that cannot be restored, with all that is known of it."""
+        return UnresolvedFile(
+            relative_path=file.relative_path,
+            error=error,
+            s3_key=file.s3_key,
+            expected_etag=file.expected_etag,
+            chunk_size_mb=file.chunk_size_mb,
+            expected_size=file.expected_size,
+            absolute_dest_path=self.absolute_dest_path(file),
+            version_id=file.version_id,
+            expected_md5=file.expected_md5,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class S3Settings:

@@ -40,6 +40,7 @@ class FailureKind(Enum):
     CANNOT_WRITE = "Cannot write: {}"
     NOT_VERIFIABLE = "Not verifiable: {}"
     INTERRUPTED = "Not attempted (interrupted)"
+    NOT_ATTEMPTED = "Not attempted"
     UNFORESEEN = "Unforeseen error: {}"
 
 

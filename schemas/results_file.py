@@ -3,40 +3,51 @@
 A run that is killed leaves the lines of what it had finished. A raw file that failed as a whole has one line, whose
 `relative_path` is null. What is not printable is escaped, as JSON allows, so that a name cannot steer the terminal of
 somebody who looks at the file.
+
+A line says of which bytes it speaks (`expected_etag`, `chunk_size_mb`) and where they are (`absolute_dest_path`), so
+that it counts for any plan that asks for just these: the one that was applied, or the one that it was split from.
 """
 
 import json
+from datetime import datetime
 
+from schemas.plan import Plan, PlannedFile, RawFilePlan, UnresolvedFile
 from schemas.results import Failure, FileResult, RawFileResult
 from schemas.version import CREATED_BY
 
 RESULTS_VERSION = "1.0"
 HEAD_BEGINS = b'{"results_version": '
+TIMESTAMP_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 
-def head_line(plan_digest: str, started_at: str) -> str:
-    """Return the first line: which plan, when (UTC, ISO 8601), by which program."""
+def head_line(plan: Plan, started_at: datetime) -> str:
+    """Return the first line: which plan, restored to where, when (UTC), by which program."""
     return _line(
         {
             "results_version": RESULTS_VERSION,
-            "plan_digest": plan_digest,
-            "started_at": started_at,
+            "plan_digest": plan.plan_digest,
+            "output_location": plan.output_location,
+            "started_at": started_at.strftime(TIMESTAMP_FORMAT),
             "written_by": CREATED_BY,
         }
     )
 
 
-def file_line(raw_file_id: str, result: FileResult) -> str:
+def file_line(raw_file: RawFilePlan, file: PlannedFile | UnresolvedFile, result: FileResult) -> str:
     """Return the line of one file."""
+    destination = raw_file.absolute_dest_path(file) if isinstance(file, PlannedFile) else file.absolute_dest_path
     return _line(
         {
-            "raw_file_id": raw_file_id,
+            "raw_file_id": raw_file.raw_file_id,
             "relative_path": result.relative_path,
             "outcome": result.outcome.value,
             **_failure(result.failure),
             "size_bytes": result.size_bytes,
             "duration_seconds": round(result.duration_seconds, 3),
             "corrupt_copy": result.corrupt_copy,
+            "absolute_dest_path": destination,
+            "expected_etag": file.expected_etag,
+            "chunk_size_mb": file.chunk_size_mb,
         }
     )
 
@@ -52,6 +63,9 @@ def raw_file_line(result: RawFileResult) -> str:
             "size_bytes": None,
             "duration_seconds": 0.0,
             "corrupt_copy": None,
+            "absolute_dest_path": result.destination_base,
+            "expected_etag": None,
+            "chunk_size_mb": None,
         }
     )
 

@@ -1,5 +1,7 @@
 """Texts for people: nothing that came from a plan, a catalog or S3 may forge a line or steer a terminal."""
 
+from typing import TextIO
+
 MAX_SHOWN_BYTES = 1000
 
 
@@ -33,6 +35,11 @@ def writable(text: str) -> str:
     'a\\ud800\n'
     """
     return text.encode(errors="backslashreplace").decode()
+
+
+def shown_on(stream: TextIO | None, text: str) -> str:
+    """Return the text as it is for a program that reads it, and printable where it is shown on a terminal."""
+    return printable(text) if stream is not None and stream.isatty() else text
 
 
 def counted(number: int, noun: str) -> str:

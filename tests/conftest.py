@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from uuid import uuid4
 
 import pytest
+from browser import Tabs, running_chromium
 from catalog_server import Catalog
 from catalog_server import catalog_server as run_catalog_server
 from cli import Cli
@@ -18,6 +19,7 @@ from sample_data import RawFileSample, create_versioned_bucket
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from playwright.sync_api import Browser
 
 
 settings.register_profile("shared machine", deadline=None)  # hanging is pytest-timeout's affair
@@ -110,3 +112,17 @@ def make_restore_case(
         )
 
     return make
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator["Browser"]:
+    with running_chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def tabs(chromium: "Browser") -> Iterator[Tabs]:
+    """Pages in a browser; after the test none of them may have complained, or asked for anything but its file."""
+    opened = Tabs(browser=chromium)
+    yield opened
+    opened.close()

@@ -7,6 +7,7 @@ streamed both ways, connections kept. What it can do to a request is defined in 
 import random
 import re
 import socket
+import ssl
 import struct
 import sys
 import threading
@@ -49,7 +50,7 @@ class FaultyProxy(LoopbackServer):
         latency_seconds: Every request waits this long before it is passed on.
     """
 
-    def __init__(self, port: int, *, seed: int = 0) -> None:
+    def __init__(self, port: int, *, seed: int = 0, tls: ssl.SSLContext | None = None) -> None:
         self.upstream_port = port
         self.seed = seed
         self.latency_seconds = 0.0
@@ -59,12 +60,12 @@ class FaultyProxy(LoopbackServer):
         self._matched: list[int] = []
         self._hit: list[int] = []
         self._log: list[Exchange] = []
-        super().__init__(_Handler)
+        super().__init__(_Handler, tls=tls)
 
     @property
     def endpoint_url(self) -> str:
         """The URL to give to S3 clients."""
-        return f"http://{LOOPBACK}:{self.port}"
+        return f"{'https' if self._tls else 'http'}://{LOOPBACK}:{self.port}"
 
     @property
     def log(self) -> tuple[Exchange, ...]:

@@ -5,6 +5,7 @@ The common ground of the tools that stand between a client and a real server.
 
 import socket
 import socketserver
+import ssl
 import sys
 import threading
 from contextlib import suppress
@@ -20,6 +21,7 @@ class LoopbackServer(socketserver.ThreadingTCPServer):
 
     Attributes:
         closing: Set at the end; handlers wait on it where they would otherwise sleep.
+        connections: How many were accepted.
         errors: What handlers raised that was no broken connection; raised at the end of the block.
     """
 
@@ -27,9 +29,11 @@ class LoopbackServer(socketserver.ThreadingTCPServer):
     daemon_threads = False
     request_queue_size = 256
 
-    def __init__(self, handler: type[socketserver.BaseRequestHandler]) -> None:
+    def __init__(self, handler: type[socketserver.BaseRequestHandler], *, tls: ssl.SSLContext | None = None) -> None:
         self.closing = threading.Event()
         self.errors: list[Exception] = []
+        self.connections = 0
+        self._tls = tls
         self._watched: set[socket.socket] = set()
         self._watch_lock = threading.Lock()
         super().__init__((LOOPBACK, 0), handler)
@@ -38,6 +42,13 @@ class LoopbackServer(socketserver.ThreadingTCPServer):
     def port(self) -> int:
         """The port that it listens on."""
         return int(self.server_address[1])
+
+    def get_request(self) -> tuple[socket.socket, object]:
+        connection, address = super().get_request()
+        self.connections += 1
+        if self._tls is not None:  # the handshake is the handler's, as it takes its time
+            connection = self._tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+        return connection, address
 
     def watch(self, connection: socket.socket) -> None:
         """Shut this connection when the server ends, so that nobody stays blocked on it."""

@@ -11,7 +11,17 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKED = ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE", "kraken_plan.py", "schemas", "planner", "applier")
+PACKED = (
+    "pyproject.toml",
+    "hatch_build.py",
+    "README.md",
+    "LICENSE",
+    "kraken_plan.py",
+    "schemas",
+    "pages",
+    "planner",
+    "applier",
+)
 LIBRARY = "applier/libmd5_lanes.so"
 
 
@@ -46,4 +56,6 @@ def test_a_wheel_should_be_built_without_a_compiler(tmp_path: Path) -> None:
 
     assert wheel.stem.endswith("-py3-none-any")
     assert LIBRARY not in zipfile.ZipFile(wheel).namelist()
-    assert "applier/md5_lanes.py" in zipfile.ZipFile(wheel).namelist()
+    assert {"applier/md5_lanes.py", "pages/page.html", "pages/page.css", "pages/page.js"} <= set(
+        zipfile.ZipFile(wheel).namelist()
+    )

@@ -13,7 +13,7 @@ from cli import Cli
 from conftest import MakeRestoreCase
 from faulty_proxy import FaultyProxy
 from network_faults import Answer, Fault, Flip, Rewrite, Stall
-from restore_case import RestoreCase, raw_file
+from restore_case import RestoreCase
 from sample_data import MIB
 
 from applier.staging import staged_name
@@ -186,22 +186,6 @@ def test_a_stray_folder_in_a_dead_runs_staging_should_not_stop_apply(
 
 
 # --- S3
-
-
-def test_a_wrong_secret_key_should_fail_the_raw_file_as_a_whole(
-    run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy
-) -> None:
-    # given 20 files that are absent
-    files = {f"s.d/{number}": (bytes([number]) * 100, 5) for number in range(20)}
-    case = make_restore_case(raw_file("s.d", files), endpoint_url=faulty_proxy.endpoint_url)
-    plan = compile_plan(run_cli, case)
-
-    # when
-    result = run_cli("apply", plan, environment={"AWS_SECRET_ACCESS_KEY": "wrong" * 8})
-
-    # then
-    assert_failed(result, case, "ERROR: Access denied: ", "SignatureDoesNotMatch", "Failed raw files: 1\n")
-    assert [exchange for exchange in faulty_proxy.log if "/s.d/" in exchange.request.path] == []
 
 
 def test_a_signal_during_a_stalling_bucket_check_should_end_soon(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("schemas", "planner", "applier")
+ROOMS = ("schemas", "pages", "planner", "applier")
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts): path
     for path in [ROOT / "kraken_plan.py", *(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))]
@@ -42,7 +42,13 @@ def test_every_room_should_have_been_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("room", "others"), [("schemas", {"planner", "applier"}), ("planner", {"applier"}), ("applier", {"planner"})]
+    ("room", "others"),
+    [
+        ("schemas", {"pages", "planner", "applier"}),
+        ("pages", {"planner", "applier"}),
+        ("planner", {"applier"}),
+        ("applier", {"planner"}),
+    ],
 )
 def test_imports_should_run_one_way(room: str, others: set[str]) -> None:
     assert {module for module in importers_of(*others) if room_of(module) == room} == set()
@@ -66,6 +72,7 @@ def test_the_front_door_should_load_commands_by_name_only() -> None:
         (("obstore",), "applier.obstore_store"),
         (("tenacity",), "applier.fetch"),
         (("tqdm",), "applier.progress_bar"),
+        (("jinja2",), "pages.page"),
         (("orjson",), "schemas.plan_text"),
         (("jsonschema", "jsonschema_rs"), "schemas.plan_schema"),
     ],
@@ -74,11 +81,12 @@ def test_each_vendor_should_have_its_one_module(packages: tuple[str, ...], modul
     assert importers_of(*packages) == {module}
 
 
-def test_click_should_be_imported_by_commands_only() -> None:
+def test_click_should_be_imported_by_commands_only_and_by_what_they_print_with() -> None:
     assert {
         module
         for module in importers_of("click")
-        if module != "kraken_plan" and not module.endswith(("_command", "_commands"))
+        if module not in {"kraken_plan", "pages.terminal"}
+        and not module.endswith(("_command", "_commands", "_options"))
     } == set()
 
 

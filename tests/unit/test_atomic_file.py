@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from planner.atomic_file import write_atomically
+from schemas.atomic_file import write_atomically
 from schemas.errors import ConfigError
 
 

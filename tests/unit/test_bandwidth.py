@@ -49,6 +49,12 @@ class MemoryStore:
         del location
         return ObjectInfo(etag="e", size_bytes=len(CONTENT))
 
+    def check_readable(self, location: ObjectLocation) -> None:
+        """It is."""
+
+    def encryption(self, location: ObjectLocation) -> str | None:
+        """Nothing."""
+
     def read_range(self, location: ObjectLocation, start: int, end: int, etag: str) -> Iterator[memoryview]:
         del location, etag
         self.requests.append((start, end))

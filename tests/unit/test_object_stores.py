@@ -11,7 +11,7 @@ import pytest
 from conftest import MakeBucket
 from embedded_s3 import EmbeddedS3
 from faulty_proxy import FaultyProxy
-from network_faults import Answer, Cut, Fault, Flip, Reset, Rewrite, Stall, other_etag
+from network_faults import Answer, Cut, Drip, Fault, Flip, Reset, Rewrite, Stall, other_etag
 
 from applier.boto_store import BotoStore, S3Access
 from applier.object_store import ObjectLocation, ObjectStore, S3Fault
@@ -34,7 +34,9 @@ def store(
 ) -> ObjectStore:
     for name, value in s3_server.environment.items():
         monkeypatch.setenv(name, value)
-    boto = BotoStore(S3Access(endpoint_url=faulty_proxy.endpoint_url, read_timeout_seconds=0.5))
+    boto = BotoStore(
+        S3Access(endpoint_url=faulty_proxy.endpoint_url, read_timeout_seconds=0.5, request_timeout_seconds=3)
+    )
     return boto if request.param == "botocore" else ObstoreStore(boto)
 
 
@@ -78,7 +80,19 @@ def test_store_should_read_the_version_that_is_asked_for(
 
     assert store.head(located).size_bytes == 3
     assert store.head(pinned).size_bytes == len(CONTENT)
+    assert store.head(pinned).version_id == old
+    assert store.head(located).version_id not in {old, None}
     assert b"".join(store.read_range(pinned, 0, 9, store.head(pinned).etag)) == CONTENT[:9]
+
+
+def test_store_should_name_no_version_that_does_not_stay(
+    store: ObjectStore, located: ObjectLocation, faulty_proxy: FaultyProxy
+) -> None:
+    """As S3 answers where the keeping of versions was suspended."""
+    faulty_proxy.add(Fault(action=Rewrite(headers={"x-amz-version-id": "null"}), method="HEAD"))
+
+    assert store.head(located).version_id is None
+    assert faulty_proxy.requests("HEAD")[0].fault is not None
 
 
 def test_store_should_tell_a_missing_key_from_a_missing_bucket(store: ObjectStore, located: ObjectLocation) -> None:
@@ -224,6 +238,23 @@ def test_transient_faults_should_be_told_as_such(
     faulty_proxy.add(Fault(action=action, method="GET"))
 
     assert fault_of_range(store, located).transient
+
+
+def test_an_answer_that_drips_should_not_be_waited_for_without_end(
+    store: ObjectStore, located: ObjectLocation, faulty_proxy: FaultyProxy
+) -> None:
+    # given packets that come in time, and an end that would come after 25 minutes
+    etag = store.head(located).etag
+    faulty_proxy.add(Fault(action=Drip(bytes_per_second=2000), method="GET"))
+
+    # when
+    begun = time.monotonic()
+    fault = fault_of_range(store, located, etag)
+
+    # then
+    assert fault.failure.kind is FailureKind.TIMEOUT
+    assert fault.transient
+    assert time.monotonic() - begun < 60
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,13 @@ class MemoryStore:
         self.requests.append(f"head {location.key}")
         return ObjectInfo(etag=self.etag, size_bytes=len(self.content))
 
+    def check_readable(self, location: ObjectLocation) -> None:
+        self.requests.append(f"readable {location.key}")
+
+    def encryption(self, location: ObjectLocation) -> str | None:
+        self.requests.append(f"encryption {location.key}")
+        return "AES256"
+
     def read_range(self, location: ObjectLocation, start: int, end: int, etag: str) -> Iterator[memoryview]:
         assert etag == self.etag
         self.requests.append(f"get {location.key} {start}-{end}")
@@ -83,7 +90,7 @@ def restore(
             progress=progress or Progress(),
             staging_for=stagings.below,
         )
-        result, ended = apply_plan(plan, tools, jobs, ResultSink())
+        result, ended = apply_plan(plan, tools, jobs, ResultSink(), {})
     assert ended
     (raw_file_result,) = result.raw_files
     (file_result,) = raw_file_result.files

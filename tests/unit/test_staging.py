@@ -8,7 +8,7 @@ import pytest
 
 from applier.folders import NotAFolderError, OutputFolder, open_output_location
 from applier.journal import StagedContent
-from applier.staging import Stagings
+from applier.staging import Stagings, find_left_staged
 
 CONTENT = StagedContent("d8e8fca2dc0f896fd7cb4cb0031ba249-5", 500, 2224281231)
 
@@ -112,6 +112,31 @@ def test_a_living_runs_folder_should_be_left_alone(tmp_path: Path, output: Outpu
     journal.close()
     first.below("PRID001").remove("small")
     first.close()
+
+
+def test_what_dead_runs_left_should_be_found_without_being_touched_and_a_living_runs_not(
+    tmp_path: Path, output: OutputFolder
+) -> None:
+    # given a dead run's files, of which those with a journal can be gone on with, and a living run's
+    assert find_left_staged(output, "PRID001") == {}
+    living = stagings(output, "living")
+    os.close(living.below("PRID001").create("mine.part"))
+    leave_behind(tmp_path, "dead")
+    before = below(tmp_path)
+    assert "PRID001/.kraken-plan/run-living/mine.part" in before
+
+    # when / then
+    left = find_left_staged(output, "PRID001")
+    assert sorted(left) == ["other.part", "wanted.part"]
+    assert all(taken >= len(b"staged") for taken in left.values())
+    assert below(tmp_path) == before
+
+    # and the lock is free again: the next run takes over
+    run = stagings(output, "next", "wanted")
+    run.below("PRID001")
+    assert "PRID001/.kraken-plan/run-next/wanted.part" in below(tmp_path)
+    living.close()
+    run.close()
 
 
 def test_a_lock_without_a_folder_should_be_cleaned_up(tmp_path: Path, output: OutputFolder) -> None:

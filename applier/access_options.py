@@ -1,0 +1,95 @@
+"""What every command that looks at a plan, S3 and the destination is told on its command line, in one place."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from applier.bandwidth import parse_rate
+from applier.jobs import DEFAULT_JOBS, MOST_JOBS
+
+_Command = Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessOptions:
+    """Which plan, which S3, which destination, and how hard to try."""
+
+    plan: str
+    jobs: int
+    output_root: str | None
+    config: str | None
+    allow_output_root: tuple[str, ...]
+    endpoint_url: str | None
+    region: str | None
+    profile: str | None
+    retries: int
+    timeout: float
+
+
+_OPTIONS = (
+    click.argument("plan", metavar="PLAN"),
+    click.option(
+        "--jobs",
+        type=click.IntRange(1, MOST_JOBS),
+        default=DEFAULT_JOBS,
+        show_default=True,
+        help="Parts and files at once.",
+    ),
+    click.option(
+        "--output-root",
+        envvar="KRAKEN_PLAN_OUTPUT_ROOT",
+        show_envvar=True,
+        metavar="DIR",
+        help="Restore below DIR in place of the plan's output_location.",
+    ),
+    click.option(
+        "--config",
+        envvar="KRAKEN_PLAN_CONFIG",
+        show_envvar=True,
+        metavar="YAML",
+        help="The site's alphakraken.<env>.yaml: refuse a plan that names another output location or S3 server.",
+    ),
+    click.option(
+        "--allow-output-root",
+        metavar="DIR",
+        type=click.Path(),
+        multiple=True,
+        help="A folder that plans may restore below, beside the site's output location; any other is refused. "
+        "Can be given several times.",
+    ),
+    click.option("--endpoint-url", metavar="URL", help="S3 server; goes before the plan's and the AWS chain's."),
+    click.option("--region", help="AWS region; goes before the plan's and the AWS chain's."),
+    click.option("--profile", help="Profile of the AWS configuration."),
+    click.option(
+        "--retries",
+        type=click.IntRange(0, 100),
+        default=7,
+        show_default=True,
+        help="How often a request is repeated after a transient fault, with growing waits of up to 20 s.",
+    ),
+    click.option(
+        "--timeout",
+        type=click.FloatRange(0.1, 3600),
+        default=20,
+        show_default=True,
+        metavar="SECONDS",
+        help="How long S3 may say nothing before a request is repeated.",
+    ),
+)
+
+
+def access_options(command: _Command) -> _Command:
+    """Give a command the argument and the options of `AccessOptions`."""
+    for option in reversed(_OPTIONS):  # click lists the one that is put on last first
+        command = option(command)
+    return command
+
+
+def rate(_context: click.Context, _parameter: click.Parameter, text: str | None) -> int | None:
+    """Read an option that is a rate, as a callback of click's."""
+    try:
+        return None if text is None else parse_rate(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error

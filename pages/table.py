@@ -1,0 +1,118 @@
+"""Columns as lines of text, for terminals and pipes. Knows tones, not colours: who prints decides what they look like.
+
+Lines are made one by one, for a plan may have a million files.
+"""
+
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+
+_BETWEEN = "  "
+_WIDE = frozenset("WF")  # of East Asian scripts and emoji, each takes two places
+
+
+class Tone(Enum):
+    """What a piece of text means to the reader. It never says what the words do not say, too."""
+
+    PLAIN = auto()
+    HEADING = auto()
+    GOOD = auto()
+    NOTABLE = auto()
+    BAD = auto()
+    FAINT = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Toned:
+    """A text with a tone."""
+
+    text: str
+    tone: Tone
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """How one column looks.
+
+    Args:
+        title: its heading.
+        right: whether it is aligned to the right, as numbers are.
+        widest: how wide the column becomes at most; a longer text stays whole and moves the rest of its own line only.
+    """
+
+    title: str
+    right: bool = False
+    widest: int = 60
+
+
+Cell = str | Toned
+Paint = Callable[[str, Tone], str]
+
+
+def unpainted(text: str, _tone: Tone) -> str:
+    """Return the text as it is: the `Paint` of pipes and files."""
+    return text
+
+
+def table_lines(
+    columns: Sequence[Column], rows: Callable[[], Iterable[Sequence[Cell]]], paint: Paint = unpainted
+) -> Iterator[str]:
+    """Yield a heading and a line per row; nothing at all where there are no rows.
+
+    Args:
+        columns: from left to right; a row may leave out cells at its end.
+        rows: gives the rows, each time anew: they are gone through once for the widths and once for the lines. Every
+            text in them is printable already.
+        paint: gives a text its colour; it is called with padding left out.
+    """
+    widths = _widths(columns, rows())
+    if widths is None:
+        return
+    heading = [Toned(column.title, Tone.HEADING) for column in columns]
+    yield _line(columns, widths, heading, paint)
+    for row in rows():
+        yield _line(columns, widths, row, paint)
+
+
+def shown_width(text: str) -> int:
+    """Return how many places a printable text takes on a terminal.
+
+    >>> shown_width("sample.raw"), shown_width("試料"), shown_width("e\u0301")
+    (10, 4, 1)
+    """
+    if text.isascii():
+        return len(text)
+    return sum(
+        2 if unicodedata.east_asian_width(character) in _WIDE else 1
+        for character in text
+        if not unicodedata.combining(character)
+    )
+
+
+def _widths(columns: Sequence[Column], rows: Iterable[Sequence[Cell]]) -> list[int] | None:
+    """Return each column's width; None where there are no rows."""
+    widths = [shown_width(column.title) for column in columns]
+    widest = [max(column.widest, width) for column, width in zip(columns, widths, strict=True)]
+    row: Sequence[Cell] | None = None
+    for row in rows:
+        for index, cell in enumerate(row):
+            width = shown_width(_text(cell))
+            if widths[index] < width <= widest[index]:
+                widths[index] = width
+    return None if row is None else widths
+
+
+def _line(columns: Sequence[Column], widths: Sequence[int], row: Sequence[Cell], paint: Paint) -> str:
+    pieces = []
+    cells = (*row, *[""] * (len(columns) - len(row)))
+    for column, width, cell in zip(columns, widths, cells, strict=True):
+        text = _text(cell)
+        padding = " " * (width - shown_width(text))
+        painted = paint(text, cell.tone) if isinstance(cell, Toned) and text else text
+        pieces.append(padding + painted if column.right else painted + padding)
+    return _BETWEEN.join(pieces).rstrip()
+
+
+def _text(cell: Cell) -> str:
+    return cell.text if isinstance(cell, Toned) else cell

@@ -1,0 +1,75 @@
+"""An S3 server in this process that keeps objects in archives (moto), for what no other test server plays.
+
+It checks no credentials and holds everything in memory: for small objects, and for storage classes alone.
+"""
+
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import boto3
+from moto.moto_api import state_manager
+from moto.server import ThreadedMotoServer
+from temporary_process import LOOPBACK
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+Archive = Literal["GLACIER", "DEEP_ARCHIVE", "GLACIER_IR"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchivingS3:
+    """A running server.
+
+    Attributes:
+        client: Talks to it.
+    """
+
+    endpoint_url: str
+    client: "S3Client"
+
+    def archive(self, bucket: str, key: str, storage_class: Archive) -> None:
+        """Move an object of one part to another storage class; its etag stays."""
+        content = self.client.get_object(Bucket=bucket, Key=key)["Body"].read()
+        self.client.put_object(Bucket=bucket, Key=key, Body=content, StorageClass=storage_class)
+
+    def request_restore(self, bucket: str, key: str, *, done: bool) -> None:
+        """Have an object brought back from its archive: at once, or never in a test's time."""
+        _progress_with_every(1)
+        self.client.restore_object(Bucket=bucket, Key=key, RestoreRequest={"Days": 1})
+        wanted = f'ongoing-request="{str(not done).lower()}"'
+        for _ in range(5):
+            if wanted in self.client.head_object(Bucket=bucket, Key=key).get("Restore", ""):
+                _progress_with_every(sys.maxsize)
+                return
+        raise RuntimeError(f"moto did not come to say {wanted}")
+
+
+def _progress_with_every(looks: int) -> None:
+    """Have every restore of the server go on a step each time that its object was looked at so often."""
+    state_manager.set_transition("s3::keyrestore", {"progression": "manual", "times": looks})
+
+
+@contextmanager
+def archiving_s3() -> Iterator[ArchivingS3]:
+    """Run a server, empty."""
+    server = ThreadedMotoServer(ip_address=LOOPBACK, port=0, verbose=False)
+    server.start()
+    try:
+        port = server.get_host_and_port()[1]
+        url = f"http://{LOOPBACK}:{port}"
+        client = boto3.client(
+            "s3",
+            endpoint_url=url,
+            region_name="eu-central-1",
+            aws_access_key_id="any",
+            aws_secret_access_key="any",
+        )
+        with closing(client):
+            yield ArchivingS3(endpoint_url=url, client=client)
+    finally:
+        state_manager.unset_transition("s3::keyrestore")
+        server.stop()

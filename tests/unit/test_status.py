@@ -1,0 +1,125 @@
+"""What a look at a file comes to, without S3 or files: every state of either has its words."""
+
+import pytest
+from plan_samples import make_plan, planned_file, planned_raw_file
+
+from applier.check_file import Verdict
+from applier.decide import Action, LocalKind, LocalState, decide
+from applier.object_store import ObjectInfo
+from applier.preflight import Preflight
+from applier.space import FileSystemSpace
+from applier.status import FileStatus, LocalFile, S3State, Totals, WouldDo, file_statuses
+from schemas.results import Failure, FailureKind
+
+INFO = ObjectInfo(etag="d8e8fca2dc0f896fd7cb4cb0031ba249", size_bytes=3)
+
+
+def status_of(verdict: Verdict, staged_bytes: int = 0) -> FileStatus:
+    (status,) = file_statuses(make_plan(), {0: verdict}, {0: staged_bytes})
+    return status
+
+
+@pytest.mark.parametrize("kind", [*LocalKind])
+def test_every_kind_of_local_file_should_have_its_word_and_what_is_done_with_it(kind: LocalKind) -> None:
+    local = LocalState(kind, "a reason")
+    status = status_of(Verdict(action=decide(local), info=INFO, local=local))
+    assert status.local.value == kind.value
+    expected = {
+        LocalKind.ABSENT: WouldDo.DOWNLOAD,
+        LocalKind.RIGHT: WouldDo.SKIP,
+        LocalKind.WRONG: WouldDo.HEAL,
+        LocalKind.UNREADABLE: WouldDo.HEAL,
+        LocalKind.UNUSABLE: WouldDo.CANNOT,
+        LocalKind.UNVERIFIED: WouldDo.VERIFY,
+    }
+    assert (status.s3, status.would_do) == (S3State.AS_PLANNED, expected[kind])
+
+
+@pytest.mark.parametrize("action", [*Action])
+def test_every_action_should_be_something_that_apply_would_do(action: Action) -> None:
+    assert (
+        status_of(Verdict(action=action, info=INFO, local=LocalState(LocalKind.RIGHT))).would_do.value == action.value
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "state"),
+    [
+        (FailureKind.S3_CORRUPTION, S3State.DIFFERS),
+        (FailureKind.NOT_VERIFIABLE, S3State.DIFFERS),
+        (FailureKind.KEY_NOT_FOUND, S3State.MISSING),
+        (FailureKind.BUCKET_MISSING, S3State.MISSING),
+        (FailureKind.ARCHIVED, S3State.ARCHIVED),
+        (FailureKind.ACCESS_DENIED, S3State.DENIED),
+        (FailureKind.NETWORK, S3State.UNREACHABLE),
+        (FailureKind.TIMEOUT, S3State.UNREACHABLE),
+    ],
+)
+def test_a_right_local_file_should_be_told_whatever_s3_is(kind: FailureKind, state: S3State) -> None:
+    failure = Failure(kind, "a reason")
+    status = status_of(Verdict(action=failure, s3_failure=failure, local=LocalState(LocalKind.RIGHT)))
+    assert (status.s3, status.local, status.would_do) == (state, LocalFile.RIGHT, WouldDo.CANNOT)
+    assert status.detail == failure.message
+
+
+def test_a_staged_part_should_count_as_fetched() -> None:
+    absent = LocalState(LocalKind.ABSENT)
+    status = status_of(Verdict(action=Action.DOWNLOAD, info=INFO, local=absent), staged_bytes=2)
+    assert (status.local, status.bytes_to_fetch) == (LocalFile.STAGED_PART, 1)
+
+
+def test_what_was_not_looked_at_should_be_something_to_do() -> None:
+    statuses = list(file_statuses(make_plan(), {}, {}))
+    assert [(status.s3, status.local) for status in statuses] == [(S3State.NOT_ASKED, LocalFile.NOT_LOOKED_AT)]
+    assert not Totals.of(statuses).nothing_to_do
+
+
+def test_nothing_should_be_to_do_exactly_if_every_entry_is_right() -> None:
+    right = Verdict(action=Action.SKIP, info=INFO, local=LocalState(LocalKind.RIGHT))
+    plan = make_plan(planned_raw_file("a", planned_file("a"), planned_file("b")))
+    assert Totals.of(file_statuses(plan, {0: right, 1: right}, {})).nothing_to_do
+    assert not Totals.of(file_statuses(plan, {0: right}, {})).nothing_to_do
+
+
+# --- preflight
+
+
+def preflight(*failures: FailureKind | None, spaces: tuple[FileSystemSpace, ...] = ()) -> Preflight:
+    buckets = {f"bucket-{number}": kind for number, kind in enumerate(failures)}
+    return Preflight(
+        buckets=tuple(buckets),
+        bucket_failures={name: Failure(kind, name) for name, kind in buckets.items() if kind is not None},
+        destination_problems=(),
+        spaces=spaces,
+    )
+
+
+@pytest.mark.parametrize(
+    "failures",
+    [
+        (),
+        (None,),
+        (FailureKind.BUCKET_MISSING, None),
+        (FailureKind.NETWORK, FailureKind.NETWORK),
+        (FailureKind.BUCKET_MISSING, FailureKind.ACCESS_DENIED),
+    ],
+)
+def test_what_another_apply_may_get_over_should_not_be_refused(failures: tuple[FailureKind | None, ...]) -> None:
+    assert preflight(*failures).problems() == []
+
+
+def test_no_bucket_at_all_should_be_refused_in_one_line_of_bounded_length() -> None:
+    (problem,) = preflight(*[FailureKind.BUCKET_MISSING] * 25).problems()
+    assert problem.startswith("no bucket of the plan exists: bucket-0, bucket-1, ")
+    assert " and 5 more: is this the right S3" in problem
+
+
+@pytest.mark.parametrize(
+    ("missing", "free", "enough"), [(100, 110, True), (100, 109, False), (1, 1, False), (0, 0, True), (100, None, True)]
+)
+def test_a_tenth_more_than_what_is_missing_should_be_free(missing: int, free: int | None, enough: bool) -> None:  # noqa: FBT001  # the expectation
+    space = FileSystemSpace(path="/out", missing_bytes=missing, free_bytes=free)
+    assert preflight(None, spaces=(space,)).problems() == (
+        [] if enough else [f"{space}: make room, restore elsewhere (--output-root DIR), or give --skip-space-check"]
+    )
+    assert preflight(None, spaces=(space,)).problems(skip_space_check=True) == []
