@@ -19,6 +19,7 @@ SIZES = st.none() | st.integers(0, 20) | st.integers(0, 10**12)
 def plans(draw: st.DrawFn, sizes: st.SearchStrategy[int | None] = SIZES) -> Plan:
     """Plans with raw files in error, files in error, and files that share a destination within and across raw files."""
     raw_files = []
+    shared_size = draw(sizes)  # the same bytes have the same size
     for number in range(draw(st.integers(0, 6))):
         name = f"r{number}"
         if draw(st.integers(0, 9)) == 0:
@@ -30,7 +31,7 @@ def plans(draw: st.DrawFn, sizes: st.SearchStrategy[int | None] = SIZES) -> Plan
         if draw(st.integers(0, 4)) == 0:
             files.append(UnresolvedFile(relative_path=f"{name}/bad", error="no etag"))
         if draw(st.integers(0, 3)) == 0:
-            files.append(planned_file("shared", size=draw(sizes)))
+            files.append(planned_file("shared", size=shared_size))
         raw_files.append(planned_raw_file(name, *files))
     return make_plan(*raw_files) if raw_files else replace(make_plan(), raw_files=())
 
