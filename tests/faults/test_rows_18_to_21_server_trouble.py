@@ -20,6 +20,8 @@ from restore_case import build_restore_case
 from sample_data import create_versioned_bucket
 from tls import make_private_ca
 
+from applier.jobs import DEFAULT_JOBS
+
 THROTTLED = Answer(status=503, code="SlowDown")
 ANSWERS = [Answer(status=status, code=code) for status, code in ((503, "SlowDown"), (500, "InternalError"), (429, ""))]
 FILE_BYTES = 1000
@@ -114,11 +116,11 @@ def test_row_18_a_server_that_never_recovers_should_be_given_up_after_a_minute(
     begun = time.monotonic()
     result = run_cli("apply", plan, timeout_seconds=300)
 
-    # then; each for itself, 64 at a time, they would have taken half an hour
+    # then; each for itself, 40 at a time, they would have taken 45 minutes
     assert time.monotonic() - begun < 180
     assert_failed(result, case, "Failed files: 2000\n", "was not asked for, as ")
     assert last_report(case).count("503 SlowDown (throttled)\n") == 2000
-    assert len(faulty_proxy.requests("GET", "many.d/")) <= 64 * 8
+    assert len(faulty_proxy.requests("GET", "many.d/")) <= DEFAULT_JOBS * 8
 
 
 def test_row_18_a_server_that_is_not_there_should_be_told_once_for_a_bucket(

@@ -83,9 +83,9 @@ def test_a_success_should_make_others_worth_while_again() -> None:
     patience = Patience(Clock())
     fail(patience, range(MOST_SILENT_FILES - 1))
     patience.succeeded(GET)
-    fail(patience, range(MOST_SILENT_FILES - 1))
+    fail(patience, range(50, 50 + MOST_SILENT_FILES - 1))
     assert not gave_up(patience)
-    fail(patience, range(MOST_SILENT_FILES))
+    fail(patience, range(1))
     assert gave_up(patience)
 
     patience.succeeded(GET)
@@ -100,7 +100,7 @@ def test_an_answer_about_the_object_should_count_as_a_success() -> None:
 
         patience.failed(GET, located(0), fault, begun=0.0)
 
-        fail(patience, range(1))
+        fail(patience, range(50, 51))
         assert not gave_up(patience)
 
 
