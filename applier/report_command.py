@@ -15,6 +15,8 @@ from applier.report import write_batch_status_report
 from applier.site_policy import SitePolicy, absolute_roots
 from applier.staging import Stagings
 from applier.stderr import say
+from pages.page_file import write_page
+from pages.plan_page import plan_page
 from schemas.merged_results import check_same_place, merge_results
 from schemas.paths import path_below
 from schemas.plan import Plan
@@ -38,6 +40,7 @@ Exit codes:
 Examples:
   kraken-plan report --plan plan.json shard-*.results
   kraken-plan report --plan plan.json first-night.jsonl second-night.jsonl --output-root /mnt/restore
+  kraken-plan report --plan plan.json results.jsonl --html results.html
 
 Each file is reported once. The newest run that attempted it counts, by the time when it began, and only if it was of
 the bytes that the plan asks for, at the place that the plan asks for. What no run attempted is `FAILURE - Not
@@ -67,12 +70,15 @@ attempted`.
     multiple=True,
     help="As for apply: a folder that plans may name, beside the site's output location.",
 )
-def report_command(
+@click.option("--html", metavar="FILE", help="Write the plan's page with what became of each file to FILE, too.")
+def report_command(  # noqa: PLR0913  # an argument for each option
+    *,
     results: tuple[str, ...],
     plan: str,
     output_root: str | None,
     config: str | None,
     allow_output_root: tuple[str, ...],
+    html: str | None,
 ) -> None:
     """Write one set of reports out of the RESULTS of several applies of PLAN, or of what it was split into.
 
@@ -88,6 +94,8 @@ def report_command(
     moved = reviewed if output_root is None else reroot_plan(reviewed, output_root)
     trusted = policy.trusted_folder(moved, plan_name(plan))
     result = merged_result(moved, results)
+    if html is not None:  # first: where it cannot be written, nothing is
+        write_page(plan_page(moved, plan_name(plan), result), html)
     with ExitStack() as opened:
         output = opened.enter_context(open_output_location(moved.output_location, trusted))
         stagings = Stagings(output, uuid.uuid4().hex[:16], lambda _destination: frozenset())

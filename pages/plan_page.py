@@ -8,6 +8,7 @@ from pages.plan_sections import (
     IN_PART,
     SKIPPED,
     TO_RESTORE,
+    entries_text,
     file_error,
     name_of,
     plan_facts,
@@ -70,7 +71,8 @@ def file_origin(file: PlannedFile | UnresolvedFile) -> str:
     key = "no key" if file.s3_key is None else f"key {file.s3_key}"
     etag = "no etag" if file.expected_etag is None else f"etag {file.expected_etag}"
     chunks = "" if file.chunk_size_mb is None else f", chunks of {file.chunk_size_mb} MiB"
-    return printable(f"{etag}{chunks}, {key}")
+    version = "" if file.version_id is None else f", version {file.version_id}"
+    return printable(f"{etag}{chunks}, {key}{version}")
 
 
 def _plan_figures(totals: Totals) -> list[Figure]:
@@ -103,10 +105,7 @@ def _result_figures(result: ApplyResult, summary: PlanSummary) -> list[Figure]:
         Figure(
             label="Failed",
             value=f"{failed + failed_raw_files:,}",
-            note=", ".join(
-                counted(number, noun) for number, noun in ((failed_raw_files, "raw file"), (failed, "file")) if number
-            )
-            or "everything is verified",
+            note=entries_text(failed_raw_files, failed) or "everything is verified",
             tone=Tone.BAD if failed + failed_raw_files else Tone.GOOD,
         ),
         Figure(

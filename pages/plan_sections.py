@@ -83,8 +83,12 @@ def restored_text(totals: Totals, size_text: SizeText = human_size) -> str:
 
 def skipped_text(totals: Totals) -> str:
     """Return what is skipped, in one line; empty where nothing is."""
-    parts = [(totals.skipped_raw_files, "raw file"), (totals.skipped_files, "file")]
-    return ", ".join(counted(number, noun) for number, noun in parts if number)
+    return entries_text(totals.skipped_raw_files, totals.skipped_files)
+
+
+def entries_text(raw_files: int, files: int) -> str:
+    """Return how many of each there are; empty where there are none."""
+    return ", ".join(counted(number, noun) for number, noun in ((raw_files, "raw file"), (files, "file")) if number)
 
 
 def raw_file_state(totals: Totals) -> Toned:
@@ -104,6 +108,14 @@ def raw_file_why(raw_file: RawFilePlan, totals: Totals) -> str:
 def file_error(raw_file: RawFilePlan, file: PlannedFile | UnresolvedFile) -> str | None:
     """Return why a file is skipped: for its own sake or its raw file's."""
     return raw_file.error or (file.error if isinstance(file, UnresolvedFile) else None)
+
+
+def s3_object(raw_file: RawFilePlan, file: PlannedFile | UnresolvedFile) -> str:
+    """Return what is fetched for a file, with the version that it is pinned to, if it is."""
+    if file.s3_key is None:
+        return NOTHING
+    version = "" if file.version_id is None else f" version {file.version_id}"
+    return printable(f"s3://{raw_file.bucket_name}/{file.s3_key}{version}")
 
 
 def plan_sections(summary: PlanSummary, size_text: SizeText = human_size) -> list[Section]:

@@ -21,6 +21,7 @@ from pages.plan_sections import (
     raw_file_state,
     raw_file_why,
     restored_text,
+    s3_object,
     size_or_nothing,
     skipped_text,
 )
@@ -179,7 +180,7 @@ def _file_row(raw_file: RawFilePlan, file: PlannedFile | UnresolvedFile, size_te
         printable(file.expected_etag or NOTHING),
         name_of(raw_file.project_id),
         printable(raw_file.raw_file_id),
-        printable(f"s3://{raw_file.bucket_name}/{file.s3_key}") if file.s3_key is not None else NOTHING,
+        s3_object(raw_file, file),
         printable(join_path(raw_file.destination_base or "", file.relative_path))
         if error is None
         else Toned(f"{printable(file.relative_path)}: {printable(error)}", Tone.BAD),

@@ -43,6 +43,9 @@ def test_the_page_should_tell_what_differs_and_errors_first(run_cli: Cli, tabs: 
     page.get_by_role("button", name="Unfold all").click()
 
     # then
+    assert [size.split(" ")[0] for size in page.locator("#rows .size").all_inner_texts()] == [
+        *("9.0", "7", "4.0", "5.0", "1.0", "1.0", "1.0", "1.0")
+    ]
     figures = [figure.split("\n") for figure in page.locator(".figures li").all_inner_texts()]
     assert figures == [
         ["Files added", "2", "1 raw file, 1.0 GiB"],

@@ -5,6 +5,7 @@ import os
 import pty
 import subprocess
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -133,6 +134,12 @@ def test_files_should_have_a_line_each_with_all_that_is_planned(run_cli: Cli, pl
     assert " ".join(files[2]).endswith("folder.d/b: Not verifiable: no ETag recorded")
     assert " ".join(files[3]).endswith(f"no_such_file {NOTHING} RawFile not found in the catalog")
     assert len(files) == 4
+
+
+def test_a_pinned_version_should_be_named(run_cli: Cli) -> None:
+    pinned = replace(planned_file("r"), version_id="3HL4kqtJvjVBH40Nrjfkd")
+    path = write_plan(run_cli, make_plan(planned_raw_file("r", pinned)))
+    assert "s3://alphakraken-prid001/r version 3HL4kqtJvjVBH40Nrjfkd" in run_cli("show", path, "--files").stdout
 
 
 def test_sizes_should_be_exact_on_request(run_cli: Cli, plan_path: Path) -> None:

@@ -1,0 +1,57 @@
+"""The page of a plan with what became of it: `kraken-plan report --html` after real applies, in a real browser."""
+
+from apply_case import compile_plan, thermo
+from browser import Tabs
+from cli import Cli
+from conftest import MakeRestoreCase
+
+
+def test_the_page_should_tell_what_became_of_each_file(
+    run_cli: Cli, make_restore_case: MakeRestoreCase, tabs: Tabs
+) -> None:
+    # given one file that is right, one that is damaged after it was restored, one whose place is taken by a folder
+    names = ("right.raw", "damaged.raw", "taken.raw")
+    case = make_restore_case(*(thermo(name, size_bytes=1000) for name in names))
+    plan = compile_plan(run_cli, case, *names, "absent.raw")
+    case.destination().mkdir()
+    (case.destination() / "taken.raw").mkdir()
+    run_cli("apply", plan, "--no-report")
+    (case.destination() / "damaged.raw").write_bytes(bytes(1000))
+    run_cli("apply", plan, "--no-report", "--results", "results.jsonl")
+
+    # when
+    done = run_cli("report", "--plan", plan, "results.jsonl", "--html", "results.html")
+    page = tabs.open(run_cli.folder / "results.html", (1280, 2000))
+
+    # then
+    assert done.exit_code == 1
+    assert page.title() == f"Restore results: {plan}"
+    figures = [figure.split("\n") for figure in page.locator(".figures li").all_inner_texts()]
+    assert figures == [
+        ["Failed", "2", "1 raw file, 1 file"],
+        ["Verified files", "2", "0 downloaded, 1 already right"],
+        ["Healed", "1", "were corrupt"],
+        ["To restore", "2.9 KiB", "3,000 bytes"],
+    ]
+    rows = page.locator("#rows [role=row]")
+    assert [(row.locator(".main").inner_text(), row.locator(".state").inner_text()) for row in rows.all()] == [
+        ("taken.raw", "✗ failed"),
+        ("absent.raw", "✗ failed"),
+        ("damaged.raw", "! healed"),
+        ("right.raw", "✓ already right"),
+    ]
+    page.get_by_role("button", name="Unfold all").click()
+    assert "Cannot write: " in rows.nth(1).locator(".remark").inner_text()
+    assert "3 files in 4 raw files: 2.0 KiB verified" in page.locator("#count").inner_text()
+
+
+def test_a_page_that_cannot_be_written_should_leave_all_as_it_is(
+    run_cli: Cli, make_restore_case: MakeRestoreCase
+) -> None:
+    case = make_restore_case(thermo(size_bytes=1000))
+    plan = compile_plan(run_cli, case)
+    run_cli("apply", plan, "--no-report", "--results", "results.jsonl")
+    for page in (plan, run_cli.folder / "results.jsonl", run_cli.folder / "no" / "folder.html"):
+        assert run_cli("report", "--plan", plan, "results.jsonl", "--html", page).exit_code == 2
+        assert case.reports() == []
+    assert run_cli("report", "--plan", plan, "results.jsonl").exit_code == 0
