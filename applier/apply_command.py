@@ -1,5 +1,6 @@
 """`kraken-plan apply`: options -> collaborators -> run -> reports -> exit code."""
 
+import functools
 import logging
 import os
 import sys
@@ -175,7 +176,7 @@ def _apply(options: ApplyOptions) -> int:
         output = opened.enter_context(open_output_location(plan.output_location, trusted))
         check_destinations(plan, output)
         stop = opened.enter_context(stop_on_signals(_say))
-        stagings = Stagings(output, uuid.uuid4().hex[:16], lambda destination: _staged_names(plan, destination))
+        stagings = Stagings(output, uuid.uuid4().hex[:16], functools.partial(_staged_names, plan))
         tools = RestoreTools(
             output=output,
             fetcher=Fetcher(
@@ -205,7 +206,7 @@ def _apply(options: ApplyOptions) -> int:
                 _say_summary(result)
         finally:
             if ended:
-                stagings.close()
+                stagings.close(functools.partial(_staged_names, plan, result=result))
         return _leave(stop.exit_code or (0 if well else 1), ended=ended)
 
 
@@ -250,9 +251,16 @@ def _access(plan: Plan, options: ApplyOptions) -> S3Access:
     )
 
 
-def _staged_names(plan: Plan, destination: str) -> set[str]:
+def _staged_names(plan: Plan, destination: str, result: ApplyResult | None = None) -> set[str]:
+    """Return the staged names of the files below a destination, less those that a result shows to be right."""
     base = join_path(plan.output_location, destination).rstrip("/")
-    return {staged_name(file) for raw_file, file in plan.planned_files() if raw_file.destination_base == base}
+    raw_files = result.raw_files if result is not None else ()
+    right = {(of.raw_file_id, file.relative_path) for of in raw_files for file in of.files if file.outcome.succeeded}
+    return {
+        staged_name(file)
+        for raw_file, file in plan.planned_files()
+        if raw_file.destination_base == base and (raw_file.raw_file_id, file.relative_path) not in right
+    }
 
 
 @contextmanager
