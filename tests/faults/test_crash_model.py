@@ -22,7 +22,7 @@ from sample_data import made_up_bytes
 CONTENTS = {
     "s.d/big.bin": made_up_bytes("big", 300_000),
     "s.d/deep/corrupt.bin": made_up_bytes("corrupt", 3000),
-    "s.d/new.bin": made_up_bytes("new", 3000),
+    "s.d/new/small.bin": made_up_bytes("new", 3000),
     "s.d/right.bin": made_up_bytes("right", 3000),
 }
 CORRUPT = b"not what the plan says"
@@ -88,7 +88,7 @@ def case(
     monkeypatch: pytest.MonkeyPatch,
     s3_server: EmbeddedS3,
 ) -> RestoreCase:
-    """Four files, of which the big one has a journal and segments; one is right, one corrupt."""
+    """Four files, of which the big one has a journal and segments; one is right, one corrupt, one in a new folder."""
     prepare(monkeypatch, s3_server)
     files = {path: (content, 5) for path, content in CONTENTS.items()}
     return make_restore_case(raw_file("s.d", files), endpoint_url=faulty_proxy.endpoint_url)
@@ -161,7 +161,7 @@ def test_a_program_without_fsyncs_should_be_caught(
     assert any("names are left, data is not" in found and "b''" in found for found in caught)
     assert any("data is zeros" in found and r"b'\x00" in found for found in caught)
     assert without_folders.end(NOTHING_UNSYNCED_LEFT) != recorded.end(NOTHING_UNSYNCED_LEFT)
-    assert PROJECT + "s.d/new.bin" not in without_folders.end(NOTHING_UNSYNCED_LEFT)
+    assert PROJECT + "s.d/new/small.bin" not in without_folders.end(NOTHING_UNSYNCED_LEFT)
 
 
 def go_on_after_crashes(recorded: Recorded, seed: int, count: int) -> None:
