@@ -18,8 +18,6 @@ from restore_case import RestoreCase
 if TYPE_CHECKING:
     import subprocess
 
-REPORTS_END = "Written by: kraken-plan "
-
 _ACTIONS: Sequence[Action] = (
     Flip(),
     Cut(),
@@ -69,6 +67,7 @@ class KillLoop:
         proxy: Stands between it and S3.
         seed: Decides on instants and damage; it stands in everything that is found.
         signal_number: What ends the runs.
+        first_request: After how many requests a run is ended at the soonest.
     """
 
     case: RestoreCase
@@ -76,6 +75,7 @@ class KillLoop:
     proxy: FaultyProxy
     seed: int
     signal_number: signal.Signals = signal.SIGKILL
+    first_request: int = 0
 
     def run(self, count: int) -> Tally:
         """End so many runs, and tell what was seen."""
@@ -94,7 +94,10 @@ class KillLoop:
     def _end_one(self, random_: random.Random, tally: Tally) -> bool:
         """Run once, and tell whether the run had to be ended."""
         asked_before = len(self.proxy.log)
-        requests, extra_seconds = random_.randrange(self._requests_of_a_run()), random_.uniform(0, 0.06)
+        requests, extra_seconds = (
+            random_.randrange(self.first_request, self._requests_of_a_run()),
+            random_.uniform(0, 0.06),
+        )
         process = self.start()
         deadline = time.monotonic() + _LONGEST_RUN_SECONDS
         while process.poll() is None and len(self.proxy.log) - asked_before < requests:
@@ -143,11 +146,17 @@ class KillLoop:
         after_reports = self._reports()
         wrong += [f"{path.name} was changed" for path, text in reports.items() if after_reports.get(path) != text]
         wrong += [
-            f"{path.name} is not whole"
-            for path, text in after_reports.items()
-            if REPORTS_END not in text.decode().splitlines()[-1]
+            f"{path.name} is not whole" for path, text in after_reports.items() if not self._is_whole(text.decode())
         ]
         return wrong
+
+    def _is_whole(self, report: str) -> bool:
+        """Whether a report has its end, and one line for each file."""
+        lines = report.splitlines()
+        files = [relative_path for sample in self.case.raw_files for relative_path in sample.contents]
+        return lines[-1].startswith("Written by: kraken-plan ") and all(
+            sum(line.startswith(f"{relative_path}: ") for line in lines) == 1 for relative_path in files
+        )
 
     def _damage(self, random_: random.Random) -> None:
         """Spoil about half of the files that are there, and now and then what is staged."""

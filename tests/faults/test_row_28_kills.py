@@ -8,27 +8,17 @@ from pathlib import Path
 
 import naive_restorer
 import pytest
-from apply_case import compile_plan, left_staged
+from apply_case import compile_plan, left_staged, mixed
 from cli import Cli
 from conftest import MakeRestoreCase
 from embedded_s3 import EmbeddedS3
 from faulty_proxy import FaultyProxy
 from kill_loop import KillLoop, Tally, add_faults
-from restore_case import RestoreCase, raw_file
-from sample_data import MIB, RawFileSample, made_up_bytes
+from restore_case import RestoreCase
 
 SHARE_OF_FAULTY_ANSWERS = 0.25
 
 Start = Callable[[], "subprocess.Popen[str]"]
-
-
-def mixed() -> RawFileSample:
-    """A file large enough to be resumed, one of three parts, small ones, an empty one."""
-    files = {f"s.d/{number}.m/small.xml": (made_up_bytes(str(number), 400), 5) for number in range(8)}
-    files["s.d/analysis.tdf_bin"] = (made_up_bytes("resumable", 33 * MIB), 5)
-    files["s.d/analysis.tdf"] = (made_up_bytes("parts", 11 * MIB), 5)
-    files["s.d/empty.lock"] = (b"", 5)
-    return raw_file("s.d", files)
 
 
 def kill(case: RestoreCase, proxy: FaultyProxy, start: Start, count: int) -> Tally:
