@@ -193,5 +193,7 @@ def test_many_power_losses_should_leave_old_or_right_files_and_be_gone_on_after(
 ) -> None:
     recorded = record(case, run_cli, monkeypatch, "--on-corrupt", on_corrupt)
 
-    assert recorded.wrong(losses(8, 200)) == []
+    tried = losses(8, 200)
+    assert recorded.wrong(tried) == []
     go_on_after_crashes(recorded, seed=9, count=300)
+    print(f"crash model: {len(recorded.calls) + 1} instants, each with {len(tried)} losses; 300 gone on after")

@@ -7,6 +7,7 @@ front door calls them, against the real S3 server and a real folder.
 import errno
 import itertools
 import logging
+import os
 import shutil
 from collections.abc import Iterator
 
@@ -132,4 +133,6 @@ def test_row_23_no_failing_call_should_lose_anything_at_full_size(  # noqa: PLR0
 ) -> None:
     caplog.set_level(logging.INFO)
 
-    run_all(failing_calls(name, error_number, stride=1), case, run_cli, monkeypatch, caplog)
+    tried = run_all(failing_calls(name, error_number, stride=1), case, run_cli, monkeypatch, caplog)
+
+    print(f"row 23: {tried} points of {name}, {os.strerror(error_number)}")

@@ -5,7 +5,9 @@ proxy and a real folder.
 """
 
 import os
+import re
 import shutil
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,9 +103,15 @@ def _has_few_changes(machine: "Runs") -> bool:
 
 
 class Runs(RuleBasedStateMachine):
-    """Any order of damage and applies, under faults; `world` is set by the test."""
+    """Any order of damage and applies, under faults.
+
+    Attributes:
+        world: Set by the test.
+        applies: How they ended, counted.
+    """
 
     world: World
+    applies: Counter[str]
     changes = 0
 
     @initialize(right=st.sets(PATHS))
@@ -186,6 +194,7 @@ class Runs(RuleBasedStateMachine):
 
         (report,) = set(self.world.case.reports()) - reports.keys()
         lines = _lines_by_file(report)
+        self.applies.update([f"exit code {exit_code}", *(re.split(" [(]|: ", line)[0] for line in lines.values())])
         passed = {path for path in CONTENTS if self._has_passed(path)}
         assert exit_code == (0 if all(line.startswith("OK - ") for line in lines.values()) else 1)
         for path, content in CONTENTS.items():
@@ -283,7 +292,7 @@ def run_machine(world: World, *, examples: int, steps: int) -> None:
     class InThisWorld(Runs):
         pass
 
-    InThisWorld.world = world
+    InThisWorld.world, InThisWorld.applies = world, Counter()
     run_state_machine_as_test(
         InThisWorld,
         settings=settings(
@@ -295,6 +304,7 @@ def run_machine(world: World, *, examples: int, steps: int) -> None:
             suppress_health_check=list(HealthCheck),
         ),
     )
+    print(f"state machine: {examples} runs of up to {steps} steps, {InThisWorld.applies}")
 
 
 def test_whole_runs_in_any_order_should_keep_the_promise(world: World) -> None:
