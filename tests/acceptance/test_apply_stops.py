@@ -14,7 +14,8 @@ from faulty_proxy import FaultyProxy
 from network_faults import Fault, Stall
 from restore_case import raw_file
 from sample_data import MIB, made_up_bytes
-from stalled_run import BIG_BYTES, PARTS, big, journal_lines, stall, start_until_four_parts_are_staged, wait_for
+from stalled_run import BIG_BYTES, PARTS, big, journal_lines, stall, start_until_four_parts_are_staged
+from waiting import wait_for
 
 from applier.parts import SEGMENT_BYTES
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import naive_restorer
+import in_place_restorer
 import pytest
 from apply_case import compile_plan, left_staged, mixed
 from cli import Cli
@@ -68,11 +68,11 @@ def test_row_28_a_restorer_that_writes_in_place_should_be_caught(
     run_cli: Cli, make_restore_case: MakeRestoreCase, s3_server: EmbeddedS3
 ) -> None:
     """The control: the same kills and the same check."""
-    environment = {**run_cli.environment, "PYTHONPATH": str(Path(naive_restorer.__file__).parent.parent)}
+    environment = {**run_cli.environment, "PYTHONPATH": str(Path(in_place_restorer.__file__).parent.parent)}
     with FaultyProxy(s3_server.port, seed=28) as proxy:
         case = make_restore_case(mixed(), endpoint_url=proxy.endpoint_url)
         plan = compile_plan(run_cli, case)
-        command = [sys.executable, naive_restorer.__file__, str(plan), proxy.endpoint_url]
+        command = [sys.executable, in_place_restorer.__file__, str(plan), proxy.endpoint_url]
 
         def start() -> "subprocess.Popen[str]":
             process = subprocess.Popen(

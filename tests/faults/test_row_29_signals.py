@@ -13,7 +13,8 @@ from faulty_proxy import FaultyProxy
 from kill_loop import KillLoop, add_faults
 from network_faults import Fault, Stall
 from restore_case import RestoreCase
-from stalled_run import BIG_BYTES, PARTS, big, journal_lines, stall, start_until_four_parts_are_staged, wait_for
+from stalled_run import BIG_BYTES, PARTS, big, journal_lines, stall, start_until_four_parts_are_staged
+from waiting import wait_for
 
 BOTH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 # Two seconds are promised; machines that run tests may be busy. The stalls that would have to be waited for last 60.

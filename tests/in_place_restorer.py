@@ -1,6 +1,6 @@
 """Restores a plan as one would in a hurry: each object straight into its final name. The tests of kills must catch it.
 
-Run as `python naive_restorer.py plan.json`, with the S3 server and its credentials in the environment.
+Run as `python in_place_restorer.py plan.json`, with the S3 server and its credentials in the environment.
 """
 
 import sys
