@@ -81,6 +81,6 @@ def test_row_28_a_restorer_that_writes_in_place_should_be_caught(
             run_cli.started.append(process)
             return process
 
-        tally = kill(case, proxy, start, count=5)
+        tally = kill(case, proxy, start, count=3)
 
     assert any("neither the old nor the right" in found for found in tally.wrong), tally

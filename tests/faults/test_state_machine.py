@@ -314,4 +314,4 @@ def test_whole_runs_in_any_order_should_keep_the_promise(world: World) -> None:
 @pytest.mark.long
 @pytest.mark.timeout(3600)
 def test_whole_runs_in_any_order_should_keep_the_promise_at_full_size(world: World) -> None:
-    run_machine(world, examples=300, steps=30)
+    run_machine(world, examples=150, steps=30)
