@@ -30,6 +30,7 @@ from botocore.exceptions import (
     SSLError,
 )
 from botocore.utils import validate_region_name
+from urllib3.exceptions import HTTPError
 
 from applier.object_store import (
     BAD_CREDENTIALS_CODES,
@@ -285,6 +286,8 @@ def _asked(location: ObjectLocation, question: Callable[[], T]) -> T:
         return question()
     except (ClientError, BotoCoreError) as error:
         raise _fault(location, error) from error
+    except HTTPError as error:  # urllib3's own, where an error's answer breaks off: botocore lets it pass
+        raise S3Fault(FailureKind.NETWORK, f"{location}: the connection broke", transient=True) from error
     except RecursionError as error:  # botocore asks a bucket that redirects for its region, and is redirected again
         raise S3Fault(FailureKind.NETWORK, f"{location}: S3 redirects without end") from error
 

@@ -183,7 +183,7 @@ class FileRestore:
         download.close()
         staging = self._tools.staging_for(target.destination)
         self._corrupt_copy = publish(staging, download.staged, self._tools.output, target, self._judged())
-        download.forget_journal()
+        _tried(download.forget_journal)
 
     def _judged(self) -> Judged:
         local = self._verdict.local

@@ -107,6 +107,17 @@ class Staging:
         self.remove(name + _JOURNAL_SUFFIX)
         self.remove(resumable_file(name))
 
+    def keep_only(self, unfinished: Callable[[], AbstractSet[str]]) -> None:
+        """Remove what is resumable of files that have come to a good end; `unfinished` is asked only if there is some.
+
+        A run that is killed between a file's rename and the end of its journal leaves such, and so does one whose file
+        was then restored in another way.
+        """
+        entries = os.listdir(self.descriptor)  # noqa: PTH208  # pathlib knows no descriptors
+        if left := {entry.removesuffix(_JOURNAL_SUFFIX) for entry in entries if entry.endswith(_JOURNAL_SUFFIX)}:
+            for name in left - unfinished():
+                self.remove_resumable(name)
+
     def _reopen(self, name: str, content: StagedContent) -> tuple[int, Journal, StagedState] | None:
         with ExitStack() as opened:
             try:
@@ -154,8 +165,19 @@ class Stagings:
                 self._by_destination[destination] = self._opened.enter_context(opening)
             return self._by_destination[destination]
 
-    def close(self) -> None:
-        """Remove what is not kept for a later run. Never while threads may still use it."""
+    def close(self, unfinished: Callable[[str], AbstractSet[str]] | None = None) -> None:
+        """Remove what is not kept for a later run. Never while threads may still use it.
+
+        Args:
+            unfinished: gives the staged names that a later run may go on with below a destination; all that this run
+                wanted, if not given.
+        """
+        unfinished = unfinished or self._wanted
+        for destination, staging in self._by_destination.items():
+            try:
+                staging.keep_only(functools.partial(unfinished, destination))
+            except OSError as error:
+                logger.warning("could not clean up: %s", error.strerror)
         self._opened.close()
 
 
@@ -263,7 +285,8 @@ def _take_over(dead: str, base: int, own: int, wanted: Callable[[], AbstractSet[
         return
     with closing_descriptor(descriptor):
         entries = set(os.listdir(descriptor))  # noqa: PTH208  # as above
-        names = {entry.removesuffix(_JOURNAL_SUFFIX) for entry in entries if entry.endswith(_JOURNAL_SUFFIX)}
+        journals = {entry.removesuffix(_JOURNAL_SUFFIX) for entry in entries if entry.endswith(_JOURNAL_SUFFIX)}
+        names = {name for name in journals if resumable_file(name) in entries}
         kept = {file for name in names for file in (resumable_file(name), name + _JOURNAL_SUFFIX)}
         for entry in entries - kept:
             with suppress(OSError):  # what is no file of ours stays, and its folder with it

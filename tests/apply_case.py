@@ -21,6 +21,15 @@ def bruker(raw_file_id: str = "sample.d", project_id: str = "PRID001") -> RawFil
     return raw_file(raw_file_id, files, project_id=project_id)
 
 
+def mixed() -> RawFileSample:
+    """A file large enough to be resumed, one of three parts, small ones, an empty one."""
+    files = {f"s.d/{number}.m/small.xml": (made_up_bytes(str(number), 400), 5) for number in range(8)}
+    files["s.d/analysis.tdf_bin"] = (made_up_bytes("resumable", 33 * MIB), 5)
+    files["s.d/analysis.tdf"] = (made_up_bytes("parts", 11 * MIB), 5)
+    files["s.d/empty.lock"] = (b"", 5)
+    return raw_file("s.d", files)
+
+
 def compile_plan(run_cli: Cli, case: RestoreCase, *ids: str) -> Path:
     """Compile a plan of the case's raw files, or of the ids named."""
     plan = case.folder / "plan.json"

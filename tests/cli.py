@@ -74,9 +74,12 @@ class Cli:
     def start(
         self, *arguments: str | Path, environment: Mapping[str, str | None] | None = None
     ) -> subprocess.Popen[str]:
-        """Start and return at once, for tests that send signals; what still runs is killed after the test."""
+        """Start and return at once, for tests that send signals; what still runs is killed after the test.
+
+        Signals do what they do in a terminal, even if this process was started by a script that ignores them.
+        """
         process = subprocess.Popen(
-            self._command(arguments),
+            ["/usr/bin/env", "--default-signal=INT,TERM", *self._command(arguments)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

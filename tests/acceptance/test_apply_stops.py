@@ -1,104 +1,23 @@
-"""Runs that end before their time: signals, kills, and what the next run makes of it."""
+"""Runs that are killed, or not alone, and what the next run makes of it; signals: `test_row_29_signals`."""
 
 import fcntl
 import os
 import pty
-import signal
 import subprocess
 import threading
-import time
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
-from apply_case import compile_plan, last_report, left_staged, thermo
+from apply_case import compile_plan, left_staged, thermo
 from cli import PROGRAM, Cli
 from conftest import MakeRestoreCase
 from faulty_proxy import FaultyProxy
 from network_faults import Fault, Stall
-from restore_case import RestoreCase, raw_file
-from sample_data import MIB, RawFileSample, made_up_bytes
+from restore_case import raw_file
+from sample_data import MIB, made_up_bytes
+from stalled_run import BIG_BYTES, PARTS, big, journal_lines, stall, start_until_four_parts_are_staged
+from waiting import wait_for
 
 from applier.parts import SEGMENT_BYTES
-
-BIG_BYTES = 80 * MIB
-PARTS = 5
-
-
-def big(raw_file_id: str = "big.raw") -> RawFileSample:
-    return raw_file(raw_file_id, {raw_file_id: (made_up_bytes(raw_file_id, BIG_BYTES), BIG_BYTES // PARTS // MIB)})
-
-
-def wait_for(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline, f"waited 30 s in vain for {what}"
-        time.sleep(0.02)
-
-
-def stalled(proxy: FaultyProxy, part: int) -> None:
-    """Let a part of the big file stall after a MiB."""
-    first_byte = part * BIG_BYTES // PARTS
-    proxy.add(Fault(action=Stall(seconds=60, after=MIB), key="big.raw", method="GET", range=f"bytes={first_byte}-"))
-
-
-def journal_lines(case: RestoreCase) -> str:
-    return "".join(path.read_text(encoding="ascii") for path in case.output_location.rglob("*.journal"))
-
-
-def start_until_four_parts_are_staged(run_cli: Cli, case: RestoreCase, plan: Path) -> "subprocess.Popen[str]":
-    process = run_cli.start("apply", plan, "--jobs", "8")
-    wait_for(lambda: journal_lines(case).count('"part"') == PARTS - 1, "four parts in the journal")
-    return process
-
-
-@pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_should_stop_in_order_and_the_next_run_should_go_on(
-    run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy, number: signal.Signals, exit_code: int
-) -> None:
-    # given a run that hangs in the last part of a file while another one is done
-    case = make_restore_case(big(), thermo("done.raw", size_bytes=100), endpoint_url=faulty_proxy.endpoint_url)
-    plan = compile_plan(run_cli, case)
-    stalled(faulty_proxy, PARTS - 1)
-    process = start_until_four_parts_are_staged(run_cli, case, plan)
-    wait_for((case.destination() / "done.raw").exists, "the other file")
-
-    # when
-    process.send_signal(number)
-    begun = time.monotonic()
-    result = run_cli.finish(process)
-
-    # then it ends soon, with a report, and keeps what is staged
-    assert result.exit_code == exit_code
-    assert time.monotonic() - begun < 10
-    assert result.stdout == f"{case.reports()[0]}\n"
-    assert "big.raw: FAILURE - Not attempted (interrupted)\n" in last_report(case)
-    assert "done.raw: OK - Downloaded and verified" in last_report(case)
-    assert case.unrestored() == ["PRID001/big.raw"]
-
-    # and the next run fetches only what is missing
-    faulty_proxy.clear()
-    again = run_cli("apply", plan)
-    assert again.exit_code == 0, again.stderr
-    assert case.unrestored() == []
-    assert left_staged(case) == []
-    assert len(faulty_proxy.requests("GET", "big.raw")) == 1
-
-
-def test_a_second_signal_should_end_at_once(
-    run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy
-) -> None:
-    case = make_restore_case(big(), endpoint_url=faulty_proxy.endpoint_url)
-    plan = compile_plan(run_cli, case)
-    stalled(faulty_proxy, 1)
-    process = start_until_four_parts_are_staged(run_cli, case, plan)
-
-    process.send_signal(signal.SIGINT)
-    time.sleep(0.3)
-    process.send_signal(signal.SIGINT)
-
-    assert run_cli.finish(process).exit_code == 130
-    assert case.reports() == []
 
 
 def test_a_killed_run_should_be_gone_on_with_and_cleaned_up(
@@ -107,7 +26,7 @@ def test_a_killed_run_should_be_gone_on_with_and_cleaned_up(
     # given a run that is killed with four of five parts staged
     case = make_restore_case(big(), endpoint_url=faulty_proxy.endpoint_url)
     plan = compile_plan(run_cli, case)
-    stalled(faulty_proxy, 2)
+    stall(faulty_proxy, 2)
     process = start_until_four_parts_are_staged(run_cli, case, plan)
     process.kill()
     process.wait()
@@ -135,7 +54,7 @@ def test_damaged_leftovers_should_cost_a_fetch_and_never_correctness(
     # given what a killed run left, damaged
     case = make_restore_case(big(), endpoint_url=faulty_proxy.endpoint_url)
     plan = compile_plan(run_cli, case)
-    stalled(faulty_proxy, 4)
+    stall(faulty_proxy, 4)
     process = start_until_four_parts_are_staged(run_cli, case, plan)
     process.kill()
     process.wait()

@@ -297,3 +297,15 @@ def test_no_store_notices_a_flipped_bit(store: ObjectStore, located: ObjectLocat
 
     assert read != CONTENT[:100]
     assert len(read) == 100
+
+
+def test_an_error_that_breaks_off_should_be_told_as_a_broken_connection(
+    store: ObjectStore, located: ObjectLocation, faulty_proxy: FaultyProxy
+) -> None:
+    missing = ObjectLocation(bucket_name=located.bucket_name, key="missing")
+    faulty_proxy.add(Fault(action=Reset(after=10)))
+
+    fault = fault_of_range(store, missing, etag="0123456789abcdef0123456789abcdef")
+
+    assert fault.transient
+    assert fault.failure.kind is FailureKind.NETWORK

@@ -59,7 +59,7 @@ def test_a_run_that_ends_well_should_leave_nothing(tmp_path: Path, output: Outpu
 
 
 def test_a_run_should_keep_what_the_next_can_go_on_with(tmp_path: Path, output: OutputFolder) -> None:
-    run = stagings(output, "a")
+    run = stagings(output, "a", "wanted")
     descriptor, journal, _ = run.below("PRID001").create_resumable("wanted", CONTENT)
     os.close(descriptor)
     journal.close()
@@ -67,6 +67,29 @@ def test_a_run_should_keep_what_the_next_can_go_on_with(tmp_path: Path, output: 
     run.close()
 
     assert [Path(path).name for path in below(tmp_path) if "/run-a/" in path] == ["wanted.journal", "wanted.part"]
+
+
+def test_what_was_staged_of_a_file_that_is_right_by_now_should_go(tmp_path: Path, output: OutputFolder) -> None:
+    leave_behind(tmp_path, "dead")
+
+    run = stagings(output, "a", "wanted", "other")
+    run.below("PRID001")
+    run.close(lambda _: {"other"})
+
+    assert [Path(path).name for path in below(tmp_path) if "/run-a/" in path] == ["other.journal", "other.part"]
+
+
+def test_a_journal_of_nothing_should_go(tmp_path: Path, output: OutputFolder) -> None:
+    """A kill between a file's rename and the end of its journal leaves it."""
+    leave_behind(tmp_path, "dead")
+    (tmp_path / "PRID001/.kraken-plan/run-dead/wanted.part").unlink()
+    (tmp_path / "PRID001/.kraken-plan/run-dead/other.part").unlink()
+
+    run = stagings(output, "a", "wanted", "other")
+    run.below("PRID001")
+    run.close()
+
+    assert below(tmp_path) == []
 
 
 def test_the_next_run_should_take_over_what_it_wants_and_delete_what_nobody_can_use(
