@@ -1,5 +1,6 @@
 """`kraken-plan apply`: options -> collaborators -> run -> reports -> exit code."""
 
+import functools
 import logging
 import os
 import sys
@@ -19,18 +20,19 @@ from applier.boto_store import BotoStore, S3Access
 from applier.dry_run import dry_run
 from applier.fetch import Fetcher, RetryPolicy
 from applier.folders import OutputFolder, open_output_location
-from applier.jobs import DEFAULT_JOBS, MOST_JOBS, allowed_jobs
+from applier.jobs import DEFAULT_JOBS, MOST_JOBS, allowed_idle_folders, allowed_jobs
+from applier.leftovers import planned_names, unfinished_names
 from applier.obstore_store import ObstoreStore
 from applier.output_root import check_destinations, reroot_plan
 from applier.progress import LineProgress, Progress
 from applier.report import write_batch_status_report
 from applier.restore_file import RestoreTools
 from applier.results_writer import results_sink
+from applier.run_folders import Stagings
 from applier.signals import stop_on_signals
 from applier.site_policy import SitePolicy, absolute_roots
-from applier.staging import Stagings, staged_name
 from schemas.errors import ConfigError, PlanError
-from schemas.paths import join_path, path_below
+from schemas.paths import path_below
 from schemas.plan import Plan
 from schemas.plan_source import load_plan, plan_name
 from schemas.results import ApplyResult, Outcome
@@ -175,7 +177,9 @@ def _apply(options: ApplyOptions) -> int:
         output = opened.enter_context(open_output_location(plan.output_location, trusted))
         check_destinations(plan, output)
         stop = opened.enter_context(stop_on_signals(_say))
-        stagings = Stagings(output, uuid.uuid4().hex[:16], lambda destination: _staged_names(plan, destination))
+        stagings = Stagings(
+            output, uuid.uuid4().hex[:16], functools.partial(planned_names, plan), allowed_idle_folders(jobs)
+        )
         tools = RestoreTools(
             output=output,
             fetcher=Fetcher(
@@ -185,7 +189,7 @@ def _apply(options: ApplyOptions) -> int:
                 limit=None if options.max_bandwidth is None else BandwidthLimit(options.max_bandwidth),
             ),
             progress=opened.enter_context(_progress(plan)),
-            staging_for=stagings.below,
+            stagings=stagings,
             keep_corrupt=options.on_corrupt == "quarantine",
             claimed=_claimed_as_corrupted(plan),
         )
@@ -205,7 +209,7 @@ def _apply(options: ApplyOptions) -> int:
                 _say_summary(result)
         finally:
             if ended:
-                stagings.close()
+                stagings.close(functools.partial(unfinished_names, plan, result))
         return _leave(stop.exit_code or (0 if well else 1), ended=ended)
 
 
@@ -250,11 +254,6 @@ def _access(plan: Plan, options: ApplyOptions) -> S3Access:
     )
 
 
-def _staged_names(plan: Plan, destination: str) -> set[str]:
-    base = join_path(plan.output_location, destination).rstrip("/")
-    return {staged_name(file) for raw_file, file in plan.planned_files() if raw_file.destination_base == base}
-
-
 @contextmanager
 def _progress(plan: Plan) -> Iterator[Progress]:
     """A bar on a terminal, a line now and then elsewhere, nothing under --quiet."""
@@ -277,8 +276,9 @@ def _write_reports(result: ApplyResult, output: OutputFolder, stagings: Stagings
     paths, well = [], True
     for destination, raw_files in result.by_destination().items():
         try:
-            place = output, stagings.below(path_below(destination, output.path))
-            paths.append(write_batch_status_report(result, destination, raw_files, written_at, place))
+            with stagings.lent(path_below(destination, output.path)) as staging:
+                place = output, staging
+                paths.append(write_batch_status_report(result, destination, raw_files, written_at, place))
         except OSError as error:
             logger.error("%s: the report cannot be written: %s", printable(destination), error.strerror)  # noqa: TRY400  # no bug
             well = False

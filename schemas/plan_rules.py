@@ -4,7 +4,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from schemas.etag import Etag, explain_impossible
-from schemas.paths import explain_unsafe_absolute_path, explain_unsafe_relative_path, is_within, path_below
+from schemas.paths import (
+    explain_long_path,
+    explain_unsafe_absolute_path,
+    explain_unsafe_relative_path,
+    is_within,
+    join_path,
+    path_below,
+)
 from schemas.plan import Plan, PlannedFile, RawFilePlan
 from schemas.s3_location import explain_bad_bucket_name
 from schemas.text import printable
@@ -87,9 +94,10 @@ def explain_conflict(claim: PlannedPath, other: PlannedPath) -> str:
     return "one would have to be a file and the folder of the other"
 
 
-def explain_bad_file(file: PlannedFile) -> str | None:
+def explain_bad_file(file: PlannedFile, destination_base: str) -> str | None:
     """Return why a planned file can never be restored, in the report's words; None if it can."""
-    if reason := explain_unsafe_relative_path(file.relative_path):
+    path = file.relative_path
+    if reason := explain_unsafe_relative_path(path) or explain_long_path(join_path(destination_base, path)):
         return f"Unsafe path: {reason}"
     try:
         etag = Etag.parse(file.expected_etag)
@@ -142,5 +150,5 @@ def _raw_file_issues(plan: Plan, raw_file: RawFilePlan) -> Iterable[str]:
     if raw_file.bucket_name is not None and (reason := explain_bad_bucket_name(raw_file.bucket_name)):
         yield f"bucket_name: {reason}"
     for file in raw_file.files:
-        if isinstance(file, PlannedFile) and (reason := explain_bad_file(file)):
-            yield f"file {printable(file.relative_path)!r}: {reason}"
+        if isinstance(file, PlannedFile) and (reason := explain_bad_file(file, raw_file.destination_base or "")):
+            yield f"file {printable(file.relative_path, 300)!r}: {reason}"

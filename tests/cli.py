@@ -3,7 +3,7 @@
 import re
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
@@ -47,6 +47,7 @@ class Cli:
         environment: Mapping[str, str | None] | None = None,
         timeout_seconds: float = 60,
         allow_traceback: bool = False,
+        under: Sequence[str] = (),
     ) -> CliResult:
         """Run to the end.
 
@@ -56,9 +57,10 @@ class Cli:
             environment: Variables on top of the clean environment; None takes one away.
             timeout_seconds: After this the process is killed and `subprocess.TimeoutExpired` raised.
             allow_traceback: Whether a traceback on stderr may pass.
+            under: A command that runs the program, such as `prlimit --nofile=64`.
         """
         done = subprocess.run(
-            self._command(arguments),
+            [*under, *self._command(arguments)],
             input=stdin,
             capture_output=True,
             encoding="utf-8",
@@ -72,11 +74,14 @@ class Cli:
         return result
 
     def start(
-        self, *arguments: str | Path, environment: Mapping[str, str | None] | None = None
+        self,
+        *arguments: str | Path,
+        environment: Mapping[str, str | None] | None = None,
+        under: Sequence[str] = (),
     ) -> subprocess.Popen[str]:
         """Start and return at once, for tests that send signals; what still runs is killed after the test."""
         process = subprocess.Popen(
-            self._command(arguments),
+            [*under, *self._command(arguments)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

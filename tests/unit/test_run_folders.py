@@ -8,7 +8,7 @@ import pytest
 
 from applier.folders import NotAFolderError, OutputFolder, open_output_location
 from applier.journal import StagedContent
-from applier.staging import Stagings
+from applier.run_folders import Stagings
 
 CONTENT = StagedContent("d8e8fca2dc0f896fd7cb4cb0031ba249-5", 500, 2224281231)
 
@@ -33,7 +33,7 @@ def leave_behind(tmp_path: Path, run_id: str) -> None:
 import os
 from applier.folders import open_output_location
 from applier.journal import StagedContent
-from applier.staging import Stagings
+from applier.run_folders import Stagings
 with open_output_location({str(tmp_path)!r}) as output:
     run = Stagings(output, {run_id!r}, lambda _: set())
     staging = run.below("PRID001")
@@ -66,7 +66,7 @@ def test_a_run_should_keep_what_the_next_can_go_on_with(tmp_path: Path, output: 
 
     run.close()
 
-    assert [Path(path).name for path in below(tmp_path) if "/run-a/" in path] == ["wanted.journal", "wanted.part"]
+    assert [Path(path).name for path in below(tmp_path) if "/run-a-0/" in path] == ["wanted.journal", "wanted.part"]
 
 
 def test_the_next_run_should_take_over_what_it_wants_and_delete_what_nobody_can_use(
@@ -83,7 +83,7 @@ def test_the_next_run_should_take_over_what_it_wants_and_delete_what_nobody_can_
     # then what it wants is its own, what another plan may want stays, the rest is gone
     assert os.read(descriptor, 100) == b"staged"
     assert state.landed == {(0, 6)}
-    names = {Path(path).name for path in below(tmp_path) if "run-dead/" in path}
+    names = {Path(path).name for path in below(tmp_path) if "run-dead-0/" in path}
     assert names == {"other.part", "other.journal"}
     os.close(descriptor)
     journal.close()
