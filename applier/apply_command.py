@@ -171,8 +171,8 @@ def _apply(options: ApplyOptions) -> int:
     _check_digest(reviewed, options)
     plan = reviewed if options.output_root is None else reroot_plan(reviewed, options.output_root)
     trusted = _policy(options).trusted_folder(plan, plan_name(options.plan))
-    store = ObstoreStore(BotoStore(_access(plan, options)))
     jobs = allowed_jobs(options.jobs)
+    store = ObstoreStore(BotoStore(_access(plan, options)), most_buckets=jobs)
     with ExitStack() as opened:
         output = opened.enter_context(open_output_location(plan.output_location, trusted))
         check_destinations(plan, output)

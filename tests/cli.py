@@ -16,6 +16,11 @@ _SIGNED = re.compile(r"X-Amz-(?:Signature|Credential|Security-Token)|AWS4-HMAC-S
 PROGRAM = Path(sys.executable).parent / "kraken-plan"
 
 
+def shell(script: str) -> list[str]:
+    """The command that runs the program where a shell script says `exec "$@"`."""
+    return ["/bin/sh", "-c", script, "sh"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CliResult:
     """How a run ended and what it said."""

@@ -220,18 +220,6 @@ def test_what_a_living_run_has_staged_should_be_left_to_it(
     assert left_staged(case) == []
 
 
-def test_three_applies_at_once_should_end_well(run_cli: Cli, make_restore_case: MakeRestoreCase) -> None:
-    case = make_restore_case(big(), thermo())
-    plan = compile_plan(run_cli, case)
-
-    runs = [run_cli.start("apply", plan) for _ in range(3)]
-
-    assert [run_cli.finish(run).exit_code for run in runs] == [0, 0, 0]
-    assert case.unrestored() == []
-    assert len(case.reports()) == 3
-    assert left_staged(case) == []
-
-
 def test_apply_should_show_a_bar_on_a_terminal(run_cli: Cli, make_restore_case: MakeRestoreCase) -> None:
     # given a terminal of 120 columns
     case = make_restore_case(thermo())
