@@ -203,7 +203,10 @@ def _apply(options: ApplyOptions) -> int:
         result, ended = apply_plan(plan, tools, jobs, sink)
         well = result.succeeded and sink.succeeded
         try:
-            if not options.no_report:
+            if options.no_report:
+                for destination in result.by_destination():
+                    stagings.sweep(path_below(destination, output.path))
+            else:
                 well = _write_reports(result, output, stagings) and well
             if logger.isEnabledFor(logging.WARNING):
                 _say_summary(result)

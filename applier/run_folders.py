@@ -95,6 +95,14 @@ class Stagings:
         finally:
             self.give_back(destination)
 
+    def sweep(self, destination: str) -> None:
+        """See to what dead runs left below a destination, if they left anything."""
+        with suppress(OSError):
+            with self._output.folder(f"{destination}/{STAGING_FOLDER}".lstrip("/")):
+                pass
+            with self.lent(destination):
+                pass
+
     def close(self, unfinished: Callable[[str], AbstractSet[str]] | None = None) -> None:
         """Remove what is not kept for a later run. Never while threads may still use it.
 
