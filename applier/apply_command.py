@@ -19,6 +19,7 @@ from applier.bandwidth import BandwidthLimit, parse_rate
 from applier.boto_store import BotoStore, S3Access
 from applier.dry_run import dry_run
 from applier.fetch import Fetcher, RetryPolicy
+from applier.folded_names import check_names
 from applier.folders import OutputFolder, open_output_location
 from applier.jobs import DEFAULT_JOBS, MOST_JOBS, allowed_idle_folders, allowed_jobs
 from applier.leftovers import planned_names, unfinished_names
@@ -176,6 +177,8 @@ def _apply(options: ApplyOptions) -> int:
     with ExitStack() as opened:
         output = opened.enter_context(open_output_location(plan.output_location, trusted))
         check_destinations(plan, output)
+        if not options.dry_run:
+            check_names(plan, output)
         stop = opened.enter_context(stop_on_signals(_say))
         stagings = Stagings(
             output, uuid.uuid4().hex[:16], functools.partial(planned_names, plan), allowed_idle_folders(jobs)

@@ -4,11 +4,14 @@ import hashlib
 import os
 import stat
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from temporary_process import installed_program, temporary_process
+from waiting import wait_for
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting a file system takes root")
 
@@ -82,3 +85,23 @@ def _mounted(folder: Path, *arguments: str | Path) -> Iterator[None]:
         yield
     finally:
         subprocess.run(["/bin/umount", folder], check=True)
+
+
+@contextmanager
+def mounted_folding(folder: Path) -> Iterator[None]:
+    """Mount a file system that folds case and has no hard links: `rclone mount`, over FUSE."""
+    tools = folder.with_name(f"{folder.name}.rclone")
+    (tools / "content").mkdir(parents=True)
+    fusermount = tools / "fusermount3"
+    fusermount.write_text(f'#!/bin/sh\nexec {sys.executable} {Path(__file__).with_name("fusermount.py")} "$@"\n')
+    fusermount.chmod(0o755)
+    options = ["--vfs-case-insensitive", "--vfs-cache-mode=writes", f"--cache-dir={tools / 'cache'}"]
+    command = [installed_program("rclone"), "mount", str(tools / "content"), str(folder), *options]
+    with temporary_process(["/usr/bin/env", f"PATH={tools}:/usr/bin:/bin", *command], folder=tools) as process:
+        wait_for(lambda: folder.is_mount() or process.poll() is not None, "the mount")
+        try:
+            if not folder.is_mount():
+                pytest.skip(f"no FUSE here: {(tools / 'process.log').read_text(encoding='utf-8')}")
+            yield
+        finally:
+            subprocess.run(["/bin/umount", folder], check=True)
