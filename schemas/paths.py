@@ -73,7 +73,7 @@ def folded_path(path: str) -> str:
     if path.isascii():
         return path.lower()
     seen = "".join(character for character in path if unicodedata.category(character) != "Cf")
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", seen).casefold())
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", seen).upper().casefold())
 
 
 def explain_unsafe_absolute_path(path: str) -> str | None:

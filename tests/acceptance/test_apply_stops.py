@@ -7,7 +7,6 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from faulty_proxy import FaultyProxy
 from network_faults import Fault, Stall
 from restore_case import RestoreCase, raw_file
 from sample_data import MIB, RawFileSample, made_up_bytes
+from waiting import wait_for
 
 from applier.parts import SEGMENT_BYTES
 
@@ -27,13 +27,6 @@ PARTS = 5
 
 def big(raw_file_id: str = "big.raw") -> RawFileSample:
     return raw_file(raw_file_id, {raw_file_id: (made_up_bytes(raw_file_id, BIG_BYTES), BIG_BYTES // PARTS // MIB)})
-
-
-def wait_for(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline, f"waited 30 s in vain for {what}"
-        time.sleep(0.02)
 
 
 def stalled(proxy: FaultyProxy, part: int) -> None:

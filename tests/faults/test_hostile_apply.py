@@ -2,8 +2,6 @@
 
 import json
 import signal
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +13,7 @@ from faulty_proxy import FaultyProxy
 from network_faults import Answer, Fault, Flip, Rewrite, Stall
 from restore_case import RestoreCase, raw_file
 from sample_data import MIB
+from waiting import wait_for
 
 from applier.staging import staged_name
 from schemas.plan_file import read_plan
@@ -23,13 +22,6 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 DENIED = Answer(status=403, code="AccessDenied")
-
-
-def wait_for(condition: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline, f"waited 30 s in vain for {what}"
-        time.sleep(0.02)
 
 
 def unsealed(plan: Path) -> Any:  # noqa: ANN401  # JSON to be changed at will

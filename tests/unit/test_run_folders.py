@@ -97,6 +97,47 @@ def test_the_next_run_should_take_over_what_it_wants_and_delete_what_nobody_can_
     assert below(tmp_path) == []
 
 
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_folders_that_nobody_uses_should_be_closed_beyond_a_few_and_come_back_with_what_they_keep(
+    tmp_path: Path, output: OutputFolder
+) -> None:
+    # given a run that has kept something in a folder that it gave back
+    run = stagings(output, "a", "wanted")
+    before = open_files()
+    descriptor, journal, _ = run.below("PRID001").create_resumable("wanted", CONTENT)
+    os.write(descriptor, b"staged")
+    os.close(descriptor)
+    journal.close()
+    run.give_back("PRID001")
+
+    # when it uses many others by turns
+    for number in range(20):
+        with run.lent(f"P{number}"):
+            assert open_files() - before <= 4
+
+    # then
+    descriptor, journal, _ = run.below("PRID001").create_resumable("wanted", CONTENT)
+    assert os.read(descriptor, 100) == b"staged"
+    os.close(descriptor)
+    journal.close()
+    run.give_back("PRID001")
+    run.close(lambda _: set())
+    assert below(tmp_path) == []
+    assert open_files() == before
+
+
+def test_what_is_in_use_should_never_be_closed(output: OutputFolder) -> None:
+    run = stagings(output, "a")
+    lent = [run.below(f"P{number}") for number in range(10)]
+    for staging in lent:
+        os.close(staging.create("small"))
+        staging.remove("small")
+    run.close()
+
+
 def test_a_living_runs_folder_should_be_left_alone(tmp_path: Path, output: OutputFolder) -> None:
     first = stagings(output, "a")
     descriptor, journal, _ = first.below("PRID001").create_resumable("wanted", CONTENT)
