@@ -38,7 +38,7 @@ def test_row_32_right_files_should_stay_where_they_are_when_descriptors_run_out(
 def test_row_32_many_destinations_should_do_with_64_descriptors(
     run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy
 ) -> None:
-    # given three times as many destinations and buckets as there are descriptors for, their files by turns
+    # given more destinations and buckets than there are descriptors for, their files by turns
     projects = [f"P{number}" for number in range(40)]
     case = make_restore_case(
         *(thermo(f"{project}-{turn}.raw", project, 100) for turn in "ab" for project in projects),
