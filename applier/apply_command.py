@@ -1,5 +1,6 @@
 """`kraken-plan apply`: options -> collaborators -> run -> reports -> exit code."""
 
+import functools
 import logging
 import sys
 import uuid
@@ -16,16 +17,19 @@ from applier.bandwidth import BandwidthLimit
 from applier.check_file import CheckTools, Look
 from applier.check_plan import check_plan
 from applier.dry_run import dry_run_line
+from applier.folded_names import check_names
+from applier.jobs import allowed_idle_folders
+from applier.leftovers import planned_names, unfinished_names
 from applier.open_plan import OpenPlan, open_plan
 from applier.preflight import look_before_flight
 from applier.report_command import summary, write_reports
 from applier.restore_file import RestoreTools
 from applier.results_writer import results_sink
-from applier.staging import Stagings, staged_name
+from applier.run_folders import Stagings
 from applier.status import WouldDo
 from applier.stderr import leave, say, shown_progress
 from schemas.errors import PlanError, PreflightError
-from schemas.paths import join_path, path_below
+from schemas.paths import path_below
 from schemas.plan import Plan
 from schemas.plan_source import load_plan
 from schemas.results import Failure
@@ -121,7 +125,9 @@ def _apply(options: ApplyOptions) -> int:
 
 def _restore(opened: OpenPlan, options: ApplyOptions, bucket_failures: Mapping[str, Failure]) -> int:
     plan, output = opened.plan, opened.output
-    stagings = Stagings(output, uuid.uuid4().hex[:16], lambda destination: _staged_names(plan, destination))
+    check_names(plan, output)
+    wanted, most_idle = functools.partial(planned_names, plan), allowed_idle_folders(opened.jobs)
+    stagings = Stagings(output, uuid.uuid4().hex[:16], wanted, most_idle)
     started_at = datetime.now(UTC)
     with (
         shown_progress(plan) as progress,
@@ -131,20 +137,23 @@ def _restore(opened: OpenPlan, options: ApplyOptions, bucket_failures: Mapping[s
             output=output,
             fetcher=opened.fetcher,
             progress=progress,
-            staging_for=stagings.below,
+            stagings=stagings,
             keep_corrupt=options.keep_corrupt,
             claimed=_claimed_as_corrupted(plan),
         )
         result, ended = apply_plan(plan, tools, opened.jobs, sink, bucket_failures)
         well = result.succeeded and sink.succeeded
         try:
-            if not options.no_report:
+            if options.no_report:
+                for destination in result.by_destination():
+                    stagings.sweep(path_below(destination, output.path))
+            else:
                 well = write_reports(result, output, stagings) and well
             if logger.isEnabledFor(logging.WARNING):
                 say(summary(result))
         finally:
             if ended:
-                stagings.close()
+                stagings.close(functools.partial(unfinished_names, plan, result))
         return leave(opened.stop.exit_code or (0 if well else 1), ended=ended)
 
 
@@ -166,11 +175,6 @@ def _check_digest(plan: Plan, options: ApplyOptions) -> None:
         printable(options.plan),
         [f"--expect-digest asks for {printable(expected)}, this plan's is {plan.plan_digest}: review it first"],
     )
-
-
-def _staged_names(plan: Plan, destination: str) -> set[str]:
-    base = join_path(plan.output_location, destination).rstrip("/")
-    return {staged_name(file) for raw_file, file in plan.planned_files() if raw_file.destination_base == base}
 
 
 def _claimed_as_corrupted(plan: Plan) -> frozenset[str]:

@@ -9,7 +9,8 @@ from applier.check_file import CheckTools, FileCheck, Verdict
 from applier.folders import OutputFolder
 from applier.phase import Steps
 from applier.preflight import plan_buckets
-from applier.staging import find_left_staged, resumable_file, staged_name
+from applier.run_folders import find_left_staged
+from applier.staging import resumable_file, staged_name
 from applier.status import FileStatus, file_statuses
 from applier.step_pool import Step, StepPool
 from applier.targets import distinct_targets

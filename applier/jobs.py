@@ -12,8 +12,9 @@ logger = logging.getLogger(__name__)
 # A connection takes 1.4 MiB, so with these the whole process stays below 150 MB.
 DEFAULT_JOBS, MOST_JOBS = 40, 256
 
-# A job has a staged file, its journal, a connection, and folders on the way to a name.
-_FILES_PER_JOB, _FILES_FOR_THE_REST = 5, 32
+# A job has a staged file, its journal, a connection, a staging folder with its lock, and folders on the way to a name.
+_FILES_PER_JOB, _FILES_PER_STAGING_FOLDER, _FILES_FOR_THE_REST = 7, 2, 32
+_MOST_IDLE_FOLDERS = 1000
 # A job's thread reserves a stack of 8 MiB and an arena of 64. What obstore asks for in vain aborts the whole process.
 _ADDRESSES_PER_JOB, _ADDRESSES_FOR_THE_REST = 80 * MIB, 512 * MIB
 
@@ -33,6 +34,15 @@ def allowed_jobs(asked_for: int) -> int:
         limits = "the limits of open files or memory (ulimit -n, ulimit -v) allow no more"
         logger.warning("only %s at once: %s", counted(jobs, "job"), limits)
     return jobs
+
+
+def allowed_idle_folders(jobs: int) -> int:
+    """Return how many staging folders may be kept open, beside those of so many jobs, until they are needed again."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard == resource.RLIM_INFINITY:
+        return _MOST_IDLE_FOLDERS
+    spare_files = hard - jobs * _FILES_PER_JOB - _FILES_FOR_THE_REST
+    return min(_MOST_IDLE_FOLDERS, max(0, spare_files // _FILES_PER_STAGING_FOLDER))
 
 
 def _jobs_within(limit: int, per_job: int, for_the_rest: int) -> int:

@@ -69,12 +69,16 @@ _TLS_IN_WORDS = {
 class ObstoreStore:
     """S3 by obstore, with botocore beside it for what obstore cannot do.
 
+    Args:
+        boto: for the rest.
+        most_buckets: to how many connections are kept.
+
     Raises:
         ConfigError: the certificates that the AWS chain names cannot be used.
     """
 
-    def __init__(self, boto: BotoStore) -> None:
-        self._boto = boto
+    def __init__(self, boto: BotoStore, most_buckets: int = 64) -> None:
+        self._boto, self._most_buckets = boto, most_buckets
         self._certificates = _read_certificates(boto.ca_bundle)
         self._stores: dict[str, S3Store] = {}
         self._lock = threading.Lock()
@@ -153,9 +157,11 @@ class ObstoreStore:
 
     def _store(self, bucket_name: str) -> S3Store:
         with self._lock:
-            if bucket_name not in self._stores:
-                self._stores[bucket_name] = self._new_store(bucket_name)
-            return self._stores[bucket_name]
+            store = self._stores.pop(bucket_name, None) or self._new_store(bucket_name)
+            self._stores[bucket_name] = store  # the one used last stands last
+            if len(self._stores) > self._most_buckets:
+                del self._stores[next(iter(self._stores))]  # with its idle connections
+            return store
 
     def _new_store(self, bucket_name: str) -> S3Store:
         address, access = self._boto.address(bucket_name), self._boto.access

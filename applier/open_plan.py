@@ -54,8 +54,8 @@ def open_plan(
     """
     plan = reviewed if options.output_root is None else reroot_plan(reviewed, options.output_root)
     trusted = _policy(options).trusted_folder(plan, plan_name(options.plan))
-    store = ObstoreStore(BotoStore(_access(plan, options)))
     jobs = allowed_jobs(options.jobs)
+    store = ObstoreStore(BotoStore(_access(plan, options)), most_buckets=jobs)
     with open_output_location(plan.output_location, trusted) as output, stop_on_signals(announce) as stop:
         retry = RetryPolicy(attempts=options.retries + 1)
         fetcher = Fetcher(store=store, retry=retry, stop=stop.event, limit=limit)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from applier.folders import OutputFolder
 from schemas.errors import ConfigError
-from schemas.paths import explain_unsafe_absolute_path, join_path, path_below
+from schemas.paths import explain_long_path, explain_unsafe_absolute_path, join_path, path_below
 from schemas.plan import Plan, RawFilePlan
 from schemas.text import printable
 
@@ -21,7 +21,7 @@ def reroot_plan(plan: Plan, output_root: str) -> Plan:
         output_root: a path, made absolute.
 
     Raises:
-        ConfigError: the path cannot be an output location.
+        ConfigError: the path cannot be an output location, or is too long for one of the plan's files.
     """
     if not output_root:
         raise ConfigError("--output-root is empty: expected a folder")
@@ -35,7 +35,11 @@ def reroot_plan(plan: Plan, output_root: str) -> Plan:
         below = path_below(raw_file.destination_base, plan.output_location)
         return replace(raw_file, destination_base=join_path(root, below) if below else root)
 
-    return replace(plan, output_location=root, raw_files=tuple(map(moved, plan.raw_files)))
+    rerooted = replace(plan, output_location=root, raw_files=tuple(map(moved, plan.raw_files)))
+    for raw_file, file in rerooted.planned_files():
+        if reason := explain_long_path(raw_file.absolute_dest_path(file)):
+            raise ConfigError(f"--output-root {printable(output_root)}: {printable(file.relative_path, 100)}: {reason}")
+    return rerooted
 
 
 def find_destination_problems(plan: Plan, output: OutputFolder) -> list[str]:

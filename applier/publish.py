@@ -42,6 +42,14 @@ class ReplacedMeanwhileError(OSError):
         super().__init__(errno.EBUSY, "another program keeps changing the file")
 
 
+class OtherFileSystemError(OSError):
+    """No rename leads from the staging folder to the final one."""
+
+    def __init__(self) -> None:
+        reason = "its folder is on another file system than its destination (restore there with --output-root)"
+        super().__init__(errno.EXDEV, reason)
+
+
 def publish(staging: Staging, staged: str, output: OutputFolder, target: Target, judged: Judged) -> str | None:
     """Give a staged, verified and synced file its final name.
 
@@ -64,7 +72,12 @@ def publish(staging: Staging, staged: str, output: OutputFolder, target: Target,
         if _identity(target.name, folder) != judged.identity:
             raise ReplacedMeanwhileError
         kept = _keep(target, folder, judged) if judged.keep and judged.identity is not None else None
-        os.rename(staged, target.name, src_dir_fd=staging.descriptor, dst_dir_fd=folder)
+        try:
+            os.rename(staged, target.name, src_dir_fd=staging.descriptor, dst_dir_fd=folder)
+        except OSError as error:
+            if error.errno == errno.EXDEV:
+                raise OtherFileSystemError from error
+            raise
         try:
             os.fsync(folder)
         except OSError as error:

@@ -12,8 +12,8 @@ import click
 from applier.folders import OutputFolder, open_output_location
 from applier.output_root import reroot_plan
 from applier.report import write_batch_status_report
+from applier.run_folders import Stagings
 from applier.site_policy import SitePolicy, absolute_roots
-from applier.staging import Stagings
 from applier.stderr import say
 from pages.page_file import write_page
 from pages.plan_page import plan_page
@@ -123,8 +123,9 @@ def write_reports(result: ApplyResult, output: OutputFolder, stagings: Stagings)
     paths, well = [], True
     for destination, raw_files in result.by_destination().items():
         try:
-            place = output, stagings.below(path_below(destination, output.path))
-            paths.append(write_batch_status_report(result, destination, raw_files, written_at, place))
+            with stagings.lent(path_below(destination, output.path)) as staging:
+                place = output, staging
+                paths.append(write_batch_status_report(result, destination, raw_files, written_at, place))
         except OSError as error:
             logger.error("%s: the report cannot be written: %s", printable(destination), error.strerror)  # noqa: TRY400  # no bug
             well = False

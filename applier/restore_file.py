@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from applier.check_file import CheckTools, FileCheck, Target, Verdict, is_absent
 from applier.decide import Action, LocalKind, judge_encryption
@@ -20,10 +21,13 @@ from applier.object_store import ObjectInfo, S3Fault
 from applier.phase import Phase, Steps, Work, failure_of
 from applier.progress import Progress
 from applier.publish import Judged, ReplacedMeanwhileError, UnsyncedError, publish, set_aside
-from applier.staging import Staging
+from applier.run_folders import Stagings
 from schemas.etag import MIB, Etag
 from schemas.results import Failure, FailureKind, FileResult, Outcome
 from schemas.text import printable
+
+if TYPE_CHECKING:
+    from applier.staging import Staging
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +46,7 @@ class RestoreTools:
         output: the output location.
         fetcher: asks and fetches from S3.
         progress: told the bytes verified.
-        staging_for: gives the staging folder below a destination; raises OSError where there can be none.
+        stagings: the run's staging folders.
         keep_corrupt: keep a corrupt file's bytes when it is healed.
         claimed: paths relative to the output location, ending as kept corrupt files do, that the plan has files for.
         clock: seconds that only grow.
@@ -51,7 +55,7 @@ class RestoreTools:
     output: OutputFolder
     fetcher: Fetcher
     progress: Progress
-    staging_for: Callable[[str], Staging]
+    stagings: Stagings
     keep_corrupt: bool = False
     claimed: frozenset[str] = frozenset()
     clock: Callable[[], float] = time.monotonic
@@ -71,6 +75,7 @@ class FileRestore:
         self._path = printable(target.file.relative_path)
         self._begun = 0.0
         self._verdict = Verdict(action=Failure(FailureKind.INTERRUPTED))
+        self._staging: Staging | None = None
         self._download: Download | None = None
         self._downloads = 0
         self._from_scratch = False  # what the local file has was tried in vain
@@ -129,8 +134,8 @@ class FileRestore:
         target, tools, info = self._target, self._tools, self._verdict.info
         if info is None:
             raise ValueError("a download needs the pre-check's answer")
-        staging = tools.staging_for(target.destination)
-        self._download = download = Download(target, info, staging, tools.fetcher, tools.progress)
+        self._staging = self._staging or tools.stagings.below(target.destination)
+        self._download = download = Download(target, info, self._staging, tools.fetcher, tools.progress)
         if not self._from_scratch and (prefix := LocalPrefix.of(tools.output, target, self._verdict)):
             download.try_local_bytes(prefix)
         if self._from_scratch or not download.has_local_bytes:
@@ -176,12 +181,11 @@ class FileRestore:
         return self._fail(None, Failure(FailureKind.VERIFICATION, detail))
 
     def _publish(self) -> None:
-        target, download = self._target, self._download
-        if download is None:
+        target, staging, download = self._target, self._staging, self._download
+        if staging is None or download is None:
             raise ValueError("nothing has been downloaded")
         download.sync()
         download.close()
-        staging = self._tools.staging_for(target.destination)
         self._corrupt_copy = publish(staging, download.staged, self._tools.output, target, self._judged())
         _tried(download.forget_journal)
 
@@ -252,6 +256,8 @@ class FileRestore:
             logger.info(
                 "%s: %s, %.1f MB in %.1f s (%.1f MB/s)", self._path, outcome.value, size_mb, duration_seconds, rate
             )
+        if self._staging is not None:
+            self._tools.stagings.give_back(self._target.destination)
         self._tools.progress.file_ended(result)
         self._on_end(result)
         return ()

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 
 from applier.check_file import Target
 from applier.folders import OutputFolder, taken_bytes
-from applier.staging import find_left_staged, resumable_file, staged_name
+from applier.run_folders import find_left_staged
+from applier.staging import resumable_file, staged_name
 from schemas.paths import join_path
 from schemas.text import human_size, printable
 

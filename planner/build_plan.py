@@ -126,7 +126,7 @@ def _plan_file(
             chunk_size_mb=entry.chunk_size_mb,
             expected_size=entry.size_bytes,
         )
-        reason = explain_bad_file(file) or bad_key
+        reason = explain_bad_file(file, destination_base) or bad_key
         if reason is None:
             return file
         etag, chunk_size_mb, error = entry.etag, entry.chunk_size_mb, reason

@@ -7,6 +7,7 @@ import re
 import unicodedata
 
 MAX_COMPONENT_BYTES = 255
+MAX_PATH_BYTES = 4095  # of Linux, as programs name a file
 STAGING_FOLDER = ".kraken-plan"
 REPORT_PREFIX = "_download_status_batch_"
 
@@ -42,12 +43,37 @@ def explain_unsafe_relative_path(path: str) -> str | None:
     components = path.split("/")
     if reason := _explain_unsafe(path, components):
         return reason
-    folded = path.casefold()
-    if STAGING_FOLDER in folded and STAGING_FOLDER in folded.split("/"):
+    names = folded_path(path).split("/")
+    if STAGING_FOLDER in names:
         return f"{STAGING_FOLDER} is kraken-plan's own folder"
-    if REPORT_PREFIX in folded and any(name.startswith(REPORT_PREFIX) for name in folded.split("/")):
+    if any(name.startswith(REPORT_PREFIX) for name in names):
         return f"{REPORT_PREFIX}… are kraken-plan's own reports"
     return None
+
+
+def explain_long_path(path: str) -> str | None:
+    """Return why an absolute path is too long for programs to open it; None if it is not.
+
+    We could make it, folder by folder, and nobody could read it.
+    """
+    if len(path) * 4 <= MAX_PATH_BYTES or (size := len(path.encode(errors="replace"))) <= MAX_PATH_BYTES:
+        return None
+    return f"with its destination it has {size:,} bytes, at most {MAX_PATH_BYTES:,} can be opened"
+
+
+def folded_path(path: str) -> str:
+    r"""Return what a path has in common with all that some file system takes for the same.
+
+    File systems differ in what they fold (case, Unicode form, characters that are not seen): this folds more than any,
+    so that two paths with different folded forms are two paths everywhere.
+
+    >>> folded_path("A.d/Cafe\u0301") == folded_path("a.D/caf\u00e9"), folded_path(".KRAKEN\u200b-plan")
+    (True, '.kraken-plan')
+    """
+    if path.isascii():
+        return path.lower()
+    seen = "".join(character for character in path if unicodedata.category(character) != "Cf")
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", seen).upper().casefold())
 
 
 def explain_unsafe_absolute_path(path: str) -> str | None:

@@ -1,10 +1,17 @@
 """The rules of a plan that a JSON Schema cannot say: safe paths, possible etags, no two files in each other's way."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from schemas.etag import Etag, explain_impossible
-from schemas.paths import explain_unsafe_absolute_path, explain_unsafe_relative_path, is_within, path_below
+from schemas.paths import (
+    explain_long_path,
+    explain_unsafe_absolute_path,
+    explain_unsafe_relative_path,
+    is_within,
+    join_path,
+    path_below,
+)
 from schemas.plan import Plan, PlannedFile, RawFilePlan
 from schemas.s3_location import explain_bad_bucket_name
 from schemas.text import printable
@@ -47,19 +54,23 @@ def find_rule_issues(plan: Plan) -> list[str]:
     return issues
 
 
-def find_conflicts(plan: Plan) -> list[tuple[PlannedPath, PlannedPath]]:
+def find_conflicts(plan: Plan, form: Callable[[str], str] = str) -> list[tuple[PlannedPath, PlannedPath]]:
     """Return every planned file that stands in another's way, with one such other, in the plan's order.
+
+    Args:
+        plan: its paths are safe.
+        form: what a path is to the file system: two with one form are one. By default each is its own.
 
     Two entries conflict if they have one destination path but not the same content, or if one is a folder on the
     other's path (`a` and `a/b` are both legal keys, and impossible as files).
     """
-    if not _paths_may_conflict(plan):
+    if not _paths_may_conflict(plan, form):
         return []
     first_claims: dict[str, PlannedPath] = {}
     rivals: dict[str, PlannedPath] = {}  # the first claim on a path with another content than the path's first
     inside: dict[str, PlannedPath] = {}  # the first claim below a folder
     for claim in _claims(plan):
-        path = claim.path
+        path = form(claim.path)
         first = first_claims.setdefault(path, claim)
         if first is not claim and first.content != claim.content:
             rivals.setdefault(path, claim)
@@ -69,7 +80,7 @@ def find_conflicts(plan: Plan) -> list[tuple[PlannedPath, PlannedPath]]:
             inside[folder] = claim
 
     def in_the_way(claim: PlannedPath) -> PlannedPath | None:
-        path = claim.path
+        path = form(claim.path)
         first = first_claims[path]
         if path in rivals:
             return first if first.content != claim.content else rivals[path]
@@ -87,9 +98,10 @@ def explain_conflict(claim: PlannedPath, other: PlannedPath) -> str:
     return "one would have to be a file and the folder of the other"
 
 
-def explain_bad_file(file: PlannedFile) -> str | None:
+def explain_bad_file(file: PlannedFile, destination_base: str) -> str | None:
     """Return why a planned file can never be restored, in the report's words; None if it can."""
-    if reason := explain_unsafe_relative_path(file.relative_path):
+    path = file.relative_path
+    if reason := explain_unsafe_relative_path(path) or explain_long_path(join_path(destination_base, path)):
         return f"Unsafe path: {reason}"
     try:
         etag = Etag.parse(file.expected_etag)
@@ -110,9 +122,9 @@ def explain_bad_destination(destination_base: str, output_location: str) -> str 
     return explain_unsafe_relative_path(below) if below else None
 
 
-def _paths_may_conflict(plan: Plan) -> bool:
+def _paths_may_conflict(plan: Plan, form: Callable[[str], str]) -> bool:
     """Tell whether any path is claimed twice or is a folder on another's way: of most plans none is."""
-    paths = [raw_file.absolute_dest_path(file) for raw_file, file in plan.planned_files()]
+    paths = [form(raw_file.absolute_dest_path(file)) for raw_file, file in plan.planned_files()]
     distinct, folders = set(paths), set[str]()
     for path in paths:
         for folder in _folders(path):
@@ -142,5 +154,5 @@ def _raw_file_issues(plan: Plan, raw_file: RawFilePlan) -> Iterable[str]:
     if raw_file.bucket_name is not None and (reason := explain_bad_bucket_name(raw_file.bucket_name)):
         yield f"bucket_name: {reason}"
     for file in raw_file.files:
-        if isinstance(file, PlannedFile) and (reason := explain_bad_file(file)):
-            yield f"file {printable(file.relative_path)!r}: {reason}"
+        if isinstance(file, PlannedFile) and (reason := explain_bad_file(file, raw_file.destination_base or "")):
+            yield f"file {printable(file.relative_path, 300)!r}: {reason}"

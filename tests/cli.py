@@ -3,7 +3,7 @@
 import re
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
@@ -14,6 +14,11 @@ _PASSWORD_IN_URI = re.compile(r"://[^:/@\s]*:([^/@\s]+)[^@\s]*@")
 _SIGNED = re.compile(r"X-Amz-(?:Signature|Credential|Security-Token)|AWS4-HMAC-SHA256", re.IGNORECASE)
 
 PROGRAM = Path(sys.executable).parent / "kraken-plan"
+
+
+def shell(script: str) -> list[str]:
+    """The command that runs the program where a shell script says `exec "$@"`."""
+    return ["/bin/sh", "-c", script, "sh"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +52,7 @@ class Cli:
         environment: Mapping[str, str | None] | None = None,
         timeout_seconds: float = 60,
         allow_traceback: bool = False,
+        under: Sequence[str] = (),
     ) -> CliResult:
         """Run to the end.
 
@@ -56,9 +62,10 @@ class Cli:
             environment: Variables on top of the clean environment; None takes one away.
             timeout_seconds: After this the process is killed and `subprocess.TimeoutExpired` raised.
             allow_traceback: Whether a traceback on stderr may pass.
+            under: A command that runs the program, such as `prlimit --nofile=64`.
         """
         done = subprocess.run(
-            self._command(arguments),
+            [*under, *self._command(arguments)],
             input=stdin,
             capture_output=True,
             encoding="utf-8",
@@ -72,14 +79,17 @@ class Cli:
         return result
 
     def start(
-        self, *arguments: str | Path, environment: Mapping[str, str | None] | None = None
+        self,
+        *arguments: str | Path,
+        environment: Mapping[str, str | None] | None = None,
+        under: Sequence[str] = (),
     ) -> subprocess.Popen[str]:
         """Start and return at once, for tests that send signals; what still runs is killed after the test.
 
         Signals do what they do in a terminal, even if this process was started by a script that ignores them.
         """
         process = subprocess.Popen(
-            ["/usr/bin/env", "--default-signal=INT,TERM", *self._command(arguments)],
+            ["/usr/bin/env", "--default-signal=INT,TERM", *under, *self._command(arguments)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

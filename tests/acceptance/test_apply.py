@@ -1,7 +1,6 @@
 """The main job, as a user does it: compile, apply, read the report. Real program, real S3 server, real files."""
 
 import json
-import os
 import shutil
 from typing import TYPE_CHECKING
 
@@ -40,30 +39,6 @@ def test_apply_should_restore_verify_and_report_every_file(run_cli: Cli, make_re
     assert "Total raw files: 3\nTotal files: 17\nSuccessful files: 17\nFailed files: 0\nStatus: SUCCESS\n" in text
     assert "\nsample.raw: OK - Downloaded and verified (12.0 MB in " in text
     assert left_staged(case) == []
-
-
-def test_second_apply_should_verify_skip_and_touch_nothing(
-    run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy
-) -> None:
-    # given a restored plan
-    case = make_restore_case(thermo(), bruker(), endpoint_url=faulty_proxy.endpoint_url)
-    plan = compile_plan(run_cli, case)
-    run_cli("apply", plan)
-    files = [path for path in case.destination().rglob("*") if path.is_file()]
-    before = {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in files}
-    faulty_proxy.clear()
-
-    # when
-    result = run_cli("apply", plan)
-
-    # then nothing changed, every object was asked for, and no body was fetched
-    assert result.exit_code == 0
-    assert {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in files} == before
-    assert "OK - Skipped (already exists)" in last_report(case)
-    assert "Downloaded" not in last_report(case)
-    assert len(case.reports()) == 2
-    assert faulty_proxy.requests("GET", "sample") == []
-    assert len(faulty_proxy.requests("HEAD", "sample")) == 15
 
 
 def test_apply_should_handle_existing_and_new_files_in_one_batch(
@@ -140,37 +115,6 @@ def test_apply_should_use_each_files_own_chunk_size(run_cli: Cli, make_restore_c
 
 
 # --- healing
-
-
-@pytest.mark.parametrize("damage", ["flipped", "short", "long", "zeros", "same size and time"])
-def test_apply_should_heal_a_damaged_file(run_cli: Cli, make_restore_case: MakeRestoreCase, damage: str) -> None:
-    # given a restored file that another hard link shares, damaged
-    case = make_restore_case(thermo())
-    plan = compile_plan(run_cli, case)
-    run_cli("apply", plan)
-    path = case.destination() / "sample.raw"
-    good, times = path.read_bytes(), path.stat()
-    damaged = {
-        "flipped": good[:7_000_000] + bytes([good[7_000_000] ^ 1]) + good[7_000_001:],
-        "short": good[:-1],
-        "long": good + b"x",
-        "zeros": bytes(len(good)),
-        "same size and time": good[::-1],
-    }[damage]
-    path.write_bytes(damaged)
-    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-    other_link = case.folder / "other_link"
-    other_link.hardlink_to(path)
-
-    # when
-    result = run_cli("apply", plan)
-
-    # then
-    assert result.exit_code == 0, result.stderr
-    assert case.unrestored() == []
-    assert "sample.raw: OK - Self-healed (hash mismatch detected, re-downloaded)\n" in last_report(case)
-    assert other_link.read_bytes() == damaged
-    assert sorted(case.destination().iterdir()) == sorted([path, *case.reports()])
 
 
 def test_quarantine_should_keep_every_corrupt_copy(run_cli: Cli, make_restore_case: MakeRestoreCase) -> None:

@@ -9,7 +9,7 @@ from apply_case import bruker, compile_plan, left_staged, thermo
 from cli import Cli, CliResult
 from conftest import MakeRestoreCase
 from faulty_proxy import FaultyProxy
-from mounted_tmpfs import mounted_tmpfs, needs_root
+from file_systems import mounted_tmpfs, needs_root
 from network_faults import Answer, Fault
 from restore_case import RestoreCase
 from sample_data import MIB

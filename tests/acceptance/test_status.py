@@ -13,7 +13,7 @@ from archiving_s3 import ArchivingS3, archiving_s3
 from cli import Cli, CliResult
 from conftest import MakeRestoreCase
 from faulty_proxy import FaultyProxy
-from mounted_tmpfs import mounted_tmpfs, needs_root
+from file_systems import mounted_tmpfs, needs_root
 from network_faults import Answer, Fault, Reset, Stall
 from restore_case import RestoreCase, build_restore_case
 from sample_data import MIB, create_versioned_bucket

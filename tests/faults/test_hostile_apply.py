@@ -2,8 +2,6 @@
 
 import json
 import signal
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +13,7 @@ from faulty_proxy import FaultyProxy
 from network_faults import Answer, Fault, Flip, Rewrite, Stall
 from restore_case import RestoreCase
 from sample_data import MIB
+from waiting import wait_for
 
 from applier.staging import staged_name
 from schemas.plan_file import read_plan
@@ -23,13 +22,6 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 DENIED = Answer(status=403, code="AccessDenied")
-
-
-def wait_for(condition: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline, f"waited 30 s in vain for {what}"
-        time.sleep(0.02)
 
 
 def unsealed(plan: Path) -> Any:  # noqa: ANN401  # JSON to be changed at will
@@ -54,63 +46,6 @@ def plant_dead_run(case: RestoreCase) -> Path:
 # --- other writers
 
 
-@pytest.mark.parametrize("way", ["renamed over it", "written anew", "written into it"])
-def test_a_file_that_another_run_has_healed_meanwhile_should_be_left_in_place(
-    run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy, way: str
-) -> None:
-    # given a healing that hangs
-    case = make_restore_case(thermo(size_bytes=1000), endpoint_url=faulty_proxy.endpoint_url)
-    plan = compile_plan(run_cli, case)
-    path, good = case.destination() / "sample.raw", case.raw_files[0].contents["sample.raw"]
-    path.parent.mkdir()
-    path.write_bytes(b"wrong")
-    faulty_proxy.add(
-        Fault(action=Stall(seconds=60), key="sample.raw", method="GET", times=1),
-        Fault(action=DENIED, key="sample.raw", method="GET"),
-    )
-    process = run_cli.start("apply", plan, "--timeout", "2")
-    wait_for(lambda: faulty_proxy.requests("GET", "sample.raw"), "the healing")
-
-    # when the right bytes come from elsewhere, before it fails
-    match way:
-        case "renamed over it":
-            (case.folder / "healed").write_bytes(good)
-            (case.folder / "healed").rename(path)
-        case "written anew":  # which may give it the inode of the wrong one
-            path.unlink()
-            path.write_bytes(good)
-        case "written into it":
-            path.write_bytes(good)
-    run_cli.finish(process)
-
-    # then
-    assert {exchange.status for exchange in faulty_proxy.requests("GET", "sample.raw")} >= {403}
-    assert path.read_bytes() == good
-    assert good not in corrupt_copies(case)
-    assert left_staged(case) == []
-
-
-def test_quarantine_should_keep_what_was_written_there_during_the_download(
-    run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy
-) -> None:
-    # given a file that is absent when its download begins
-    case = make_restore_case(thermo(size_bytes=1000), endpoint_url=faulty_proxy.endpoint_url)
-    plan = compile_plan(run_cli, case)
-    faulty_proxy.add(Fault(action=Stall(seconds=2), key="sample.raw", method="GET", times=1))
-    process = run_cli.start("apply", plan, "--on-corrupt", "quarantine")
-    wait_for(lambda: faulty_proxy.requests("GET", "sample.raw"), "the download")
-
-    # when
-    case.destination().mkdir(exist_ok=True)
-    (case.destination() / "sample.raw").write_bytes(b"foreign")
-    result = run_cli.finish(process)
-
-    # then
-    assert result.exit_code == 0, result.stderr
-    assert case.unrestored() == []
-    assert (case.destination() / "sample.raw.corrupted").read_bytes() == b"foreign"
-
-
 def test_a_corrupt_copy_should_not_take_the_name_of_a_planned_file(
     run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy
 ) -> None:
@@ -132,28 +67,6 @@ def test_a_corrupt_copy_should_not_take_the_name_of_a_planned_file(
 
 
 # --- what a dead run left, or someone planted
-
-
-def test_a_planted_hard_link_should_never_be_written_to(run_cli: Cli, make_restore_case: MakeRestoreCase) -> None:
-    # given a hard link to a file outside where a dead run would have staged, with its journal
-    case = make_restore_case(thermo(size_bytes=33 * MIB))
-    plan = compile_plan(run_cli, case)
-    (_, file), *_ = read_plan(plan.read_bytes(), "plan.json").planned_files()
-    outside = case.folder / "outside"
-    outside.write_bytes(b"not ours")
-    staged = plant_dead_run(case) / f"{staged_name(file)}.part"
-    staged.hardlink_to(outside)
-    head = {"etag": file.expected_etag, "chunk_size_mb": file.chunk_size_mb, "size_bytes": file.expected_size}
-    staged.with_suffix(".journal").write_text(json.dumps(head) + "\n", encoding="ascii")
-
-    # when
-    result = run_cli("apply", plan)
-
-    # then
-    assert result.exit_code == 0, result.stderr
-    assert outside.read_bytes() == b"not ours"
-    assert case.unrestored() == []
-    assert left_staged(case) == []
 
 
 def test_a_journal_that_makes_no_sense_should_cost_a_fetch_alone(

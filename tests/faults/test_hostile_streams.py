@@ -1,52 +1,20 @@
 """Surroundings that are closed, full, scarce or wrong: streams, results, disks, descriptors, credentials, addresses."""
 
 import json
-import os
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from apply_case import assert_failed, compile_plan, last_report, left_staged, thermo
-from cli import PROGRAM, Cli, CliResult
+from cli import Cli, shell
 from conftest import MakeRestoreCase
-from faulty_proxy import FaultyProxy
+from file_systems import mounted_tmpfs, needs_root
 from restore_case import raw_file
-from sample_data import MIB, RawFileSample, made_up_bytes
+from sample_data import RawFileSample, made_up_bytes
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mypy_boto3_s3 import S3Client
-
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting a file system takes root")
-
-
-def run_in_shell(run_cli: Cli, script: str, *arguments: str | Path) -> CliResult:
-    """Run the program where a shell script says `exec "$@"`."""
-    done = subprocess.run(
-        ["/bin/sh", "-c", script, "sh", PROGRAM, *arguments],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=60,
-        cwd=run_cli.folder,
-        env=run_cli.environment,
-        check=False,
-    )
-    result = CliResult(exit_code=done.returncode, stdout=done.stdout, stderr=done.stderr)
-    run_cli.check(result)
-    return result
-
-
-@contextmanager
-def full_after(folder: Path, size: str) -> Iterator[None]:
-    """Mount a file system of this size there."""
-    subprocess.run(["/bin/mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["/bin/umount", folder], check=True)
 
 
 def many_small(count: int) -> RawFileSample:
@@ -54,70 +22,14 @@ def many_small(count: int) -> RawFileSample:
     return raw_file("many.d", files)
 
 
-# --- few file descriptors
-
-
-@pytest.mark.parametrize("limit", [52, 58, 64])
-def test_right_files_should_stay_where_they_are_when_descriptors_run_out(
-    run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy, limit: int
-) -> None:
-    # given everything restored, and a network that keeps many connections busy at once
-    case = make_restore_case(many_small(100), endpoint_url=faulty_proxy.endpoint_url)
-    plan = compile_plan(run_cli, case)
-    assert run_cli("apply", plan).exit_code == 0
-    before = {path: path.stat().st_ino for path in case.output_location.rglob("many.d/*")}
-    faulty_proxy.clear()
-    faulty_proxy.latency_seconds = 0.005
-
-    # when
-    script = f'ulimit -n {limit}; exec "$@"'
-    result = run_in_shell(run_cli, script, "apply", plan, "--jobs", "64", "--retries", "1")
-
-    # then nothing is taken for wrong, moved or fetched again
-    assert result.exit_code in {0, 1}, result.stderr
-    assert {path: path.stat().st_ino for path in case.output_location.rglob("many.d/*")} == before
-    assert "healing" not in result.stderr
-    assert faulty_proxy.requests("GET", "many.d") == []
-
-
-# --- little memory
-
-
-def test_apply_should_run_fewer_jobs_where_memory_is_limited(run_cli: Cli, make_restore_case: MakeRestoreCase) -> None:
-    case = make_restore_case(many_small(100), thermo())
-    plan = compile_plan(run_cli, case)
-
-    result = run_in_shell(run_cli, 'ulimit -v 1000000; exec "$@"', "apply", plan)
-
-    assert result.exit_code == 0, result.stderr
-    assert "only 5 jobs at once: the limits of open files or memory" in result.stderr
-    assert case.unrestored() == []
-
-
 # --- streams
-
-
-@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
-def test_closed_streams_should_not_keep_apply_from_its_work(
-    run_cli: Cli, make_restore_case: MakeRestoreCase, closed: str
-) -> None:
-    case = make_restore_case(thermo(), thermo("p.raw", "PRID002", 100))
-    plan = compile_plan(run_cli, case)
-
-    result = run_in_shell(run_cli, f'exec "$@" {closed}', "-v", "apply", plan)
-
-    assert result.exit_code == 0, result.stderr
-    assert case.unrestored() == []
-    assert left_staged(case) == []
-    for project_id in case.buckets:
-        assert "Status: SUCCESS" in last_report(case, project_id)
 
 
 def test_full_stdout_should_be_told_once_everything_is_done(run_cli: Cli, make_restore_case: MakeRestoreCase) -> None:
     case = make_restore_case(thermo(), thermo("p.raw", "PRID002", 100))
     plan = compile_plan(run_cli, case)
 
-    result = run_in_shell(run_cli, 'exec "$@" > /dev/full', "apply", plan)
+    result = run_cli("apply", plan, under=shell('exec "$@" > /dev/full'))
 
     assert result.exit_code == 1
     assert "No space left on device" in result.stderr
@@ -137,7 +49,7 @@ def test_full_stderr_should_not_keep_the_report_from_being_written(
     s3.delete_object(Bucket=case.bucket(), Key="gone.raw")
 
     # when
-    result = run_in_shell(run_cli, 'exec "$@" 2> /dev/full', "apply", plan)
+    result = run_cli("apply", plan, under=shell('exec "$@" 2> /dev/full'))
 
     # then
     assert_failed(result, case, "gone.raw: FAILURE - S3 key not found: ", "good.raw: OK")
@@ -155,7 +67,7 @@ def test_full_stdout_should_be_one_line_of_error(
         "validate": [compile_plan(run_cli, case)],
     }
 
-    result = run_in_shell(run_cli, 'exec "$@" > /dev/full', command, *arguments[command])
+    result = run_cli(command, *arguments[command], under=shell('exec "$@" > /dev/full'))
 
     assert result.exit_code == 2
     (line,) = result.stderr.splitlines()
@@ -200,7 +112,7 @@ def test_results_that_fill_their_disk_should_be_told_and_everything_restored(
     plan = compile_plan(run_cli, case)
     folder = case.folder / "small"
     folder.mkdir()
-    with full_after(folder, "4k"):
+    with mounted_tmpfs(folder, "size=4k"):
         # when
         result = run_cli("apply", plan, "--results", folder / "results.jsonl")
 
@@ -258,27 +170,6 @@ def test_results_should_name_what_the_plan_could_not_resolve(run_cli: Cli, make_
     told = {line["relative_path"]: (line["outcome"], line["message"]) for line in lines}
     assert told == {"many.d/0": ("failed", "no etag in the catalog"), "many.d/1": ("downloaded", None)}
     assert len(lines) == 2
-
-
-# --- a full disk
-
-
-@needs_root
-def test_full_disk_should_not_keep_the_report_from_being_written(
-    run_cli: Cli, make_restore_case: MakeRestoreCase
-) -> None:
-    # given 8 MB for 12 files of 1 MB
-    case = make_restore_case(*(thermo(f"{number}.raw", size_bytes=MIB) for number in range(12)))
-    plan = compile_plan(run_cli, case)
-    with full_after(case.output_location, "8m"):
-        # when
-        result = run_cli("apply", plan, "--skip-space-check")
-
-        # then
-        failed = case.unrestored()
-        lines = [f"{path.removeprefix('PRID001/')}: FAILURE - Disk full: " for path in failed]
-        assert 4 <= len(failed) < 12
-        assert_failed(result, case, f"Failed files: {len(failed)}\nStatus: PARTIAL FAILURE\n", *lines)
 
 
 # --- credentials and addresses

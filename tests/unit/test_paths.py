@@ -1,12 +1,21 @@
 """Safe paths: nothing may lead out of the destination, forge a line, or collide with our own files."""
 
 import os
+import unicodedata
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.paths import explain_unsafe_absolute_path, explain_unsafe_relative_path, is_within, join_path, path_below
+from schemas.paths import (
+    explain_long_path,
+    explain_unsafe_absolute_path,
+    explain_unsafe_relative_path,
+    folded_path,
+    is_within,
+    join_path,
+    path_below,
+)
 
 
 @pytest.mark.parametrize(
@@ -51,6 +60,8 @@ def test_ordinary_relative_paths_should_be_safe(path: str) -> None:
         ("_download_status_batch_20250204_143022.txt", "own reports"),
         ("a/_Download_status_batch_20250204_143022.txt", "own reports"),
         ("_Download_Status_Batch_x/y", "own reports"),
+        (".kraken\u200b-plan/x", "own folder"),
+        ("\uff3fdownload_status_batch_x", "own reports"),
     ],
 )
 def test_unsafe_relative_paths_should_be_explained(path: str, words: str) -> None:
@@ -65,6 +76,19 @@ def test_a_safe_path_should_stay_below_its_base(path: str) -> None:
         assert joined.startswith("/out/PRID001/")
         assert is_within(joined, "/out/PRID001")
         assert path.encode().decode() == path
+
+
+def test_a_path_should_be_too_long_from_4096_bytes_on() -> None:
+    assert explain_long_path("/" + "x" * 4094) is None
+    assert explain_long_path("/" + "é" * 2047) is None
+    assert "4,096 bytes" in str(explain_long_path("/" + "x" * 4095))
+    assert "4,097 bytes" in str(explain_long_path("/" + "é" * 2048))
+
+
+@given(st.text(max_size=10))
+def test_what_differs_in_case_or_form_alone_should_have_one_folded_form(path: str) -> None:
+    forms = (path.swapcase().swapcase(), unicodedata.normalize("NFD", path), unicodedata.normalize("NFC", path))
+    assert {folded_path(form) for form in (*forms, folded_path(path))} == {folded_path(path)}
 
 
 @pytest.mark.parametrize("path", ["/", "/out", "/fs/pool/ä b"])

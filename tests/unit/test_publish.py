@@ -11,7 +11,8 @@ from applier.check_file import Target
 from applier.folders import OutputFolder, file_identity, open_output_location
 from applier.object_store import ObjectLocation
 from applier.publish import Judged, ReplacedMeanwhileError, UnsyncedError, publish, set_aside
-from applier.staging import Staging, Stagings
+from applier.run_folders import Stagings
+from applier.staging import Staging
 from schemas.plan import PlannedFile
 
 TARGET = Target(

@@ -20,7 +20,7 @@ from applier.object_store import ObjectInfo, ObjectLocation, S3Fault
 from applier.parts import SEGMENT_BYTES
 from applier.progress import Progress
 from applier.restore_file import RestoreTools
-from applier.staging import Stagings
+from applier.run_folders import Stagings
 from schemas.plan import Plan, PlannedFile, RawFilePlan, S3Settings
 from schemas.results import FailureKind, FileResult, Outcome
 
@@ -88,7 +88,7 @@ def restore(
             output=output,
             fetcher=Fetcher(store=store, retry=retry, stop=stop or threading.Event()),
             progress=progress or Progress(),
-            staging_for=stagings.below,
+            stagings=stagings,
         )
         result, ended = apply_plan(plan, tools, jobs, ResultSink(), {})
     assert ended

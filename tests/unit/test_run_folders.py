@@ -8,7 +8,7 @@ import pytest
 
 from applier.folders import NotAFolderError, OutputFolder, open_output_location
 from applier.journal import StagedContent
-from applier.staging import Stagings, find_left_staged
+from applier.run_folders import Stagings, find_left_staged
 
 CONTENT = StagedContent("d8e8fca2dc0f896fd7cb4cb0031ba249-5", 500, 2224281231)
 
@@ -33,7 +33,7 @@ def leave_behind(tmp_path: Path, run_id: str) -> None:
 import os
 from applier.folders import open_output_location
 from applier.journal import StagedContent
-from applier.staging import Stagings
+from applier.run_folders import Stagings
 with open_output_location({str(tmp_path)!r}) as output:
     run = Stagings(output, {run_id!r}, lambda _: set())
     staging = run.below("PRID001")
@@ -66,7 +66,7 @@ def test_a_run_should_keep_what_the_next_can_go_on_with(tmp_path: Path, output: 
 
     run.close()
 
-    assert [Path(path).name for path in below(tmp_path) if "/run-a/" in path] == ["wanted.journal", "wanted.part"]
+    assert [Path(path).name for path in below(tmp_path) if "/run-a-0/" in path] == ["wanted.journal", "wanted.part"]
 
 
 def test_what_was_staged_of_a_file_that_is_right_by_now_should_go(tmp_path: Path, output: OutputFolder) -> None:
@@ -76,7 +76,7 @@ def test_what_was_staged_of_a_file_that_is_right_by_now_should_go(tmp_path: Path
     run.below("PRID001")
     run.close(lambda _: {"other"})
 
-    assert [Path(path).name for path in below(tmp_path) if "/run-a/" in path] == ["other.journal", "other.part"]
+    assert [Path(path).name for path in below(tmp_path) if "/run-a-0/" in path] == ["other.journal", "other.part"]
 
 
 def test_a_journal_of_nothing_should_go(tmp_path: Path, output: OutputFolder) -> None:
@@ -106,7 +106,7 @@ def test_the_next_run_should_take_over_what_it_wants_and_delete_what_nobody_can_
     # then what it wants is its own, what another plan may want stays, the rest is gone
     assert os.read(descriptor, 100) == b"staged"
     assert state.landed == {(0, 6)}
-    names = {Path(path).name for path in below(tmp_path) if "run-dead/" in path}
+    names = {Path(path).name for path in below(tmp_path) if "run-dead-0/" in path}
     assert names == {"other.part", "other.journal"}
     os.close(descriptor)
     journal.close()
@@ -118,6 +118,47 @@ def test_the_next_run_should_take_over_what_it_wants_and_delete_what_nobody_can_
     last.below("PRID001").remove_resumable("other")
     last.close()
     assert below(tmp_path) == []
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_folders_that_nobody_uses_should_be_closed_beyond_a_few_and_come_back_with_what_they_keep(
+    tmp_path: Path, output: OutputFolder
+) -> None:
+    # given a run that has kept something in a folder that it gave back
+    run = stagings(output, "a", "wanted")
+    before = open_files()
+    descriptor, journal, _ = run.below("PRID001").create_resumable("wanted", CONTENT)
+    os.write(descriptor, b"staged")
+    os.close(descriptor)
+    journal.close()
+    run.give_back("PRID001")
+
+    # when it uses many others by turns
+    for number in range(20):
+        with run.lent(f"P{number}"):
+            assert open_files() - before <= 4
+
+    # then
+    descriptor, journal, _ = run.below("PRID001").create_resumable("wanted", CONTENT)
+    assert os.read(descriptor, 100) == b"staged"
+    os.close(descriptor)
+    journal.close()
+    run.give_back("PRID001")
+    run.close(lambda _: set())
+    assert below(tmp_path) == []
+    assert open_files() == before
+
+
+def test_what_is_in_use_should_never_be_closed(output: OutputFolder) -> None:
+    run = stagings(output, "a")
+    lent = [run.below(f"P{number}") for number in range(10)]
+    for staging in lent:
+        os.close(staging.create("small"))
+        staging.remove("small")
+    run.close()
 
 
 def test_a_living_runs_folder_should_be_left_alone(tmp_path: Path, output: OutputFolder) -> None:
