@@ -87,7 +87,7 @@ def test_row_18_files_of_a_server_that_never_recovers_should_be_told_one_by_one(
     run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy, action: Action, said: str
 ) -> None:
     # given a server that lists its bucket, and no more
-    count = 200 if action is THROTTLED else 60
+    count = 200 if action is THROTTLED else 30
     case = make_restore_case(many_files(count), endpoint_url=faulty_proxy.endpoint_url)
     plan = compile_plan(run_cli, case)
     faulty_proxy.add(Fault(action=action, key="many.d/"))
