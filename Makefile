@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready-dev
 WORKERS ?= 2
 
-.PHONY: help demo test test-long bench bench-scale lint types format clean
+.PHONY: help demo test test-long test-slurm bench bench-scale lint types format clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -20,6 +20,9 @@ test: lint types  ## everything: lint, types, all tests of ordinary size
 
 test-long: $(READY)  ## the tests that take minutes or gigabytes
 	$(BIN)/python -m pytest -m long
+
+test-slurm: $(READY)  ## examples/slurm on a real Slurm of one node, if it is installed
+	$(BIN)/python -m pytest -m long tests/acceptance/test_slurm_cluster.py
 
 lint: $(READY)  ## ruff: format and rules
 	$(BIN)/ruff format --check .
