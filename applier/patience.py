@@ -16,7 +16,7 @@ from schemas.text import printable
 
 logger = logging.getLogger(__name__)
 
-MAX_OUTAGE_SECONDS = 300.0
+MAX_OUTAGE_SECONDS = 300
 
 # So many files without one success in between, and for so long: most requests have retries left by then.
 MOST_SILENT_FILES = 8
