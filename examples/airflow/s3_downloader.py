@@ -141,7 +141,7 @@ class KrakenPlanOperator(BaseOperator):
             AirflowFailException: it refused, or could not be started; a retry would be no different.
             AirflowException: it was interrupted or killed; a retry goes on where it stopped.
         """
-        command = [*_died_with_parent(), _program(), *arguments]
+        command = [*_heeding_its_parent(), _program(), *arguments]
         with tempfile.TemporaryFile("w+", encoding="utf-8") as stdout:
             exit_code = self._run(command, _environment(credentials or {}), stdout.fileno())
             stdout.seek(0)
@@ -172,9 +172,7 @@ class KrakenPlanOperator(BaseOperator):
                 start_new_session=True,
             )
         except OSError as error:
-            raise AirflowFailException(
-                f"kraken-plan cannot be started ({error}): set the Airflow Variable {AirflowVars.KRAKEN_PLAN_PROGRAM}"
-            ) from error
+            raise AirflowFailException(f"kraken-plan cannot be started: {error}") from error
         self.child = child
         try:
             for line in child.stderr or ():
@@ -183,7 +181,7 @@ class KrakenPlanOperator(BaseOperator):
         finally:
             self.on_kill()
             try:
-                child.wait(ENDING_SECONDS)
+                child.communicate(timeout=ENDING_SECONDS)
             except subprocess.TimeoutExpired:
                 child.kill()
 
@@ -195,11 +193,15 @@ class CompilePlan(KrakenPlanOperator):
         """Do it; what cannot be resolved stands in the plan, and in the reports at the end."""
         params = context["params"]
         plan = _plan_path(context)
-        plan.parent.mkdir(parents=True, exist_ok=True)
-        plan.unlink(missing_ok=True)  # an earlier try's, which must not be taken for this one's
+        try:
+            plan.parent.mkdir(parents=True, exist_ok=True)
+            plan.unlink(missing_ok=True)  # an earlier try's, which must not be taken for this one's
+        except OSError as error:
+            raise AirflowFailException(f"{error}: does this worker see the shared file system?") from error
         raw_file_ids = [part.strip() for part in params[DagParams.RAW_FILE_IDS].split(",")]
         self.kraken_plan("compile", "-o", str(plan), "--", *filter(None, raw_file_ids))
-        _check_digest(plan, params[DagParams.EXPECT_DIGEST])
+        if params[DagParams.EXPECT_DIGEST]:
+            _check_digest(plan, params[DagParams.EXPECT_DIGEST])
         _, shards = self.kraken_plan("split", str(plan), "-n", str(params[DagParams.SHARDS]))
         return shards
 
@@ -216,14 +218,14 @@ class DownloadFiles(KrakenPlanOperator):
     def execute(self, context: Context) -> str:
         """Do it; where something failed that a later try may mend, the task fails and is tried again."""
         results = Path(f"{self.shard}.try-{context['ti'].try_number}.results")
-        credentials = _credentials()
-        exit_code, _ = self.kraken_plan(
-            "apply", self.shard, "--no-report", "--results", str(results), credentials=credentials
-        )
+        apply = ("apply", self.shard, "--no-report", "--results", str(results))
+        exit_code, _ = self.kraken_plan(*apply, credentials=_credentials())
         if exit_code == NOT_WELL:
-            final = _failure_kinds(results) <= FINAL_FAILURES
-            kind_of_error = AirflowFailException if final else AirflowException
-            raise kind_of_error(f"not all of {self.shard} could be restored: see {Tasks.WRITE_REPORTS}")
+            failed = f"not all of {self.shard} could be restored, see the report that {Tasks.WRITE_REPORTS} writes"
+            kinds = _failure_kinds(results)
+            if kinds and kinds <= FINAL_FAILURES:
+                raise AirflowFailException(f"{failed}; another try would not help")
+            raise AirflowException(failed)
         return str(results)
 
 
@@ -240,7 +242,7 @@ class WriteReports(KrakenPlanOperator):
             raise AirflowFailException(f"no shard of {plan} was begun, so nothing was restored")
         exit_code, reports = self.kraken_plan("report", "--plan", str(plan), *results)
         if exit_code == NOT_WELL:
-            raise AirflowFailException(f"not all files are restored, see the reports: {' '.join(reports)}")
+            raise AirflowFailException(f"not every file is restored and reported, see the reports: {' '.join(reports)}")
         return reports
 
 
@@ -255,23 +257,30 @@ def _plan_path(context: Context) -> Path:
     return Path(folder, f"{Dags.S3_DOWNLOADER}__{run}", "plan.json")
 
 
-def _check_digest(plan: Path, expected: str | None) -> None:
+def _check_digest(plan: Path, expected: str) -> None:
     digest = json.loads(plan.read_bytes())["plan_digest"]
-    if expected and digest != f"sha256:{expected.removeprefix('sha256:')}":
+    if digest != f"sha256:{expected.removeprefix('sha256:')}":
         raise AirflowFailException(f"expected a plan with the digest {expected}, {plan} has {digest}: review it first")
 
 
 def _failure_kinds(results: Path) -> set[str]:
-    """Return why files failed, as apply wrote it down; empty if it wrote nothing."""
+    """Return why files failed, as apply wrote it down; nothing if that could not be written."""
     with results.open(encoding="utf-8") as lines:
         return {kind for line in lines if (kind := json.loads(line).get("failure_kind"))}
 
 
 def _program() -> str:
-    return Variable.get(AirflowVars.KRAKEN_PLAN_PROGRAM, None) or "kraken-plan"
+    """Return the path of the console script."""
+    named = Variable.get(AirflowVars.KRAKEN_PLAN_PROGRAM, None) or "kraken-plan"
+    found = shutil.which(named)
+    if found is None:
+        raise AirflowFailException(
+            f"this worker has no program {named}: set the Airflow Variable {AirflowVars.KRAKEN_PLAN_PROGRAM}"
+        )
+    return found
 
 
-def _died_with_parent() -> list[str]:
+def _heeding_its_parent() -> list[str]:
     """Return what to put before a command for it to hear SIGTERM if the task's process is killed (Linux)."""
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []
@@ -333,6 +342,7 @@ with DAG(
         retries=RETRIES,
         retry_delay=RETRY_DELAY,
         execution_timeout=EXECUTION_TIMEOUT,
+        map_index_template="{{ task.shard.rpartition('/')[2] }}",
     ).expand(shard=compile_plan.output)
     write_reports = WriteReports(task_id=Tasks.WRITE_REPORTS, trigger_rule="all_done")
     compile_plan >> download_files >> write_reports
