@@ -18,7 +18,7 @@ $(READY): pyproject.toml .ci/environment hatch_build.py applier/md5_lanes.c
 demo: $(READY)  ## the main job on an embedded S3 server and an exported catalog
 	$(BIN)/python examples/demo/demo.py
 
-.airflow/%/.ready: tests/airflow_pins/%.txt $(READY)
+.airflow/%/.ready: tests/airflow_pins/%.txt | $(READY)
 	$(BIN)/uv venv --quiet --clear --python 3.11 .airflow/$*
 	$(BIN)/uv pip install --quiet --python .airflow/$*/bin/python --requirement $<
 	touch $@

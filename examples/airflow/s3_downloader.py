@@ -146,6 +146,8 @@ class KrakenPlanOperator(BaseOperator):
             exit_code = self._run(command, _environment(credentials or {}), stdout.fileno())
             stdout.seek(0)
             printed = stdout.read().splitlines()
+        for line in printed:
+            self.log.info("%s", line)
         if exit_code == REFUSED:
             raise AirflowFailException(f"kraken-plan {arguments[0]} refused, nothing was touched: see above")
         if exit_code not in (WELL, NOT_WELL):
