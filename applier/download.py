@@ -5,7 +5,8 @@ import functools
 import logging
 import os
 import threading
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from applier.check_file import Target
@@ -118,10 +119,13 @@ class Download:
             self._parts.land(part, landed.intersection(part.segments))
             if part.is_done:  # of an empty file
                 self._part_done(part.index, part.hasher.digest())
-        for part, segment in self._parts.in_order_of_fetching():
-            if part in unfinished and segment not in part.landed:
-                works.append(functools.partial(self._copy_or_fetch, part, segment))
-        return works
+        missing = [
+            (part, segment)
+            for part, segment in self._parts.in_order_of_fetching()
+            if part in unfinished and segment not in part.landed
+        ]
+        fetching = functools.partial(self._copy_or_fetch_on, iter(missing))
+        return works + [fetching] * min(len(missing), self._parts.segments_at_once)
 
     def etag(self) -> Etag:
         """Return the etag of what was read back, once all works have ended well.
@@ -174,6 +178,15 @@ class Download:
     def can_be_resumed(self) -> bool:
         """Whether a later run can go on with what is staged."""
         return self._journal is not None
+
+    def _copy_or_fetch_on(self, missing: Iterator[tuple[Part, ByteRange]]) -> None:
+        """Bring one missing segment after the other, from the iterator that all who do so share."""
+        for part, segment in missing:
+            try:
+                self._copy_or_fetch(part, segment)
+            except BaseException:
+                deque(missing, maxlen=0)  # nothing is left to the others
+                raise
 
     def _copy_or_fetch(self, part: Part, segment: ByteRange) -> None:
         if self._prefix is None or not self._prefix.copy(segment, self._descriptor, self._fetcher.stop):

@@ -3,6 +3,7 @@
 MD5 is what verification costs, so ranges are read and hashed several at once, see `md5_lanes`.
 """
 
+import functools
 import mmap
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -31,6 +32,7 @@ def md5_lanes() -> int:
     return best_md5().lanes
 
 
+@functools.cache
 def cores() -> int:
     """Return how many threads can hash at once: the cores that this process may use."""
     return len(os.sched_getaffinity(0))

@@ -11,6 +11,9 @@ from schemas.etag import MIB
 
 # What one request asks for: long enough for latency not to count, short enough for hashing to begin early.
 SEGMENT_BYTES = 8 * MIB
+# What is fetched of a part at once: its MD5 goes from segment to segment, so the first of them must land early. With
+# more of one file at once, memory grows and nothing gets faster, near or far.
+_SEGMENTS_AT_ONCE, _SEGMENTS_OF_A_PART_AT_ONCE = 32, 6
 
 
 @dataclass(slots=True, eq=False)
@@ -72,6 +75,11 @@ class Parts:
 
     def __iter__(self) -> Iterator[Part]:
         return iter(self._parts)
+
+    @property
+    def segments_at_once(self) -> int:
+        """How many segments are best fetched at once."""
+        return min(_SEGMENTS_AT_ONCE, _SEGMENTS_OF_A_PART_AT_ONCE * len(self._parts))
 
     def in_order_of_fetching(self) -> Iterator[tuple[Part, ByteRange]]:
         """Yield all segments: side by side those of as many parts as can be hashed at once, then of the next ones."""

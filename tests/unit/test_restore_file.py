@@ -17,6 +17,7 @@ from applier.apply_plan import ResultSink, apply_plan
 from applier.fetch import Fetcher, RetryPolicy
 from applier.folders import open_output_location
 from applier.object_store import ObjectInfo, ObjectLocation, S3Fault
+from applier.parts import SEGMENT_BYTES
 from applier.progress import Progress
 from applier.restore_file import RestoreTools
 from applier.staging import Stagings
@@ -24,7 +25,7 @@ from schemas.plan import Plan, PlannedFile, RawFilePlan, S3Settings
 from schemas.results import FailureKind, FileResult, Outcome
 
 CONTENT = b"content of the object"
-BIG = made_up_bytes("big", 36 * MIB)  # of two segments, 32 and 4 MiB
+BIG = made_up_bytes("big", 36 * MIB)
 
 
 @dataclass(slots=True)
@@ -61,6 +62,7 @@ def restore(
     stop: threading.Event | None = None,
     attempts: int = 1,
     progress: Progress | None = None,
+    jobs: int = 2,
 ) -> FileResult:
     """Restore `P/f` below tmp_path."""
     file = PlannedFile(
@@ -81,7 +83,7 @@ def restore(
             progress=progress or Progress(),
             staging_for=stagings.below,
         )
-        result, ended = apply_plan(plan, tools, 2, ResultSink())
+        result, ended = apply_plan(plan, tools, jobs, ResultSink())
     assert ended
     (raw_file_result,) = result.raw_files
     (file_result,) = raw_file_result.files
@@ -268,3 +270,49 @@ def test_a_truncated_file_that_cannot_be_read_should_cost_a_fetch_and_no_failure
     assert result.outcome is Outcome.HEALED
     assert final.read_bytes() == BIG
     assert store.requests.count(f"get f 0-{8 * MIB}") == 1
+
+
+def test_few_segments_of_a_part_should_be_fetched_at_once_so_that_the_first_ones_land_early(
+    tmp_path: Path, final: Path
+) -> None:
+    # given an object of one part with twelve segments, and an S3 that lets nobody have any until six are asked for
+    content = made_up_bytes("long", 12 * SEGMENT_BYTES)
+    most = threading.Barrier(6)
+    under_way, peak, lock = [0], [0], threading.Lock()
+
+    def meet() -> None:
+        with lock:
+            under_way[0] += 1
+            peak[0] = max(peak[0], under_way[0])
+        most.wait(timeout=20)
+        with lock:
+            under_way[0] -= 1
+
+    # when there are jobs for all
+    result = restore(tmp_path, MemoryStore(content=content, before_answer=meet), jobs=16)
+
+    # then
+    assert result.outcome is Outcome.DOWNLOADED, result
+    assert final.read_bytes() == content
+    assert peak == [6]
+
+
+def test_segments_should_not_be_fetched_any_more_once_one_has_failed(tmp_path: Path, final: Path) -> None:
+    # given
+    content = made_up_bytes("long", 12 * SEGMENT_BYTES)
+    store = MemoryStore(content=content)
+
+    def fail_the_third() -> None:
+        if sum(request.startswith("get") for request in store.requests) == 3:
+            raise S3Fault(FailureKind.ACCESS_DENIED, "not this one")
+
+    store.before_answer = fail_the_third
+
+    # when
+    result = restore(tmp_path, store, jobs=2)
+
+    # then
+    assert result.failure is not None
+    assert result.failure.kind is FailureKind.ACCESS_DENIED
+    assert sum(request.startswith("get") for request in store.requests) <= 4
+    assert not final.exists()
