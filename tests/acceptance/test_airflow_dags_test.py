@@ -38,10 +38,13 @@ class Site:
     airflow: Airflow
     case: RestoreCase
     folder: Path
+    secret_key: str
 
     def test_run(self, *, expected: int = 0, **params: object) -> str:
         conf = {"raw_file_ids": ",".join(self.case.raw_file_ids)} | params
-        return self.airflow.run("airflow", "dags", "test", DAG_ID, "--conf", json.dumps(conf), expected=expected)
+        said = self.airflow.run("airflow", "dags", "test", DAG_ID, "--conf", json.dumps(conf), expected=expected)
+        assert self.secret_key not in said
+        return said
 
     def results(self) -> list[Path]:
         return sorted(self.folder.rglob("*.results"))
@@ -67,7 +70,12 @@ def site(
         "KRAKEN_PLAN_CATALOG": catalog.uri,
         "KRAKEN_PLAN_APPLY_RETRIES": "0",  # what a fault does to a try must not be mended within it
     }
-    return Site(airflow=replace(installed, settings=settings), case=case, folder=folder)
+    return Site(
+        airflow=replace(installed, settings=settings),
+        case=case,
+        folder=folder,
+        secret_key=s3_server.read_only_secret_key,
+    )
 
 
 @pytest.mark.parametrize("shards", [1, 4])
