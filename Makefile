@@ -30,7 +30,7 @@ test-long: $(READY)  ## the tests that take minutes or gigabytes
 	$(BIN)/python -m pytest -m long
 
 test-airflow: $(READY) $(AIRFLOW_READY)  ## the example DAG on Airflow 2.11 and 3.3, scheduler and all
-	$(BIN)/python -m pytest -m airflow
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m airflow
 
 lint: $(READY)  ## ruff: format and rules
 	$(BIN)/ruff format --check .

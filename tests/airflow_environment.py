@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
 from cli import PROGRAM
 from embedded_s3 import EmbeddedS3
 
@@ -13,7 +14,8 @@ ROOT = Path(__file__).resolve().parents[1]
 DAG_FILE = ROOT / "examples" / "airflow" / "s3_downloader.py"
 POOLS_FILE = DAG_FILE.parent / "pools.json"
 DAG_ID = "s3_downloader"
-VERSIONS = ("2.11.0", "3.3.2")
+# to be fixtures' parameters; workers of xdist take one version each, for what is set up for it takes its time
+VERSIONS = [pytest.param(version, marks=pytest.mark.xdist_group(version)) for version in ("2.11.0", "3.3.2")]
 
 # What a test cannot wait for.
 _RETRY_DELAY = "RETRY_DELAY = timedelta(minutes=5)"
