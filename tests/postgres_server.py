@@ -4,12 +4,14 @@ Airflow 2.11 wants one as soon as a scheduler runs tasks side by side.
 """
 
 import os
+import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from temporary_process import LOOPBACK, free_ports, temporary_process, wait_for_port
 
@@ -21,20 +23,22 @@ _ENDING_SECONDS = 30
 
 
 @contextmanager
-def postgres_server(folder: Path) -> Iterator[str]:
-    """Run a server that keeps everything below a folder; yields the database's SQLAlchemy URL.
+def postgres_server() -> Iterator[str]:
+    """Run a server with its data in a new folder of its own, gone afterwards; yields the database's SQLAlchemy URL.
 
     Raises:
         FileNotFoundError: PostgreSQL is not installed.
-        RuntimeError: It did not start; its log is in the folder.
+        RuntimeError: It did not start.
     """
-    programs = _programs()
-    data = folder / "data"
-    data.mkdir()
-    if os.getuid() == 0:
-        for parent in (data, *data.parents):
-            _let_pass(parent)
-        subprocess.run(["/usr/bin/chown", _USER, str(data)], check=True)
+    # not below a test's folder, through which the server's user is not let
+    with TemporaryDirectory(prefix="postgres-") as name:
+        if os.getuid() == 0:
+            shutil.chown(name, _USER, _USER)
+        yield from _serve(Path(name))
+
+
+def _serve(folder: Path) -> Iterator[str]:
+    programs, data = _programs(), folder / "data"
     options = ["--auth=trust", f"--username={_USER}", "--no-sync", "--no-locale", "--encoding=UTF8"]
     subprocess.run([*_as_user(), str(programs / "initdb"), *options, str(data)], check=True, capture_output=True)
     for _ in range(_STARTS):
@@ -44,11 +48,13 @@ def postgres_server(folder: Path) -> Iterator[str]:
         command = [*_as_user(), str(programs / "postgres"), "-D", str(data), *address, *settings]
         with temporary_process(command, folder=folder) as process:
             if wait_for_port(process, port) and _is_ready(process, [str(programs / "pg_isready"), *address]):
-                yield f"postgresql+psycopg2://{_USER}@{LOOPBACK}:{port}/{_DATABASE}"
-                process.send_signal(signal.SIGINT)  # fast shutdown: killed, it would leave shared memory behind
-                process.wait(_ENDING_SECONDS)
+                try:
+                    yield f"postgresql+psycopg2://{_USER}@{LOOPBACK}:{port}/{_DATABASE}"
+                finally:
+                    process.send_signal(signal.SIGINT)  # fast shutdown: killed, it would leave shared memory behind
+                    process.wait(_ENDING_SECONDS)
                 return
-    raise RuntimeError(f"PostgreSQL did not start, {_STARTS} times on different ports; see {folder}.")
+    raise RuntimeError(f"PostgreSQL did not start, {_STARTS} times on different ports.")
 
 
 def _is_ready(process: subprocess.Popen[bytes], question: list[str]) -> bool:
@@ -72,10 +78,3 @@ def _as_user() -> list[str]:
     if os.getuid() != 0:
         return []
     return ["/usr/bin/setpriv", f"--reuid={_USER}", f"--regid={_USER}", "--clear-groups", "--pdeathsig=KILL", "--"]
-
-
-def _let_pass(folder: Path) -> None:
-    """Let the server's user through a folder of ours on the way to its own."""
-    mode = folder.stat().st_mode
-    if not mode & 0o001:
-        folder.chmod(mode | 0o001)

@@ -40,7 +40,7 @@ def services(
     airflow = Airflow(version=request.param, home=home, settings=settings)
     with ExitStack() as started:
         if airflow.is_2:
-            url = started.enter_context(postgres_server(tmp_path_factory.mktemp("postgres")))
+            url = started.enter_context(postgres_server())
             airflow = replace(airflow, settings={**settings, "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": url})
         services = started.enter_context(airflow_services(airflow))
         connection = {"connection_id": "aws_default", **aws_connection(s3_server.read_only())}
