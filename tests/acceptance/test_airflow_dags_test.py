@@ -157,12 +157,15 @@ def test_run_should_fail_and_say_so_where_nothing_could_be_compiled(site: Site) 
     [
         ("AIRFLOW_VAR_KRAKEN_PLAN_PROGRAM", "/nowhere/kraken-plan", "this worker has no program /nowhere/kraken-plan"),
         ("AIRFLOW_CONN_AWS_DEFAULT", '{"conn_type": "aws", "extra": {"role_arn": "arn"}}', "that profile's name into"),
+        ("AIRFLOW_CONN_AWS_DEFAULT", None, "there is no connection aws_default"),
     ],
-    ids=["program", "connection"],
+    ids=["program", "role", "connection"],
 )
-def test_run_should_say_what_of_its_settings_is_wrong(site: Site, variable: str, value: str, words: str) -> None:
+def test_run_should_say_what_of_its_settings_is_wrong(site: Site, variable: str, value: str | None, words: str) -> None:
     # given
-    settings = {**site.airflow.settings, variable: value}
+    settings = {name: setting for name, setting in site.airflow.settings.items() if name != variable}
+    if value is not None:
+        settings[variable] = value
 
     # when
     said = replace(site, airflow=replace(site.airflow, settings=settings)).test_run(expected=1)
