@@ -198,7 +198,7 @@ def test_what_dead_runs_left_should_be_found_without_being_touched_and_a_living_
     # and the lock is free again: the next run takes over
     run = stagings(output, "next", "wanted")
     run.below("PRID001")
-    assert "PRID001/.kraken-plan/run-next/wanted.part" in below(tmp_path)
+    assert "PRID001/.kraken-plan/run-next-0/wanted.part" in below(tmp_path)
     living.close()
     run.close()
 
