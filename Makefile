@@ -3,8 +3,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready-dev
 WORKERS ?= 2
+# Airflow lives in environments of its own, from pins: one per version that the example DAG serves.
+AIRFLOW := .airflow/2.11.0 .airflow/3.3.2
+AIRFLOW_READY := $(AIRFLOW:%=%/.ready)
 
-.PHONY: help demo test test-long test-slurm bench bench-scale lint types format clean
+.PHONY: help demo test test-long test-airflow test-slurm bench bench-scale lint types format clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -15,11 +18,19 @@ $(READY): pyproject.toml .ci/environment hatch_build.py applier/md5_lanes.c
 demo: $(READY)  ## the main job on an embedded S3 server and an exported catalog
 	$(BIN)/python examples/demo/demo.py
 
-test: lint types  ## everything: lint, types, all tests of ordinary size
-	$(BIN)/python -m pytest -n $(WORKERS) -m "not long"
+.airflow/%/.ready: tests/airflow_pins/%.txt | $(READY)
+	$(BIN)/uv venv --quiet --clear --python 3.11 .airflow/$*
+	$(BIN)/uv pip install --quiet --python .airflow/$*/bin/python --requirement $<
+	touch $@
+
+test: lint types $(AIRFLOW_READY)  ## everything: lint, types, all tests of ordinary size
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not long and not airflow"
 
 test-long: $(READY)  ## the tests that take minutes or gigabytes
 	$(BIN)/python -m pytest -m long
+
+test-airflow: $(READY) $(AIRFLOW_READY)  ## the example DAG on Airflow 2.11 and 3.3, scheduler and all
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m airflow
 
 test-slurm: $(READY)  ## examples/slurm on a real Slurm of one node, if it is installed
 	$(BIN)/python -m pytest -m long tests/acceptance/test_slurm_cluster.py
@@ -35,8 +46,8 @@ format: $(READY)  ## let ruff write
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-clean:  ## remove the environment and all caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+clean:  ## remove the environments and all caches
+	rm -rf $(VENV) .airflow .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
 
 bench: $(READY)  ## kraken-plan beside s5cmd, rclone and the AlphaKraken sequence: ratios of medians
 	PYTHONPATH=tests/bench:tests:examples/demo $(BIN)/python tests/bench/bench.py $(BENCH)

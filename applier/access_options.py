@@ -8,6 +8,7 @@ import click
 
 from applier.bandwidth import parse_rate
 from applier.jobs import DEFAULT_JOBS, MOST_JOBS
+from applier.patience import MAX_OUTAGE_SECONDS
 
 _Command = Callable[..., Any]
 
@@ -26,6 +27,7 @@ class AccessOptions:
     profile: str | None
     retries: int
     timeout: float
+    max_outage: float
 
 
 _OPTIONS = (
@@ -76,6 +78,14 @@ _OPTIONS = (
         show_default=True,
         metavar="SECONDS",
         help="How long S3 may say nothing before a request is repeated.",
+    ),
+    click.option(
+        "--max-outage",
+        type=click.FloatRange(0, 86400),
+        default=MAX_OUTAGE_SECONDS,
+        show_default=True,
+        metavar="SECONDS",
+        help="How long to wait for an S3 that gives nothing at all, before the rest of a bucket is given up.",
     ),
 )
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from applier.bandwidth import BandwidthLimit
 from applier.object_store import ObjectInfo, ObjectLocation, ObjectStore, S3Fault, wrong_range
-from applier.patience import GivenUp, Patience
+from applier.patience import Patience
 from schemas.text import printable
 
 if TYPE_CHECKING:
@@ -150,22 +150,24 @@ class Fetcher:
 
     def _ask(self, method: str, location: ObjectLocation, question: Callable[[], T]) -> T:
         """Ask with all attempts, as long as the run has patience with such questions."""
-        topic, begun = (location.bucket_name, method), self.patience.clock()
+        topic, patience = (location.bucket_name, method), self.patience
 
         def patiently() -> T:
-            if refusal := self.patience.refusal(topic, location):
+            while (seconds := patience.pause_seconds(topic)) > 0:
+                if self.stop.wait(seconds):
+                    raise Interrupted
+            if refusal := patience.refusal(topic, location):
                 raise refusal
-            return question()
+            begun = patience.clock()
+            try:
+                answer = question()
+            except S3Fault as fault:
+                patience.failed(topic, location, fault, begun)
+                raise
+            patience.succeeded(topic)
+            return answer
 
-        try:
-            answer = self.retry.call(patiently, self.stop)
-        except GivenUp:
-            raise
-        except S3Fault as fault:
-            self.patience.failed(topic, location, fault, begun)
-            raise
-        self.patience.succeeded(topic)
-        return answer
+        return self.retry.call(patiently, self.stop)
 
     def _await_allowance(self, wanted_bytes: int) -> int:
         """Wait until something may be asked for, and return how many bytes."""

@@ -12,6 +12,7 @@ from applier.folders import OutputFolder, open_output_location
 from applier.jobs import allowed_jobs
 from applier.obstore_store import ObstoreStore
 from applier.output_root import reroot_plan
+from applier.patience import Patience
 from applier.signals import StopRequest, stop_on_signals
 from applier.site_policy import SitePolicy, absolute_roots
 from schemas.plan import Plan
@@ -58,7 +59,8 @@ def open_plan(
     store = ObstoreStore(BotoStore(_access(plan, options)), most_buckets=jobs)
     with open_output_location(plan.output_location, trusted) as output, stop_on_signals(announce) as stop:
         retry = RetryPolicy(attempts=options.retries + 1)
-        fetcher = Fetcher(store=store, retry=retry, stop=stop.event, limit=limit)
+        patience = Patience(options.max_outage)
+        fetcher = Fetcher(store=store, retry=retry, stop=stop.event, limit=limit, patience=patience)
         yield OpenPlan(plan=plan, output=output, fetcher=fetcher, jobs=jobs, stop=stop)
 
 

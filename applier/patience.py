@@ -1,8 +1,10 @@
-"""When a run stops asking S3: told how its requests ended, it says where no more is to be expected. No I/O in here.
+"""When a run waits for S3, and when it stops asking: told how its requests ended, it says what is to be expected.
 
-Each request has its own retries. Without this, a plan of 100,000 files would wait them out 100,000 times over.
+No I/O in here. Each request has its own retries. Without this, a plan of 100,000 files would wait them out 100,000
+times over where S3 is away for good, and would lose files all the time where it is away for minutes.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -10,10 +12,16 @@ from dataclasses import dataclass, field
 
 from applier.object_store import BAD_CREDENTIALS_CODES, ObjectLocation, S3Fault
 from schemas.results import FailureKind
+from schemas.text import printable
 
-# So many files one after the other, each with all its retries, and for so long: no burst of errors lasts as long.
+logger = logging.getLogger(__name__)
+
+MAX_OUTAGE_SECONDS = 300
+
+# So many files without one success in between, and for so long: most requests have retries left by then.
 MOST_SILENT_FILES = 8
-LEAST_SILENCE_SECONDS = 30.0
+LEAST_SILENCE_SECONDS = 5.0
+PROBE_SECONDS = 5.0
 # A denial takes no time, and may be meant for a folder alone; but each is noted by whoever watches the bucket.
 MOST_DENIED_FILES = 50
 # No request at all can succeed with these. A signature may be wrong for the sake of one odd key.
@@ -33,35 +41,64 @@ class _Streak:
     begun: float
     last: S3Fault
     keys: set[str] = field(default_factory=set)
+    next_probe: float = 0.0
+    refused: int = 0
 
-    def is_over(self, now: float) -> bool:
-        if self.last.transient:
-            return len(self.keys) >= MOST_SILENT_FILES and now - self.begun >= LEAST_SILENCE_SECONDS
-        return len(self.keys) >= MOST_DENIED_FILES
+    def is_silence(self, now: float) -> bool:
+        """Whether S3 is away, as far as can be told."""
+        seconds = now - self.begun
+        return self.last.transient and len(self.keys) >= MOST_SILENT_FILES and seconds >= LEAST_SILENCE_SECONDS
+
+    @property
+    def is_denial(self) -> bool:
+        """Whether S3 denies everything, as far as can be told."""
+        return not self.last.transient and len(self.keys) >= MOST_DENIED_FILES
 
 
 class Patience:
     """What a run has come to expect of S3, by topic: a bucket, and what is asked of it.
 
     Args:
+        max_outage_seconds: how long to wait for an S3 that gives nothing at all, before the rest is given up.
         clock: seconds that only grow.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, max_outage_seconds: float = MAX_OUTAGE_SECONDS, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.clock = clock
+        self._max_outage_seconds = max_outage_seconds
         self._lock = threading.Lock()
         self._streaks: dict[Topic, _Streak] = {}
-        self._given_up: dict[Topic, _Streak] = {}
         self._bad_credentials: S3Fault | None = None
+
+    def pause_seconds(self, topic: Topic) -> float:
+        """Return how long to wait, and then to ask this once more; 0 to go on.
+
+        While S3 is away, one request is made now and then, and the others wait: so they do not use up their retries.
+        """
+        if topic not in self._streaks:
+            return 0.0
+        with self._lock:
+            streak, now = self._streaks.get(topic), self.clock()
+            if streak is None or not streak.is_silence(now) or self._is_over(streak, now):
+                return 0.0
+            if now >= streak.next_probe:
+                if streak.next_probe == 0.0:
+                    self._tell(topic, streak, now)
+                streak.next_probe = now + PROBE_SECONDS
+                return 0.0
+            return streak.next_probe - now
 
     def refusal(self, topic: Topic, location: ObjectLocation) -> GivenUp | None:
         """Return why an object is not to be asked for; None if it is."""
-        if not self._given_up and self._bad_credentials is None:
+        if topic not in self._streaks and self._bad_credentials is None:
             return None
         with self._lock:
             if (fault := self._bad_credentials) is not None:
                 return GivenUp(fault.failure.kind, f"{location} was not asked for; {fault.failure.detail}")
-            if (streak := self._given_up.get(topic)) is None:
+            streak, now = self._streaks.get(topic), self.clock()
+            if streak is None or not self._refuses(streak, now):
                 return None
             count, last = len(streak.keys), streak.last.failure
             return GivenUp(
@@ -73,11 +110,12 @@ class Patience:
         """A request was answered; others are worth while again."""
         if topic in self._streaks:
             with self._lock:
-                self._streaks.pop(topic, None)
-                self._given_up.pop(topic, None)
+                streak = self._streaks.pop(topic, None)
+            if streak is not None and streak.next_probe:
+                logger.warning("bucket %s: S3 answers again", printable(topic[0]))
 
     def failed(self, topic: Topic, location: ObjectLocation, fault: S3Fault, begun: float) -> None:
-        """A request that was begun then has failed in all its attempts."""
+        """An attempt that was begun then has failed."""
         denied = fault.failure.kind is FailureKind.ACCESS_DENIED
         if not (fault.transient or denied):
             self.succeeded(topic)  # an answer as good as any: no such key, another etag
@@ -90,5 +128,17 @@ class Patience:
                 streak = self._streaks[topic] = _Streak(begun, fault)
             streak.last = fault
             streak.keys.add(location.key)
-            if streak.is_over(self.clock()):
-                self._given_up[topic] = streak
+
+    def _refuses(self, streak: _Streak, now: float) -> bool:
+        if streak.is_denial:
+            streak.refused += 1
+            return streak.refused % MOST_DENIED_FILES != 0  # now and then one is asked for: others may be allowed
+        return streak.is_silence(now) and self._is_over(streak, now)
+
+    def _is_over(self, streak: _Streak, now: float) -> bool:
+        return now - streak.begun >= self._max_outage_seconds
+
+    def _tell(self, topic: Topic, streak: _Streak, now: float) -> None:
+        words = "bucket %s: S3 has given nothing for %.0f s (%s); it is waited for, up to %.0f s"
+        reason = printable(streak.last.failure.detail, 300)
+        logger.warning(words, printable(topic[0]), now - streak.begun, reason, self._max_outage_seconds)

@@ -51,9 +51,10 @@ def submit(run_cli: Cli, cluster: SlurmCluster, case: RestoreCase, *options: str
     """Submit, and wait till the first part hangs and the second is done."""
     run_folder = run_cli.folder / "run"
     path = f"{PROGRAM.parent}:{cluster.environment['PATH']}"
+    own = {"PATH": path, "KRAKEN_PLAN_APPLY_TIMEOUT": "300"}  # or the stalled request would be sent again
     done = subprocess.run(
         [SCRIPTS / "submit.sh", compile_plan(run_cli, case), "2", run_folder, *options],
-        env={**run_cli.environment, **cluster.environment, "PATH": path},
+        env={**run_cli.environment, **cluster.environment, **own},
         cwd=run_cli.folder,
         check=True,
         stdout=subprocess.PIPE,

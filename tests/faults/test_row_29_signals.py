@@ -90,7 +90,7 @@ def test_row_29_a_second_signal_should_end_at_once(
     assert process.stderr is not None
 
     process.send_signal(first)
-    assert process.stderr.readline() == f"{first.name}: stopping, reports follow; once more ends at once\n"
+    assert process.stderr.readline() == f"{first.name}: stopping; once more ends at once\n"
     process.send_signal(second)
 
     begun = time.monotonic()

@@ -87,7 +87,7 @@ def test_row_18_files_of_a_server_that_never_recovers_should_be_told_one_by_one(
     run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy, action: Action, said: str
 ) -> None:
     # given a server that lists its bucket, and no more
-    count = 200 if action is THROTTLED else 30
+    count = 30
     case = make_restore_case(many_files(count), endpoint_url=faulty_proxy.endpoint_url)
     plan = compile_plan(run_cli, case)
     faulty_proxy.add(Fault(action=action, key="many.d/"))
@@ -102,6 +102,42 @@ def test_row_18_files_of_a_server_that_never_recovers_should_be_told_one_by_one(
     assert len(case.unrestored()) == count
 
 
+def test_row_18_an_outage_that_outlasts_all_retries_should_cost_few_files(
+    run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy
+) -> None:
+    # given requests with retries for 8 seconds, and an outage of 16
+    case = make_restore_case(many_files(200), endpoint_url=faulty_proxy.endpoint_url)
+    plan = compile_plan(run_cli, case)
+    faulty_proxy.add(Fault(action=THROTTLED, key="many.d/"))
+
+    # when
+    with ending_after(16, faulty_proxy):
+        result = run_cli("apply", plan, "--retries", "5", timeout_seconds=110)
+
+    # then the run has waited for it, and said so, and only what had asked in vain before that can have failed
+    assert "S3 has given nothing for " in result.stderr
+    assert "S3 answers again" in result.stderr
+    assert len(case.unrestored()) <= DEFAULT_JOBS
+    assert_old_or_right(case, result.exit_code)
+
+
+def test_row_18_a_server_that_stays_away_should_be_given_up(
+    run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy
+) -> None:
+    # given
+    case = make_restore_case(many_files(200), endpoint_url=faulty_proxy.endpoint_url)
+    plan = compile_plan(run_cli, case)
+    faulty_proxy.add(Fault(action=THROTTLED, key="many.d/"))
+
+    # when
+    result = run_cli("apply", plan, "--max-outage", "6", timeout_seconds=110)
+
+    # then
+    assert_failed(result, case, "Failed files: 200\n", "was not asked for, as ")
+    assert last_report(case).count("503 SlowDown (throttled)\n") == 200
+    assert len(faulty_proxy.requests("GET", "many.d/")) <= DEFAULT_JOBS * 8
+
+
 @pytest.mark.long
 @pytest.mark.timeout(400)
 def test_row_18_a_server_that_never_recovers_should_be_given_up_after_a_minute(
@@ -114,7 +150,7 @@ def test_row_18_a_server_that_never_recovers_should_be_given_up_after_a_minute(
 
     # when
     begun = time.monotonic()
-    result = run_cli("apply", plan, timeout_seconds=300)
+    result = run_cli("apply", plan, "--max-outage", "60", timeout_seconds=300)
 
     # then; each for itself, 40 at a time, they would have taken 45 minutes
     assert time.monotonic() - begun < 180

@@ -1,4 +1,4 @@
-"""When a run stops asking S3."""
+"""When a run waits for S3, and when it stops asking."""
 
 import threading
 from collections.abc import Iterator
@@ -8,7 +8,14 @@ import pytest
 
 from applier.fetch import Fetcher, RetryPolicy
 from applier.object_store import ObjectInfo, ObjectLocation, S3Fault, changed_during_download, fault_of_answer
-from applier.patience import LEAST_SILENCE_SECONDS, MOST_DENIED_FILES, MOST_SILENT_FILES, Patience
+from applier.patience import (
+    LEAST_SILENCE_SECONDS,
+    MAX_OUTAGE_SECONDS,
+    MOST_DENIED_FILES,
+    MOST_SILENT_FILES,
+    PROBE_SECONDS,
+    Patience,
+)
 
 GET, HEAD, OTHER = ("b", "GET"), ("b", "HEAD"), ("other", "GET")
 
@@ -36,17 +43,70 @@ def fail(patience: Patience, numbers: range, status: int = 503, code: str = "Slo
         patience.failed(GET, located(number), answer(status, code, number), begun)
 
 
+def patience_at(clock: Clock) -> Patience:
+    return Patience(clock=clock)
+
+
+def silent(clock: Clock) -> Patience:
+    """A patience that has just learnt that S3 gives nothing."""
+    patience = patience_at(clock)
+    fail(patience, range(MOST_SILENT_FILES), begun=clock.now)
+    clock.now += LEAST_SILENCE_SECONDS
+    return patience
+
+
 def gave_up(patience: Patience, topic: tuple[str, str] = GET) -> bool:
     return patience.refusal(topic, located(99)) is not None
 
 
-def test_silence_should_be_given_up_after_so_many_files_and_so_long() -> None:
-    patience = Patience(Clock())
+def test_silence_should_be_waited_for_with_one_request_now_and_then() -> None:
+    clock = Clock()
+    patience = silent(clock)
 
-    fail(patience, range(MOST_SILENT_FILES - 1))
+    for _ in range(3):
+        assert patience.pause_seconds(GET) == 0.0  # this one asks
+        assert not gave_up(patience)
+        assert patience.pause_seconds(GET) == PROBE_SECONDS  # and these wait
+        clock.now += 1
+        assert patience.pause_seconds(GET) == PROBE_SECONDS - 1
+        clock.now += PROBE_SECONDS - 1
+
+
+def test_nothing_should_be_waited_for_before_enough_files_have_failed_for_long_enough() -> None:
+    clock = Clock()
+    patience = patience_at(clock)
+
+    fail(patience, range(90), begun=clock.now)
+    assert [patience.pause_seconds(GET) for _ in range(2)] == [0.0, 0.0]
+
+    few = patience_at(clock)
+    fail(few, range(MOST_SILENT_FILES - 1), begun=clock.now)
+    clock.now += LEAST_SILENCE_SECONDS
+    assert [few.pause_seconds(GET) for _ in range(2)] == [0.0, 0.0]
+    assert [patience.pause_seconds(GET) for _ in range(2)] == [0.0, PROBE_SECONDS]
+
+
+def test_a_success_should_end_the_waiting_at_once() -> None:
+    clock = Clock()
+    patience = silent(clock)
+    assert [patience.pause_seconds(GET) for _ in range(2)] == [0.0, PROBE_SECONDS]
+
+    patience.succeeded(GET)
+
+    assert [patience.pause_seconds(GET) for _ in range(2)] == [0.0, 0.0]
+    clock.now += MAX_OUTAGE_SECONDS
     assert not gave_up(patience)
 
-    fail(patience, range(MOST_SILENT_FILES))
+
+def test_an_outage_should_be_given_up_in_the_end() -> None:
+    clock = Clock()
+    patience = silent(clock)
+
+    clock.now += MAX_OUTAGE_SECONDS - LEAST_SILENCE_SECONDS - 1
+    assert not gave_up(patience)
+
+    clock.now += 1
+    assert [patience.pause_seconds(GET) for _ in range(2)] == [0.0, 0.0]
     refusal = patience.refusal(GET, located(99))
     assert refusal is not None
     assert refusal.failure.message == (
@@ -56,31 +116,32 @@ def test_silence_should_be_given_up_after_so_many_files_and_so_long() -> None:
     assert not refusal.transient
 
 
-def test_a_burst_of_errors_should_not_be_taken_for_silence() -> None:
-    """As with --retries 0, where a request fails at once."""
+def test_no_outage_should_be_waited_for_if_so_asked() -> None:
     clock = Clock()
-    patience = Patience(clock)
-
-    fail(patience, range(90), begun=clock.now)
+    patience = Patience(0.0, clock)
+    fail(patience, range(MOST_SILENT_FILES), begun=clock.now)
     assert not gave_up(patience)
 
     clock.now += LEAST_SILENCE_SECONDS
-    fail(patience, range(90, 91), begun=clock.now)
+
+    assert patience.pause_seconds(GET) == 0.0
     assert gave_up(patience)
 
 
 def test_one_file_should_be_no_reason_to_give_up_others() -> None:
     """As with the many ranges of a big one."""
-    patience = Patience(Clock())
+    clock = Clock()
+    patience = patience_at(clock)
 
     for _ in range(100):
         fail(patience, range(1))
 
+    clock.now += MAX_OUTAGE_SECONDS
     assert not gave_up(patience)
 
 
-def test_a_success_should_make_others_worth_while_again() -> None:
-    patience = Patience(Clock())
+def test_a_success_should_begin_the_count_anew() -> None:
+    patience = patience_at(Clock())
     fail(patience, range(MOST_SILENT_FILES - 1))
     patience.succeeded(GET)
     fail(patience, range(50, 50 + MOST_SILENT_FILES - 1))
@@ -88,14 +149,10 @@ def test_a_success_should_make_others_worth_while_again() -> None:
     fail(patience, range(1))
     assert gave_up(patience)
 
-    patience.succeeded(GET)
-
-    assert not gave_up(patience)
-
 
 def test_an_answer_about_the_object_should_count_as_a_success() -> None:
     for fault in (answer(404, "NoSuchKey"), changed_during_download(located(0), "etag")):
-        patience = Patience(Clock())
+        patience = patience_at(Clock())
         fail(patience, range(MOST_SILENT_FILES - 1))
 
         patience.failed(GET, located(0), fault, begun=0.0)
@@ -105,7 +162,7 @@ def test_an_answer_about_the_object_should_count_as_a_success() -> None:
 
 
 def test_only_what_fails_should_be_given_up() -> None:
-    patience = Patience(Clock())
+    patience = patience_at(Clock())
     fail(patience, range(MOST_SILENT_FILES))
     patience.succeeded(HEAD)
 
@@ -114,18 +171,19 @@ def test_only_what_fails_should_be_given_up() -> None:
     assert not gave_up(patience, OTHER)
 
 
-def test_a_bucket_that_denies_everything_should_be_asked_so_often_and_no_more() -> None:
-    patience = Patience(Clock())
+def test_a_bucket_that_denies_everything_should_be_asked_now_and_then_only() -> None:
+    patience = patience_at(Clock())
 
     fail(patience, range(MOST_DENIED_FILES - 1), 403, "AccessDenied")
     assert not gave_up(patience)
 
     fail(patience, range(MOST_DENIED_FILES), 403, "AccessDenied")
-    assert gave_up(patience)
+    assert [gave_up(patience) for _ in range(2 * MOST_DENIED_FILES)].count(False) == 2
+    assert patience.pause_seconds(GET) == 0.0
 
 
 def test_silence_and_denials_should_not_be_added_up() -> None:
-    patience = Patience(Clock())
+    patience = patience_at(Clock())
 
     for number in range(100):
         fail(patience, range(number, number + 1), *((403, "AccessDenied") if number % 2 else (503, "SlowDown")))
@@ -134,7 +192,7 @@ def test_silence_and_denials_should_not_be_added_up() -> None:
 
 
 def test_expired_credentials_should_end_all_at_once_and_a_wrong_signature_only_its_file() -> None:
-    wrong, expired = Patience(Clock()), Patience(Clock())
+    wrong, expired = patience_at(Clock()), patience_at(Clock())
     fail(wrong, range(1), 403, "SignatureDoesNotMatch")
     fail(expired, range(1), 403, "ExpiredToken")
 
@@ -180,7 +238,7 @@ def test_a_run_should_ask_for_no_more_bytes_where_none_came_but_go_on_looking() 
     clock = Clock()
     store = ThrottledStore(clock)
     retry = RetryPolicy(attempts=3, first_wait_seconds=0.001)
-    fetcher = Fetcher(store=store, retry=retry, stop=threading.Event(), patience=Patience(clock))
+    fetcher = Fetcher(store=store, retry=retry, stop=threading.Event(), patience=Patience(0.0, clock))
 
     # when
     for number in range(20):
@@ -188,8 +246,7 @@ def test_a_run_should_ask_for_no_more_bytes_where_none_came_but_go_on_looking() 
         with pytest.raises(S3Fault, match="throttled"):
             fetcher.download_file_from_s3(located(number), "e", (0, 1), lambda _buffer, _offset: None)
 
-    # then
-    assert [key for key in store.asked if key.startswith("get ")] == [
-        f"get {number}" for number in range(MOST_SILENT_FILES) for _ in range(3)
-    ]
+    # then the first attempt at the eighth file was the last one
+    tries = [f"get {number}" for number in range(MOST_SILENT_FILES) for _ in range(3)]
+    assert [key for key in store.asked if key.startswith("get ")] == tries[:-2]
     assert len([key for key in store.asked if key.startswith("head ")]) == 20

@@ -82,8 +82,8 @@ def test_what_was_staged_of_a_file_that_is_right_by_now_should_go(tmp_path: Path
 def test_a_journal_of_nothing_should_go(tmp_path: Path, output: OutputFolder) -> None:
     """A kill between a file's rename and the end of its journal leaves it."""
     leave_behind(tmp_path, "dead")
-    (tmp_path / "PRID001/.kraken-plan/run-dead/wanted.part").unlink()
-    (tmp_path / "PRID001/.kraken-plan/run-dead/other.part").unlink()
+    (tmp_path / "PRID001/.kraken-plan/run-dead-0/wanted.part").unlink()
+    (tmp_path / "PRID001/.kraken-plan/run-dead-0/other.part").unlink()
 
     run = stagings(output, "a", "wanted", "other")
     run.below("PRID001")
@@ -187,7 +187,7 @@ def test_what_dead_runs_left_should_be_found_without_being_touched_and_a_living_
     os.close(living.below("PRID001").create("mine.part"))
     leave_behind(tmp_path, "dead")
     before = below(tmp_path)
-    assert "PRID001/.kraken-plan/run-living/mine.part" in before
+    assert "PRID001/.kraken-plan/run-living-0/mine.part" in before
 
     # when / then
     left = find_left_staged(output, "PRID001")
@@ -198,7 +198,7 @@ def test_what_dead_runs_left_should_be_found_without_being_touched_and_a_living_
     # and the lock is free again: the next run takes over
     run = stagings(output, "next", "wanted")
     run.below("PRID001")
-    assert "PRID001/.kraken-plan/run-next/wanted.part" in below(tmp_path)
+    assert "PRID001/.kraken-plan/run-next-0/wanted.part" in below(tmp_path)
     living.close()
     run.close()
 
