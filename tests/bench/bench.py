@@ -95,15 +95,17 @@ CASES = {
         title="3,000 of 64 KiB, restored before", task=SMALL, contestants=(OURS, BARE_MD5), restored_before=True
     ),
     "shards": Case(
-        title="1.5 GiB in 24 objects and 2,000 of 64 KiB, in parts at once",
+        title="768 MiB in 12 objects and 1,000 of 64 KiB, in parts at once, to memory",
         task=MIXED,
         contestants=AT_ONCE,
+        on_tmpfs=True,
         only_by_name=True,
     ),
     "shards-hosts": Case(
         title=f"the same, each process with {HOST_LINE}iB/s, as a host has its line",
         task=MIXED,
         contestants=AT_ONCE_LIMITED,
+        on_tmpfs=True,
         only_by_name=True,
     ),
     "large-jobs": Case(title="1.5 GiB by --jobs", task=LARGE, contestants=BY_JOBS, only_by_name=True),

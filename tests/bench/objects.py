@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MIB = 1024 * 1024
 BUCKET = "bench"
 SMALL_OBJECTS, SMALL_BYTES = 3000, 64 * 1024
-MIXED_LARGE, MIXED_SMALL = 24, 2000
+MIXED_LARGE, MIXED_SMALL = 12, 1000
 SHARDS = (1, 2, 4)
 
 
@@ -55,7 +55,7 @@ class Objects:
 
     @cached_property
     def mixed(self) -> Task:
-        """24 objects of 64 MiB in parts of 16 MiB and 2,000 of 64 KiB; the plan is split, too."""
+        """12 objects of 64 MiB in parts of 16 MiB and 1,000 of 64 KiB; the plan is split, too."""
         chunk_size = 16 * MIB
         names = [f"mixed/large-{number}" for number in range(MIXED_LARGE)]
         objects = [(name, 64 * MIB, self._upload_parts(name, 64 * MIB, chunk_size)) for name in names]
