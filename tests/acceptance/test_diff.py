@@ -53,7 +53,7 @@ SHOWN = f"""\
 - b.raw: 1 file, 3 B, at /out/PRID001
 ~ m.d
     destination_base: /out/PRID001 -> /out/PRID009
-  2 files with nothing else changed, to be restored below the new destination_base
+  2 files with nothing else changed
 + n\\x1b[31mew.d: 2 files, 1.0 GiB, at /out/PRID001
 
 added: 1 raw file, 3 files, 1,073,741,830 bytes (1.0 GiB)
