@@ -1,14 +1,13 @@
 """What `apply` would do with an entry, in words."""
 
 from applier.status import FileStatus, WouldDo
-from schemas.etag import MIB
-from schemas.text import printable
+from schemas.text import human_size, printable
 
 
 def dry_run_line(file: FileStatus) -> str:
     """Return the line of one entry."""
     name = printable(file.raw_file_id if file.relative_path is None else file.relative_path)
-    size = f"({(file.size_bytes or 0) / MIB:.1f} MB)"
+    size = f"({human_size(file.size_bytes or 0)})"
     match file.would_do:
         case WouldDo.CANNOT:
             return f"cannot    {name}: {printable(file.detail)}"
