@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Mapping
 
 import pytest
@@ -14,6 +13,7 @@ from faulty_proxy import FaultyProxy
 from network_faults import Action, Answer, Fault, Flip, Stall
 from restore_case import RestoreCase, raw_file
 from sample_data import MIB, made_up_bytes
+from waiting import wait_for
 
 SIZE_BYTES = 40 * MIB
 CONTENT = made_up_bytes("truncated", SIZE_BYTES)
@@ -48,13 +48,6 @@ def flipped(content: bytes, offset: int) -> bytes:
 
 def fetched_bytes(proxy: FaultyProxy) -> int:
     return sum(exchange.sent_bytes for exchange in proxy.requests("GET", "sample.raw"))
-
-
-def wait_for(condition: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline, f"waited 30 s in vain for {what}"
-        time.sleep(0.02)
 
 
 def landed(case: RestoreCase) -> int:

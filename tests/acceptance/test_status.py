@@ -2,7 +2,6 @@
 
 import json
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -17,6 +16,7 @@ from file_systems import mounted_tmpfs, needs_root
 from network_faults import Answer, Fault, Reset, Stall
 from restore_case import RestoreCase, build_restore_case
 from sample_data import MIB, create_versioned_bucket
+from waiting import wait_for
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -292,10 +292,7 @@ def test_an_interrupted_look_should_tell_what_it_has_seen(
     plan = compile_plan(run_cli, case)
     faulty_proxy.add(Fault(action=Stall(seconds=60), key="b.raw"))
     process = run_cli.start("status", plan, "--json")
-    deadline = time.monotonic() + 30
-    while not faulty_proxy.requests("HEAD", "b.raw"):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_for(lambda: faulty_proxy.requests("HEAD", "b.raw"), "the question to S3")
 
     # when
     process.send_signal(signal.SIGINT)
