@@ -9,20 +9,8 @@ from cli import Cli, CliResult
 from plan_samples import catalog_document
 from sample_data import write_export
 from temporary_process import free_ports
-from wire_tap import Command, WireTap
+from wire_tap import READ_ONLY, Command, WireTap
 
-READ_ONLY = {
-    "hello",
-    "ismaster",
-    "isMaster",
-    "saslStart",
-    "saslContinue",
-    "find",
-    "getMore",
-    "killCursors",
-    "endSessions",
-}
-WRITES = {"insert", "update", "delete", "findAndModify", "create", "drop", "createIndexes", "aggregate"}
 PASSWORD = "hunter2-%40-secret"
 
 
@@ -81,9 +69,7 @@ def test_no_write_command_should_ever_be_sent(run_cli: Cli, catalog: Catalog) ->
     # then
     assert (by_ids.exit_code, by_project.exit_code) == (1, 0)
     assert len(json.loads(by_project.stdout)["raw_files"]) == 1500
-    names = {command.name for command in commands}
-    assert names <= READ_ONLY
-    assert not names & WRITES
+    assert {command.name for command in commands} <= READ_ONLY
     finds = [command.document for command in commands if command.name == "find"]
     assert len(finds) == 4  # three times up to 1,000 ids, and one project
     assert all(set(command["projection"]) == {"_id", "project_id", "s3_upload_path", "file_info"} for command in finds)  # type: ignore[call-overload]  # a document
