@@ -68,7 +68,7 @@ def test_the_front_door_should_load_commands_by_name_only() -> None:
     [
         (("pymongo", "bson"), "planner.mongo_catalog"),
         (("yaml",), "schemas.site_config"),
-        (("boto3", "botocore", "s3transfer"), "applier.boto_store"),
+        (("boto3", "botocore", "s3transfer", "urllib3"), "applier.boto_store"),
         (("obstore",), "applier.obstore_store"),
         (("tenacity",), "applier.fetch"),
         (("tqdm",), "applier.progress_bar"),
