@@ -19,9 +19,14 @@ demo: $(READY)  ## the main job on an embedded S3 server and an exported catalog
 	$(BIN)/python examples/demo/demo.py
 
 .airflow/%/.ready: tests/airflow_pins/%.txt | $(READY)
-	$(BIN)/uv venv --quiet --clear --python 3.11 .airflow/$*
-	$(BIN)/uv pip install --quiet --python .airflow/$*/bin/python --requirement $<
-	touch $@
+	mkdir -p .airflow/$*
+	@if ! $(BIN)/uv python find 3.11 >/dev/null 2>&1; then \
+	    echo "Airflow's pins are for Python 3.11, which is not here: the tests of the DAG will be skipped"; \
+	else set -x; \
+	    $(BIN)/uv venv --quiet --clear --python 3.11 .airflow/$* && \
+	    $(BIN)/uv pip install --quiet --python .airflow/$*/bin/python --requirement $< && \
+	    touch $@; \
+	fi
 
 test: lint types $(AIRFLOW_READY)  ## everything: lint, types, all tests of ordinary size
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not long and not airflow"
