@@ -123,6 +123,12 @@ def _unanswered(reason: str) -> S3UnansweredError:
     )
 
 
+def _error(failure: Failure) -> str:
+    """Return a failure as the plan tells it: apply takes that as it stands, so that only another compile asks again."""
+    is_archived = failure.kind is FailureKind.ARCHIVED  # which says to apply again
+    return f"{failure.message}, with a plan compiled anew" if is_archived else failure.message
+
+
 def _probed(plan: Plan, answers: _Answers, missing_buckets: Mapping[str, Failure]) -> Plan:
     places = itertools.count()
 
@@ -131,7 +137,7 @@ def _probed(plan: Plan, answers: _Answers, missing_buckets: Mapping[str, Failure
             return file
         place = next(places)
         if failure := answers.failures.get(place):
-            return raw_file.unresolved(file, failure.message)
+            return raw_file.unresolved(file, _error(failure))
         return replace(file, version_id=answers.versions[place]) if place in answers.versions else file
 
     def as_probed(raw_file: RawFilePlan) -> RawFilePlan:

@@ -81,7 +81,8 @@ def _summary(status: PlanStatus) -> Iterator[str]:
     totals = Totals.of(status.files)
     counts = ", ".join(f"{count:,} {would_do.value}" for would_do, count in totals.files.items() if count)
     entries = "1 entry" if len(status.files) == 1 else f"{len(status.files):,} entries"
-    yield f"{entries}: {counts or 'nothing'}; to be fetched: {human_size(totals.bytes_to_fetch)} at most"
+    condition = ", if what is unverified is right" if totals.files[WouldDo.VERIFY] else ""
+    yield f"{entries}: {counts or 'nothing'}; to be fetched: {human_size(totals.bytes_to_fetch)} at most{condition}"
     if not status.hashed:
         yield "Local files were not read (--no-local-hash): of what is unverified only the size is right"
     for space in status.preflight.spaces:

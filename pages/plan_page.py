@@ -80,7 +80,7 @@ def _plan_figures(totals: Totals) -> list[Figure]:
     return [
         _size_figure(totals),
         Figure(label="Files", value=f"{totals.files:,}"),
-        Figure(label="Raw files", value=f"{totals.raw_files - totals.skipped_raw_files:,}"),
+        Figure(label="Raw files", value=f"{totals.restored_raw_files:,}"),
         Figure(
             label="Skipped",
             value=f"{skipped:,}",
@@ -100,7 +100,7 @@ def _result_figures(result: ApplyResult, summary: PlanSummary) -> list[Figure]:
     outcomes = [file.outcome for file in result.files()]
     right, already = sum(outcome.succeeded for outcome in outcomes), outcomes.count(Outcome.SKIPPED)
     failed = sum(raw_file.planned_files for raw_file in result.raw_files) - right
-    failed_raw_files = sum(raw_file.failure is not None for raw_file in result.raw_files)
+    failed_raw_files = sum(raw_file.failure is not None and not raw_file.planned_files for raw_file in result.raw_files)
     return [
         Figure(
             label="Failed",

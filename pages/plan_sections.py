@@ -75,10 +75,8 @@ def plan_facts(plan: Plan) -> list[tuple[str, str]]:
 def restored_text(totals: Totals, size_text: SizeText = human_size) -> str:
     """Return what is restored, in one line."""
     unknown = f", {counted(totals.unknown_sizes, 'file')} of unknown size" if totals.unknown_sizes else ""
-    raw_files = totals.raw_files - totals.skipped_raw_files
-    return (
-        f"{counted(totals.files, 'file')} of {counted(raw_files, 'raw file')}, {size_text(totals.size_bytes)}{unknown}"
-    )
+    of = f"{counted(totals.files, 'file')} of {counted(totals.restored_raw_files, 'raw file')}"
+    return f"{of}, {size_text(totals.size_bytes)}{unknown}"
 
 
 def skipped_text(totals: Totals) -> str:

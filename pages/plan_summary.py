@@ -16,6 +16,7 @@ class Totals:
 
     Args:
         raw_files: all that are named, skipped ones included.
+        restored_raw_files: those with a file to be restored.
         skipped_raw_files: those that could not be resolved as a whole.
         files: those to be restored.
         skipped_files: those that could not be resolved, of raw files that are not skipped as a whole.
@@ -24,6 +25,7 @@ class Totals:
     """
 
     raw_files: int = 0
+    restored_raw_files: int = 0
     skipped_raw_files: int = 0
     files: int = 0
     skipped_files: int = 0
@@ -100,6 +102,7 @@ def raw_file_totals(raw_file: RawFilePlan) -> Totals:
     planned = [file for file in raw_file.files if isinstance(file, PlannedFile)]
     return Totals(
         raw_files=1,
+        restored_raw_files=int(bool(planned)),
         files=len(planned),
         skipped_files=len(raw_file.files) - len(planned),
         size_bytes=sum(file.expected_size or 0 for file in planned),
@@ -111,6 +114,7 @@ def _summed(parts: Iterable[Totals]) -> Totals:
     parts = list(parts)
     return Totals(
         raw_files=sum(part.raw_files for part in parts),
+        restored_raw_files=sum(part.restored_raw_files for part in parts),
         skipped_raw_files=sum(part.skipped_raw_files for part in parts),
         files=sum(part.files for part in parts),
         skipped_files=sum(part.skipped_files for part in parts),

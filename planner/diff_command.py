@@ -1,6 +1,7 @@
 """`kraken-plan diff`: two plans -> what differs -> words or JSON -> exit code. Also git's diff driver for plans."""
 
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import click
@@ -71,7 +72,9 @@ def _diff(options: DiffOptions) -> int:
     if options.html is not None and (options.as_json or options.files or options.git):
         raise click.UsageError("--html holds everything: give it without --json, --files and --git")
     if options.git:
-        return _git_diff(options)
+        with suppress(BrokenPipeError):  # whoever left git's pager has enough; git calls any other code than 0 a death
+            _git_diff(options)
+        return 0
     if len(options.plans) != 2:  # noqa: PLR2004  # OLD and NEW
         raise click.UsageError(f"expected two plans, OLD and NEW, found {len(options.plans)}")
     if options.plans == (STDIN, STDIN):
@@ -96,12 +99,12 @@ def _show(options: DiffOptions, old: Compared, new: Compared) -> int:
     return 0 if diff.is_empty else 1
 
 
-def _git_diff(options: DiffOptions) -> int:
+def _git_diff(options: DiffOptions) -> None:
     """Be git's diff driver, see gitdiff(1), GIT_EXTERNAL_DIFF: what cannot be compared is told, and git goes on."""
     arguments = options.plans
     if len(arguments) == 1:
         write_all([f"{printable(arguments[0])}: not merged yet\n"])
-        return 0
+        return
     if len(arguments) not in _GIT_ARGUMENTS:
         raise click.UsageError(f"--git expects the 7 arguments that git gives a diff driver, found {len(arguments)}")
     path, old_file, new_file = arguments[0], arguments[1], arguments[4]
@@ -110,8 +113,7 @@ def _git_diff(options: DiffOptions) -> int:
         old, new = (None if file == _NO_FILE else load_plan(file) for file in (old_file, new_file))
     except KrakenPlanError as error:
         write_all(f"{printable(line)}\n" for line in f"{path}: cannot be compared: {error}".split("\n"))
-        return 0
+        return
     if one := new or old:
         nothing = replace(one, raw_files=(), plan_digest=None)
         _show(options, Compared(name=path, plan=old or nothing), Compared(name=new_path, plan=new or nothing))
-    return 0

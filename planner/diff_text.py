@@ -72,7 +72,7 @@ def _raw_file_lines(raw_file: RawFileDiff, paint: Paint, *, with_files: bool) ->
         yield paint(f"  {_SIGNS[file.kind]} {printable(file.relative_path)}{size}", _TONES[file.kind])
         yield from (f"      {change_text(change)}" for change in file.changes)
     if moved:
-        yield f"  {counted(moved, 'file')} with nothing else changed, to be restored below the new destination_base"
+        yield f"  {counted(moved, 'file')} with nothing else changed"
 
 
 def _whole(raw_file: RawFileDiff) -> str:
@@ -88,11 +88,13 @@ def _whole(raw_file: RawFileDiff) -> str:
 
 def _only_moves_along(file: FileDiff, raw_file: RawFileDiff) -> bool:
     """Tell whether all that changes for a file is said of its raw file already."""
+    said = {change.name for change in raw_file.changes}
+    new = {"destination_base": "absolute_dest_path"}
+    follows = {new.get(name, name) for name in said & {"destination_base", "bucket_name"}}
     return (
-        all(change.name == "absolute_dest_path" for change in file.changes)
-        and isinstance(file.old, PlannedFile)
+        isinstance(file.old, PlannedFile)
         and isinstance(file.new, PlannedFile)
-        and any(change.name == "destination_base" for change in raw_file.changes)
+        and {change.name for change in file.changes} <= follows
     )
 
 

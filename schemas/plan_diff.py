@@ -188,13 +188,14 @@ def _raw_file_values(raw_file: RawFilePlan) -> _Values:
 
 
 def _file_values(raw_file: RawFilePlan | None, file: AnyFile) -> _Values:
-    """Return what is compared of a file; its place is derived as apply derives it."""
+    """Return what is compared of a file, its raw file's bucket included; its place is derived as apply derives it."""
     if isinstance(file, UnresolvedFile):
         destination, error = file.absolute_dest_path, file.error
     else:
         has_place = raw_file is not None and raw_file.destination_base is not None
         destination, error = raw_file.absolute_dest_path(file) if raw_file and has_place else None, None
     return (
+        ("bucket_name", raw_file.bucket_name if raw_file else None),
         ("s3_key", file.s3_key),
         ("expected_etag", file.expected_etag),
         ("chunk_size_mb", file.chunk_size_mb),

@@ -156,7 +156,9 @@ def test_archived_objects_should_stand_in_the_plan_as_errors(
 
     # then
     assert result.exit_code == 1
-    assert planned(case)["cold.raw"]["error"].startswith(f"Archived in GLACIER: s3://{case.bucket()}/cold.raw")
+    error = planned(case)["cold.raw"]["error"]
+    assert error.startswith(f"Archived in GLACIER: s3://{case.bucket()}/cold.raw")
+    assert error.endswith(", then apply again, with a plan compiled anew")
     assert planned(case)["restored.raw"]["error"] is None
 
 

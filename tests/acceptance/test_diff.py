@@ -53,7 +53,7 @@ SHOWN = f"""\
 - b.raw: 1 file, 3 B, at /out/PRID001
 ~ m.d
     destination_base: /out/PRID001 -> /out/PRID009
-  2 files with nothing else changed, to be restored below the new destination_base
+  2 files with nothing else changed
 + n\\x1b[31mew.d: 2 files, 1.0 GiB, at /out/PRID001
 
 added: 1 raw file, 3 files, 1,073,741,830 bytes (1.0 GiB)
@@ -210,3 +210,27 @@ def test_git_should_show_what_changed_in_a_plan(run_cli: Cli, git: Git) -> None:
     assert "was changed after it was compiled" in git("diff")
     (run_cli.folder / "plans" / "new.json").unlink()
     assert "\n- xxx: 1 file" in git("diff")
+
+
+def test_leaving_gits_pager_should_be_no_death_of_the_driver(run_cli: Cli) -> None:
+    # given more to show than a buffer holds, and nobody who reads any more
+    plan = make_plan(*(planned_raw_file(f"{number}.raw") for number in range(1000)))
+    (run_cli.folder / "plan.json").write_bytes(serialize_plan(plan))
+    reader, writer = os.pipe()
+    os.close(reader)
+
+    # when
+    with os.fdopen(writer, "w") as closed:
+        done = subprocess.run(
+            [PROGRAM, "diff", "--git", "plan.json", "/dev/null", ".", ".", "plan.json", "0", "100644"],
+            cwd=run_cli.folder,
+            env=dict(run_cli.environment),
+            stdout=closed,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            check=False,
+            timeout=60,
+        )
+
+    # then
+    assert (done.returncode, done.stderr) == (0, "")

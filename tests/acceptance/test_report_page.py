@@ -55,3 +55,23 @@ def test_a_page_that_cannot_be_written_should_leave_all_as_it_is(
         assert run_cli("report", "--plan", plan, "results.jsonl", "--html", page).exit_code == 2
         assert case.reports() == []
     assert run_cli("report", "--plan", plan, "results.jsonl").exit_code == 0
+
+
+def test_files_of_a_bucket_that_is_gone_should_be_counted_once(
+    run_cli: Cli, make_restore_case: MakeRestoreCase, tabs: Tabs
+) -> None:
+    # given two raw files of two projects, and the bucket of one is gone
+    case = make_restore_case(thermo("there.raw", size_bytes=10), thermo("gone.raw", "PRID002", size_bytes=10))
+    plan = compile_plan(run_cli, case)
+    path = run_cli.folder / plan
+    path.write_text(path.read_text().replace(case.bucket("PRID002"), "no-such-bucket"))
+    run_cli("seal", plan)
+
+    # when
+    run_cli("apply", plan, "--no-report", "--results", "results.jsonl")
+    run_cli("report", "--plan", plan, "results.jsonl", "--html", "results.html")
+
+    # then it is one file that failed, as the report has it
+    page = tabs.open(run_cli.folder / "results.html", (1280, 2000))
+    figures = [figure.split("\n") for figure in page.locator(".figures li").all_inner_texts()]
+    assert figures[:2] == [["Failed", "1", "1 file"], ["Verified files", "1", "1 downloaded, 0 already right"]]

@@ -148,6 +148,7 @@ def test_json_should_hold_the_same_for_programs(run_cli: Cli, plan_path: Path) -
         assert shown[name] == plan[name]
     assert shown["totals"] == {
         "raw_files": 3,
+        "restored_raw_files": 2,
         "skipped_raw_files": 1,
         "files": 2,
         "skipped_files": 1,

@@ -151,6 +151,7 @@ def test_a_quick_look_should_say_that_it_verifies_nothing(run_cli: Cli, make_res
     assert result.exit_code == 1
     assert "verify  as planned  unverified  1,000 B  flipped.raw\n" in result.stdout
     assert "heal    as planned  wrong       1,000 B  short.raw    5 bytes, expected 1000\n" in result.stdout
+    assert "; to be fetched: 1,000 B at most, if what is unverified is right\n" in result.stdout
     assert (
         "Local files were not read (--no-local-hash): of what is unverified only the size is right\n" in result.stdout
     )

@@ -139,10 +139,17 @@ def test_a_moved_raw_file_should_tell_so_of_itself_and_its_files() -> None:
     moved = replace(RAW_FILE, destination_base="/out/x", project_id="x", bucket_name="y")
     (raw_file,) = diff_plans(PLAN, make_plan(moved, PLAN.raw_files[1])).raw_files
     assert [change.name for change in raw_file.changes] == ["project_id", "destination_base", "bucket_name"]
+    bucket = Change(name="bucket_name", old=RAW_FILE.bucket_name, new="y")
     assert [(file.relative_path, file.changes) for file in raw_file.files] == [
-        (path, (Change(name="absolute_dest_path", old=f"/out/PRID001/{path}", new=f"/out/x/{path}"),))
+        (path, (bucket, Change(name="absolute_dest_path", old=f"/out/PRID001/{path}", new=f"/out/x/{path}")))
         for path in ("s.d/a", "s.d/b")
-    ]
+    ] + [("s.d/bad", (bucket,))]
+
+
+def test_another_bucket_should_count_as_a_change_of_every_file_and_byte() -> None:
+    diff = diff_plans(PLAN, make_plan(replace(RAW_FILE, bucket_name="y"), PLAN.raw_files[1]))
+    size_bytes = sum(file.expected_size or 0 for file in (A, B))
+    assert diff.totals(DiffKind.CHANGED) == DiffTotals(raw_files=1, files=3, size_bytes=size_bytes)
 
 
 def test_totals_should_count_raw_files_files_and_bytes_of_each_kind() -> None:

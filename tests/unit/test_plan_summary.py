@@ -37,6 +37,7 @@ def test_totals_should_count_every_entry_once(plan: Plan) -> None:
     ]
     assert summarize_plan(plan).totals == Totals(
         raw_files=len(plan.raw_files),
+        restored_raw_files=len({id(raw_file) for raw_file, _ in plan.planned_files()}),
         skipped_raw_files=sum(raw_file.error is not None for raw_file in plan.raw_files),
         files=len(planned),
         skipped_files=len(unresolved),
