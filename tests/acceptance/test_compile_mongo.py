@@ -30,7 +30,7 @@ class BreakingTap(WireTap):
 @pytest.fixture
 def old_plan(run_cli: Cli) -> Path:
     path = run_cli.folder / "plan.json"
-    path.write_bytes(b"old")
+    path.write_bytes(b'{"format_version": "old"}')
     return path
 
 
@@ -41,7 +41,7 @@ def refused(result: CliResult, old_plan: Path, words: str) -> None:
     assert result.stderr.count("\n") == 1
     assert PASSWORD not in result.stderr + result.stdout
     assert "hunter2" not in result.stderr + result.stdout
-    assert old_plan.read_bytes() == b"old"
+    assert old_plan.read_bytes() == b'{"format_version": "old"}'
     assert [path.name for path in old_plan.parent.iterdir()] == ["plan.json"]
 
 
