@@ -7,7 +7,7 @@ WORKERS ?= 2
 AIRFLOW := .airflow/2.11.0 .airflow/3.3.2
 AIRFLOW_READY := $(AIRFLOW:%=%/.ready)
 
-.PHONY: help demo test test-long test-airflow bench bench-scale lint types format clean
+.PHONY: help demo test test-long test-airflow test-slurm bench bench-scale lint types format clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -36,6 +36,9 @@ test-long: $(READY)  ## the tests that take minutes or gigabytes
 
 test-airflow: $(READY) $(AIRFLOW_READY)  ## the example DAG on Airflow 2.11 and 3.3, scheduler and all
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m airflow
+
+test-slurm: $(READY)  ## examples/slurm on a real Slurm of one node, if it is installed
+	$(BIN)/python -m pytest -m long tests/acceptance/test_slurm_cluster.py
 
 lint: $(READY)  ## ruff: format and rules
 	$(BIN)/ruff format --check .

@@ -73,6 +73,31 @@ def test_parts_should_make_the_report_that_the_whole_plan_would(
     assert merged == whole
 
 
+def test_parts_of_one_destination_should_be_applied_at_once(run_cli: Cli, make_restore_case: MakeRestoreCase) -> None:
+    # given files of several parts, small ones, and corrupt ones on the disk, all for one destination
+    case = make_restore_case(*map(thermo, ("a.raw", "b.raw", "c.raw")), *map(bruker, ("d.d", "e.d", "f.d")))
+    shards = split(run_cli, compile_plan(run_cli, case), 4)
+    for name in ("a.raw", "d.d/3.m/f3.xml", "e.d/analysis.tdf_bin"):
+        (case.destination() / name).parent.mkdir(parents=True, exist_ok=True)
+        (case.destination() / name).write_bytes(b"corrupt")
+
+    # when every part is applied by a process of its own, which writes a report of its own
+    runs = [run_cli.start("apply", shard) for shard in shards]
+    results = [run_cli.finish(run) for run in runs]
+
+    # then each is right, none has taken anything from another, and all reports are there
+    assert [result.exit_code for result in results] == [0, 0, 0, 0], results
+    assert case.unrestored() == []
+    assert left_staged(case) == []
+    assert sorted(result.stdout for result in results) == [f"{path}\n" for path in case.reports()]
+    reports = [path.read_text(encoding="utf-8") for path in case.reports()]
+    digests = {re.findall("^Plan: (.*)$", text, re.MULTILINE)[0] for text in reports}
+    assert digests == {load_plan(str(shard)).plan_digest for shard in shards}
+    said = "".join(reports)
+    assert said.count(": OK - Downloaded and verified") == 3 + 3 * 14 - 3
+    assert said.count(": OK - Self-healed") == 3
+
+
 def test_report_should_name_what_no_run_attempted(run_cli: Cli, make_restore_case: MakeRestoreCase) -> None:
     # given two parts, of which one was applied
     case = make_restore_case(thermo("a.raw", size_bytes=1001), thermo("b.raw", size_bytes=1000))

@@ -16,12 +16,13 @@ from pathlib import Path
 
 from contest import Contest, Contestant, hold, show
 from embedded_s3 import EmbeddedS3, embedded_s3
-from objects import Objects
-from peers import Task, alphakraken_sequence, check_etag, kraken_plan, rclone, s5cmd
+from objects import SHARDS, Objects
+from peers import Task, alphakraken_sequence, check_etag, kraken_plan, kraken_plan_shards, rclone, s5cmd
 from slow_path import slow_path
 from surroundings import TMPFS, show_surroundings
 
 FAR_SECONDS = 0.03
+HOST_LINE = "100M"
 TMPFS_BYTES = 4 * 1024**3
 
 
@@ -39,6 +40,16 @@ S5CMD_CHECKED = Contestant(name="s5cmd, then the etag", commands=(s5cmd, check_e
 RCLONE = Contestant(name="rclone, nothing verified", commands=(rclone,))
 SEQUENCE = Contestant(name="AlphaKraken sequence", commands=(alphakraken_sequence,))
 BARE_MD5 = Contestant(name="bare MD5 on all cores", commands=(check_etag,))
+AT_ONCE = tuple(
+    Contestant(name=f"{number} {'apply' if number == 1 else 'applies'} at once", commands=(kraken_plan_shards(number),))
+    for number in SHARDS
+)
+AT_ONCE_LIMITED = tuple(
+    Contestant(
+        name=f"{number} at {HOST_LINE}iB/s each", commands=(kraken_plan_shards(number, "--max-bandwidth", HOST_LINE),)
+    )
+    for number in SHARDS
+)
 BY_JOBS = (OURS, *map(ours_with, (4, 8, 16, 32, 64, 128)), S5CMD)
 
 
@@ -64,7 +75,7 @@ class Case:
     only_by_name: bool = False
 
 
-LARGE, TWO_GIB, ONE_PART, SMALL = map(attrgetter, ("large", "two_gib", "one_part", "small"))
+LARGE, TWO_GIB, ONE_PART, SMALL, MIXED = map(attrgetter, ("large", "two_gib", "one_part", "small", "mixed"))
 CASES = {
     "large": Case(
         title="1.5 GiB in parts of 100 MiB",
@@ -82,6 +93,20 @@ CASES = {
     ),
     "small-again": Case(
         title="3,000 of 64 KiB, restored before", task=SMALL, contestants=(OURS, BARE_MD5), restored_before=True
+    ),
+    "shards": Case(
+        title="768 MiB in 12 objects and 1,000 of 64 KiB, in parts at once, to memory",
+        task=MIXED,
+        contestants=AT_ONCE,
+        on_tmpfs=True,
+        only_by_name=True,
+    ),
+    "shards-hosts": Case(
+        title=f"the same, each process with {HOST_LINE}iB/s, as a host has its line",
+        task=MIXED,
+        contestants=AT_ONCE_LIMITED,
+        on_tmpfs=True,
+        only_by_name=True,
     ),
     "large-jobs": Case(title="1.5 GiB by --jobs", task=LARGE, contestants=BY_JOBS, only_by_name=True),
     "large-jobs-far": Case(

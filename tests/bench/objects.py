@@ -3,12 +3,13 @@
 import hashlib
 import json
 import os
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from peers import Task
+from peers import BIN, Task, shard_list
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 MIB = 1024 * 1024
 BUCKET = "bench"
 SMALL_OBJECTS, SMALL_BYTES = 3000, 64 * 1024
+MIXED_LARGE, MIXED_SMALL = 12, 1000
+SHARDS = (1, 2, 4)
 
 
 class Objects:
@@ -48,14 +51,30 @@ class Objects:
     @cached_property
     def small(self) -> Task:
         """3,000 objects of 64 KiB."""
+        return self._task("small/", self._upload_small("small/", SMALL_OBJECTS), 100)
 
+    @cached_property
+    def mixed(self) -> Task:
+        """12 objects of 64 MiB in parts of 16 MiB and 1,000 of 64 KiB; the plan is split, too."""
+        chunk_size = 16 * MIB
+        names = [f"mixed/large-{number}" for number in range(MIXED_LARGE)]
+        objects = [(name, 64 * MIB, self._upload_parts(name, 64 * MIB, chunk_size)) for name in names]
+        task = self._task("mixed/", [*objects, *self._upload_small("mixed/", MIXED_SMALL)], 16)
+        for number in SHARDS:
+            command = [str(BIN / "kraken-plan"), "-q", "split", str(task.plan), "-n", str(number)]
+            shard_list(task.plan, number).write_bytes(
+                subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout
+            )
+        return task
+
+    def _upload_small(self, prefix: str, count: int) -> list[tuple[str, int, str]]:
         def upload(number: int) -> tuple[str, int, str]:
             content = os.urandom(SMALL_BYTES)
-            self._client.put_object(Bucket=BUCKET, Key=f"small/{number}", Body=content)
-            return f"small/{number}", SMALL_BYTES, hashlib.md5(content).hexdigest()
+            self._client.put_object(Bucket=BUCKET, Key=f"{prefix}{number}", Body=content)
+            return f"{prefix}{number}", SMALL_BYTES, hashlib.md5(content).hexdigest()
 
         with ThreadPoolExecutor(8) as pool:
-            return self._task("small/", list(pool.map(upload, range(SMALL_OBJECTS))), 100)
+            return list(pool.map(upload, range(count)))
 
     def _upload(self, key: str, size_bytes: int, chunk_size_mb: int) -> Task:
         """Upload an object, in parts if it is larger than one."""

@@ -1,7 +1,8 @@
 """What is run side by side: kraken-plan, its peers, and the AlphaKraken sequence. Each a command line."""
 
 import sys
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 BIN = Path(sys.executable).parent
@@ -32,6 +33,21 @@ def kraken_plan(task: Task, output: Path) -> list[str]:
     """Verified, fsynced, reported."""
     command = [str(BIN / "kraken-plan"), "-q", "apply", str(task.plan), "--endpoint-url", task.endpoint_url]
     return [*command, "--output-root", str(output)]
+
+
+def kraken_plan_shards(number: int, *options: str) -> Callable[[Task, Path], list[str]]:
+    """As many applies at once, each of its part of the plan."""
+
+    def command(task: Task, output: Path) -> list[str]:
+        apply_each = [*kraken_plan(replace(task, plan=Path("{}")), output), *options]
+        return ["xargs", "--arg-file", str(shard_list(task.plan, number)), "-P", str(number), "-I{}", *apply_each]
+
+    return command
+
+
+def shard_list(plan: Path, number: int) -> Path:
+    """The file that names the parts of a plan, one a line."""
+    return plan.with_suffix(f".{number}-shards")
 
 
 def s5cmd(task: Task, output: Path) -> list[str]:

@@ -101,6 +101,26 @@ def test_row_29_a_second_signal_should_end_at_once(
     assert left_staged(case) != []
 
 
+def test_row_29_sigterm_that_comes_twice_should_be_one(
+    run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy
+) -> None:
+    # given a run, as a job of a scheduler that signals the launcher, which passes it on, and the whole process group
+    case = make_restore_case(big(), endpoint_url=faulty_proxy.endpoint_url)
+    plan = compile_plan(run_cli, case)
+    stall(faulty_proxy, 1)
+    process = start_until_four_parts_are_staged(run_cli, case, plan)
+    assert process.stderr is not None
+
+    # when
+    process.send_signal(signal.SIGTERM)
+    assert process.stderr.readline().startswith("SIGTERM: stopping")
+    process.send_signal(signal.SIGTERM)
+
+    # then
+    assert run_cli.finish(process).exit_code == 128 + signal.SIGTERM
+    assert "big.raw: FAILURE - Not attempted (interrupted)\n" in last_report(case)
+
+
 @BOTH
 def test_row_29_a_signal_while_s3_says_nothing_should_report_all_files_as_not_attempted(
     run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy, number: signal.Signals
