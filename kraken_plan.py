@@ -147,7 +147,8 @@ def main() -> NoReturn:
         _say_error(str(error))
         exit_code = EXIT_REFUSED
     except click.ClickException as error:
-        error.show()
+        with suppress(OSError):
+            error.show()
         exit_code = error.exit_code
     except BrokenPipeError:  # whoever read our stdout has enough
         exit_code = EXIT_REFUSED
@@ -188,9 +189,13 @@ def _leave(exit_code: int) -> NoReturn:
 
 
 def _say_error(message: str) -> None:
-    """Print an error; the lines it was built of stay, all else that could steer a terminal is escaped."""
+    """Print an error; the lines it was built of stay, all else that could steer a terminal is escaped.
+
+    Where stderr cannot be written, the exit code says it alone.
+    """
     lines = [printable(line) for line in message.split("\n")]
-    click.echo("\n".join([f"{PROGRAM}: error: {lines[0]}", *lines[1:]]), err=True)
+    with suppress(OSError):
+        click.echo("\n".join([f"{PROGRAM}: error: {lines[0]}", *lines[1:]]), err=True)
 
 
 def _use_utf8(stream: TextIO) -> None:

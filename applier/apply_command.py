@@ -22,12 +22,12 @@ from applier.jobs import allowed_idle_folders
 from applier.leftovers import planned_names, unfinished_names
 from applier.open_plan import OpenPlan, open_plan
 from applier.preflight import look_before_flight
-from applier.report_command import summary, write_reports
 from applier.restore_file import RestoreTools
 from applier.results_writer import results_sink
 from applier.run_folders import Stagings
 from applier.status import WouldDo
 from applier.stderr import leave, say, shown_progress
+from applier.write_reports import summary, write_reports
 from schemas.errors import PlanError, PreflightError
 from schemas.paths import path_below
 from schemas.plan import Plan

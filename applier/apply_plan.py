@@ -103,21 +103,13 @@ class _Results:
         )
 
     def _raw_file_result(self, raw_file: RawFilePlan, planned: Iterator[FileResult | None]) -> RawFileResult:
-        failure = self._failed.get(raw_file.raw_file_id)
+        # also where it fails as a whole for its bucket: every planned file has its place among `planned`
         files = (
             []
             if raw_file.error is not None
             else [self._file_result(raw_file, file, planned) for file in raw_file.files]
         )
-        return RawFileResult(
-            raw_file_id=raw_file.raw_file_id,
-            project_id=raw_file.project_id,
-            destination_base=raw_file.destination_base,
-            bucket_name=raw_file.bucket_name,
-            planned_files=len(raw_file.files),
-            files=() if failure else tuple(files),
-            failure=failure,
-        )
+        return RawFileResult.of(raw_file, files, self._failed.get(raw_file.raw_file_id))
 
     def _file_result(
         self, raw_file: RawFilePlan, file: PlannedFile | UnresolvedFile, planned: Iterator[FileResult | None]

@@ -50,6 +50,7 @@ from applier.object_store import (
 from schemas.errors import ConfigError
 from schemas.results import FailureKind
 from schemas.s3_location import explain_bad_endpoint_url
+from schemas.text import printable
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -293,8 +294,8 @@ def _asked(location: ObjectLocation, question: Callable[[], T]) -> T:
 
 
 def _without_secrets(error: Exception) -> str:
-    """Return botocore's words less the user, password and query of any URL in them."""
-    return re.sub(r"(?<=//)[^/\s]*@|\?\S+", "…", str(error))
+    """Return botocore's words on one line, less the user, password and query of any URL in them."""
+    return printable(re.sub(r"(?<=//)[^/\s]*@|\?\S+", "…", str(error)))
 
 
 def _head_request(location: ObjectLocation) -> "HeadObjectRequestTypeDef":

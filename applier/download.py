@@ -101,7 +101,11 @@ class Download:
         return self._left.local_bytes
 
     def works(self) -> Sequence[Work]:
-        """Return what is to be done, in pieces that can run at once."""
+        """Return what is to be done, in pieces that can run at once.
+
+        Raises:
+            OSError: the staged file cannot be looked at.
+        """
         staged_bytes = os.fstat(self._descriptor).st_size
         landed = {segment for segment in self._left.landed if segment[1] <= staged_bytes}
         finished = [

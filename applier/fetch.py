@@ -153,19 +153,22 @@ class Fetcher:
         topic, patience = (location.bucket_name, method), self.patience
 
         def patiently() -> T:
-            while (seconds := patience.pause_seconds(topic)) > 0:
-                if self.stop.wait(seconds):
-                    raise Interrupted
-            if refusal := patience.refusal(topic, location):
-                raise refusal
-            begun = patience.clock()
-            try:
-                answer = question()
-            except S3Fault as fault:
-                patience.failed(topic, location, fault, begun)
-                raise
-            patience.succeeded(topic)
-            return answer
+            while True:
+                while (seconds := patience.pause_seconds(topic)) > 0:
+                    if self.stop.wait(seconds):
+                        raise Interrupted
+                if refusal := patience.refusal(topic, location):
+                    raise refusal
+                begun = patience.clock()
+                try:
+                    answer = question()
+                except S3Fault as fault:
+                    patience.failed(topic, location, fault, begun)
+                    if not patience.waits(topic) or self.stop.is_set():
+                        raise
+                    continue  # it was asked on behalf of all: that S3 is away is not held against this object
+                patience.succeeded(topic)
+                return answer
 
         return self.retry.call(patiently, self.stop)
 

@@ -90,6 +90,12 @@ class Patience:
                 return 0.0
             return streak.next_probe - now
 
+    def waits(self, topic: Topic) -> bool:
+        """Tell whether S3 is away and waited for: a request that fails meanwhile may be asked again."""
+        with self._lock:
+            streak, now = self._streaks.get(topic), self.clock()
+            return streak is not None and streak.is_silence(now) and not self._is_over(streak, now)
+
     def refusal(self, topic: Topic, location: ObjectLocation) -> GivenUp | None:
         """Return why an object is not to be asked for; None if it is."""
         if topic not in self._streaks and self._bad_credentials is None:

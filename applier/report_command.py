@@ -3,27 +3,23 @@
 import logging
 import sys
 import uuid
-from collections import Counter
 from contextlib import ExitStack
-from datetime import UTC, datetime
 
 import click
 
-from applier.folders import OutputFolder, open_output_location
+from applier.folders import open_output_location
 from applier.output_root import reroot_plan
-from applier.report import write_batch_status_report
 from applier.run_folders import Stagings
 from applier.site_policy import SitePolicy, absolute_roots
 from applier.stderr import say
+from applier.write_reports import summary, write_reports
 from pages.page_file import write_page
 from pages.plan_page import plan_page
 from schemas.merged_results import check_same_place, merge_results
-from schemas.paths import path_below
 from schemas.plan import Plan
 from schemas.plan_source import load_plan, plan_name
 from schemas.recorded_results import load_results
-from schemas.results import ApplyResult, Outcome
-from schemas.text import counted, printable, shown_on
+from schemas.results import ApplyResult
 
 logger = logging.getLogger(__name__)
 
@@ -115,34 +111,3 @@ def merged_result(plan: Plan, results: tuple[str, ...]) -> ApplyResult:
     runs = [load_results(path) for path in results]
     check_same_place(plan, runs)
     return merge_results(plan, runs)
-
-
-def write_reports(result: ApplyResult, output: OutputFolder, stagings: Stagings) -> bool:
-    """Write the report of every destination, then print their paths, and tell whether all of that could be done."""
-    written_at = datetime.now(UTC)
-    paths, well = [], True
-    for destination, raw_files in result.by_destination().items():
-        try:
-            with stagings.lent(path_below(destination, output.path)) as staging:
-                place = output, staging
-                paths.append(write_batch_status_report(result, destination, raw_files, written_at, place))
-        except OSError as error:
-            logger.error("%s: the report cannot be written: %s", printable(destination), error.strerror)  # noqa: TRY400  # no bug
-            well = False
-    try:
-        for path in paths:
-            click.echo(shown_on(sys.stdout, path))
-    except OSError as error:
-        logger.error("the paths of the reports cannot be printed: %s", error.strerror)  # noqa: TRY400  # no bug
-        well = False
-    return well
-
-
-def summary(result: ApplyResult) -> str:
-    """Return in one line how a plan's files have ended."""
-    outcomes = Counter(file.outcome for file in result.files())
-    counts = ", ".join(f"{outcomes[outcome]} {outcome.value}" for outcome in Outcome)
-    failed = sum(raw_file.failure is not None for raw_file in result.raw_files)
-    as_a_whole = f"; {counted(failed, 'raw file')} failed as a whole" if failed else ""
-    total = counted(sum(raw_file.planned_files for raw_file in result.raw_files), "file")
-    return f"{counted(len(result.raw_files), 'raw file')}, {total}: {counts}{as_a_whole}"

@@ -77,6 +77,7 @@ class FileRestore:
         self._verdict = Verdict(action=Failure(FailureKind.INTERRUPTED))
         self._staging: Staging | None = None
         self._download: Download | None = None
+        self._works: Sequence[Work] = ()
         self._downloads = 0
         self._from_scratch = False  # what the local file has was tried in vain
         self._unverifiable: Failure | None = None
@@ -140,11 +141,12 @@ class FileRestore:
             download.try_local_bytes(prefix)
         if self._from_scratch or not download.has_local_bytes:
             self._downloads += 1
+        self._works = download.works()
 
     def _begun_download(self, error: Exception | None) -> Steps:
-        if error is not None or self._download is None:
+        if error is not None:
             return self._fail(error)
-        return self._phase(self._download.works(), self._downloaded)
+        return self._phase(self._works, self._downloaded)
 
     def _downloaded(self, error: Exception | None) -> Steps:
         download = self._download

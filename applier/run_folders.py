@@ -206,8 +206,10 @@ def _claim(output: OutputFolder, base_path: str, own: str) -> tuple[int, int]:
     we hold it: then once more.
     """
     for _ in range(_CLAIM_ATTEMPTS):
-        with suppress(FileNotFoundError), output.folder(base_path, create=True) as base:
+        with suppress(FileNotFoundError), output.folder(base_path, create=True) as base, ExitStack() as in_vain:
             lock = create_file(own + _LOCK_SUFFIX, base)
+            in_vain.callback(os.unlink, own + _LOCK_SUFFIX, dir_fd=base)
+            in_vain.callback(os.close, lock)
             held = _try_lock(lock)
             if held is _Lock.UNSUPPORTED:
                 logger.warning(
@@ -215,9 +217,9 @@ def _claim(output: OutputFolder, base_path: str, own: str) -> tuple[int, int]:
                     printable(join_path(output.path, base_path)),
                 )
             if held is not _Lock.BUSY and os.fstat(lock).st_nlink > 0:
-                return os.dup(base), lock
-            os.close(lock)
-            os.unlink(own + _LOCK_SUFFIX, dir_fd=base)
+                own_base = os.dup(base)
+                in_vain.pop_all()
+                return own_base, lock
     raise OSError(errno.EBUSY, "other runs keep removing the staging folder", STAGING_FOLDER)
 
 

@@ -1,12 +1,12 @@
 """What `kraken-plan status` says: lines for people, JSON for programs. Pure."""
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 from applier.preflight import Preflight
 from applier.status import FileStatus, LocalFile, S3State, Totals, WouldDo
+from pages.json_document import document_with_list
 from pages.table import Cell, Column, Paint, Tone, Toned, table_lines
 from schemas.text import human_size, printable
 
@@ -97,14 +97,8 @@ def _summary(status: PlanStatus) -> Iterator[str]:
 
 
 def status_json(status: PlanStatus) -> Iterator[str]:
-    """Yield the same as one JSON document, each entry on a line of its own; all but ASCII is escaped."""
-    yield json.dumps(_head(status), indent=2).removesuffix("\n}")
-    yield ',\n  "files": ['
-    separator = "\n    "
-    for file in status.files:
-        yield separator + json.dumps(_file(file))
-        separator = ",\n    "
-    yield "\n  ]\n}\n" if status.files else "]\n}\n"
+    """Yield the same as one JSON document, each entry on a line of its own."""
+    return document_with_list(_head(status), "files", map(_file, status.files))
 
 
 def _head(status: PlanStatus) -> dict[str, object]:

@@ -7,13 +7,14 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 import click
 
 from planner.build_plan import build_download_plan
 from planner.catalog import Catalog
 from planner.open_catalog import open_catalog
-from planner.plan_output import STDOUT, write_plan_output
+from planner.plan_output import STDOUT, refuse_what_is_no_plan, write_plan_output
 from planner.raw_file_ids import ids_from_arguments, merge_ids, read_ids_file
 from planner.records import RawFileRecord, parse_record
 from schemas.errors import CatalogError, ConfigError
@@ -107,6 +108,8 @@ def _compile(options: CompileOptions, now: datetime, probe: S3Probe) -> int:
     if not raw_file_ids and not project_ids:
         raise ConfigError("no raw files are asked for: give their ids, --ids-file FILE or --project PRID")
     site = load_site_config(options.config, options.output_root)
+    if options.output != STDOUT:
+        refuse_what_is_no_plan(Path(options.output))
     with open_catalog(options.catalog, os.environ) as catalog:
         plan = build_download_plan(
             raw_file_ids,

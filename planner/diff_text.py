@@ -1,9 +1,9 @@
 """What differs between two plans in lines for people, and in JSON for programs."""
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 
+from pages.json_document import document_with_list
 from pages.table import Paint, Tone
 from schemas.plan import Plan, PlannedFile
 from schemas.plan_diff import Change, DiffKind, FileDiff, PlanDiff, RawFileDiff, Value
@@ -47,7 +47,7 @@ def diff_lines(diff: PlanDiff, old: Compared, new: Compared, paint: Paint, *, wi
 
 
 def diff_as_json(diff: PlanDiff, old: Compared, new: Compared) -> Iterator[str]:
-    """Yield all that differs as one JSON document, each raw file on a line of its own; all but ASCII is escaped."""
+    """Yield all that differs as one JSON document, each raw file on a line of its own."""
     head = {
         "same": diff.is_empty,
         "old": {"name": old.name, "plan_digest": old.plan.plan_digest},
@@ -55,13 +55,7 @@ def diff_as_json(diff: PlanDiff, old: Compared, new: Compared) -> Iterator[str]:
         "changes": [asdict(change) for change in diff.changes],
         "totals": {kind.value: asdict(diff.totals(kind)) for kind in DiffKind},
     }
-    yield json.dumps(head, indent=2).removesuffix("\n}")
-    yield ',\n  "raw_files": ['
-    separator = "\n    "
-    for raw_file in diff.raw_files:
-        yield separator + json.dumps(_raw_file_document(raw_file))
-        separator = ",\n    "
-    yield "\n  ]\n}\n" if diff.raw_files else "]\n}\n"
+    return document_with_list(head, "raw_files", map(_raw_file_document, diff.raw_files))
 
 
 def _raw_file_lines(raw_file: RawFileDiff, paint: Paint, *, with_files: bool) -> Iterator[str]:

@@ -1,26 +1,17 @@
 """What `kraken-plan show --json` says: a plan's summary for programs."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict
 
+from pages.json_document import document_with_list
 from pages.plan_summary import PlanSummary, raw_file_totals, summarize_plan
 from schemas.plan import Plan, RawFilePlan
 
 
 def plan_as_json(plan: Plan, *, with_files: bool) -> Iterator[str]:
-    """Yield the plan's summary as one JSON document, each raw file on a line of its own.
-
-    All but ASCII is escaped: it is exact, and cannot steer a terminal.
-    """
-    head = json.dumps(_head(plan, summarize_plan(plan)), indent=2)
-    yield head.removesuffix("\n}")
-    yield ',\n  "raw_files": ['
-    separator = "\n    "
-    for raw_file in plan.raw_files:
-        yield separator + json.dumps(_raw_file(raw_file, with_files=with_files))
-        separator = ",\n    "
-    yield "\n  ]\n}\n" if plan.raw_files else "]\n}\n"
+    """Yield the plan's summary as one JSON document, each raw file on a line of its own."""
+    raw_files = (_raw_file(raw_file, with_files=with_files) for raw_file in plan.raw_files)
+    return document_with_list(_head(plan, summarize_plan(plan)), "raw_files", raw_files)
 
 
 def _head(plan: Plan, summary: PlanSummary) -> dict[str, object]:

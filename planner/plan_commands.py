@@ -1,8 +1,10 @@
 """`kraken-plan validate`, `seal` and `schema`: the plan file by itself, without catalog or S3."""
 
+from pathlib import Path
+
 import click
 
-from planner.plan_output import STDOUT, write_plan_output
+from planner.plan_output import STDOUT, refuse_what_is_no_plan, write_plan_output
 from schemas.plan import Plan
 from schemas.plan_file import seal_plan
 from schemas.plan_schema import schema_text
@@ -49,6 +51,8 @@ def seal_command(plan: str, output: str | None) -> None:
 
     Everything but the digest is checked first.
     """
+    if output not in {None, STDOUT, plan}:
+        refuse_what_is_no_plan(Path(output))
     sealed = seal_plan(*load_plan_bytes(plan))
     write_plan_output([sealed], output or (STDOUT if plan == STDIN else plan))
 

@@ -41,11 +41,22 @@ def refuse_to_overwrite(path: Path, source: str) -> None:
     """
     name = printable(str(path))
     try:
-        if not os.path.lexists(path):
-            return
-        if Path(source).exists() and path.samefile(source):
+        if os.path.lexists(path) and Path(source).exists() and path.samefile(source):
             raise ConfigError(f"{name}: this is the plan itself, which would be lost")
-        if path.is_file() and _looks_like_a_plan(path):
+    except OSError as error:
+        raise ConfigError(f"cannot write {name}: {error.strerror or error}") from None
+    refuse_what_is_no_plan(path)
+
+
+def refuse_what_is_no_plan(path: Path) -> None:
+    """See that nothing but a plan stands under a name that is to be written: no catalog, no settings, no raw file.
+
+    Raises:
+        ConfigError: something else does, and is kept.
+    """
+    name = printable(str(path))
+    try:
+        if not os.path.lexists(path) or (path.is_file() and _looks_like_a_plan(path)):
             return
     except OSError as error:
         raise ConfigError(f"cannot write {name}: {error.strerror or error}") from None

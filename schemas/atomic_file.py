@@ -20,7 +20,7 @@ def write_atomically(path: Path, content: Iterable[bytes]) -> None:
         ConfigError: it cannot be written; what was there before still is.
     """
     target = Path(os.path.realpath(path))
-    temporary = target.with_name(f".kraken-plan-{secrets.token_hex(8)}.tmp")
+    temporary = target.parent / f".kraken-plan-{secrets.token_hex(8)}.tmp"
     try:
         _refuse_what_is_no_file(target)
         _write_durably(temporary, content)

@@ -123,16 +123,7 @@ class _Merger:
 
     def raw_file_result(self, raw_file: RawFilePlan) -> RawFileResult:
         """Return what became of a raw file."""
-        failure = self._failure_as_a_whole(raw_file)
-        return RawFileResult(
-            raw_file_id=raw_file.raw_file_id,
-            project_id=raw_file.project_id,
-            destination_base=raw_file.destination_base,
-            bucket_name=raw_file.bucket_name,
-            planned_files=len(raw_file.files),
-            files=() if failure else tuple(self._file_results(raw_file)),
-            failure=failure,
-        )
+        return RawFileResult.of(raw_file, self._file_results(raw_file), self._failure_as_a_whole(raw_file))
 
     def _failure_as_a_whole(self, raw_file: RawFilePlan) -> Failure | None:
         if raw_file.error is not None:

@@ -3,10 +3,11 @@
 A result only records; what a report, a results file or an exit code makes of it is told elsewhere.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
+from schemas.plan import RawFilePlan
 from schemas.text import printable
 
 
@@ -97,6 +98,19 @@ class RawFileResult:
     planned_files: int
     files: tuple[FileResult, ...] = ()
     failure: Failure | None = None
+
+    @classmethod
+    def of(cls, raw_file: RawFilePlan, files: Iterable[FileResult], failure: Failure | None) -> "RawFileResult":
+        """Return how a raw file of a plan ended; where it failed as a whole, its files do not count."""
+        return cls(
+            raw_file_id=raw_file.raw_file_id,
+            project_id=raw_file.project_id,
+            destination_base=raw_file.destination_base,
+            bucket_name=raw_file.bucket_name,
+            planned_files=len(raw_file.files),
+            files=() if failure else tuple(files),
+            failure=failure,
+        )
 
     @property
     def succeeded(self) -> bool:

@@ -7,11 +7,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+from uuid import uuid4
 
 import boto3
 from moto.moto_api import state_manager
 from moto.server import ThreadedMotoServer
+from restore_case import RestoreCase, build_restore_case
+from sample_data import RawFileSample, create_versioned_bucket
 from temporary_process import LOOPBACK
 
 if TYPE_CHECKING:
@@ -46,6 +50,20 @@ class ArchivingS3:
                 _progress_with_every(sys.maxsize)
                 return
         raise RuntimeError(f"moto did not come to say {wanted}")
+
+
+def archived_case(server: ArchivingS3, folder: Path, *raw_files: RawFileSample) -> RestoreCase:
+    """Raw files of one project, backed up to a new bucket of the server; everything of the case is in the folder."""
+    folder.mkdir()
+    bucket = f"alphakraken-{uuid4().hex[:12]}"
+    create_versioned_bucket(server.client, bucket)
+    return build_restore_case(
+        raw_files,
+        client=server.client,
+        folder=folder,
+        buckets={"PRID001": bucket},
+        endpoint_url=server.endpoint_url,
+    )
 
 
 def _progress_with_every(looks: int) -> None:

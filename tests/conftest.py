@@ -17,7 +17,10 @@ from hypothesis import settings
 from restore_case import RestoreCase, build_restore_case
 from sample_data import RawFileSample, create_versioned_bucket
 
+from applier.folders import OutputFolder, open_output_location
+
 if TYPE_CHECKING:
+    from archiving_s3 import ArchivingS3
     from mypy_boto3_s3 import S3Client
     from playwright.sync_api import Browser
 
@@ -112,6 +115,22 @@ def make_restore_case(
         )
 
     return make
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Iterator[OutputFolder]:
+    """`tmp_path` as an output location, open."""
+    with open_output_location(str(tmp_path)) as folder:
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def archive() -> Iterator["ArchivingS3"]:
+    """An S3 server that keeps objects in archives."""
+    from archiving_s3 import archiving_s3  # noqa: PLC0415  # moto takes seconds to load
+
+    with archiving_s3() as server:
+        yield server
 
 
 @pytest.fixture(scope="module")

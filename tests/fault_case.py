@@ -1,7 +1,6 @@
 """What the tests of the scorecard's rows share: many files at once, and the one check that every fault must pass."""
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from network_faults import Answer
@@ -56,11 +55,3 @@ def whole_object(content: bytes, etag: str, **headers: str) -> Answer:
     """The answer to a GET of all of an object, in one range."""
     content_range = f"bytes 0-{len(content) - 1}/{len(content)}"
     return Answer(status=206, body=content, headers={"ETag": f'"{etag}"', "Content-Range": content_range, **headers})
-
-
-def wait_for(condition: Callable[[], object], what: str) -> None:
-    """Wait for something to happen in another process; hanging is an error."""
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline, f"waited 30 s in vain for {what}"
-        time.sleep(0.02)

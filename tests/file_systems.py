@@ -75,7 +75,8 @@ def _seen(path: Path) -> tuple[object, ...]:
         content = hashlib.sha256(path.read_bytes()).hexdigest()
     elif stat.S_ISLNK(status.st_mode):
         content = str(path.readlink())
-    return status.st_mode, status.st_ino, status.st_nlink, status.st_size, status.st_mtime_ns, content
+    times = status.st_mtime_ns, status.st_ctime_ns
+    return status.st_mode, status.st_ino, status.st_nlink, status.st_size, times, content
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fault_case import final_paths
 from faulty_proxy import FaultyProxy
 from network_faults import Action, Answer, Cut, Fault, Flip, Reset, Stall, other_etag
 from restore_case import RestoreCase
@@ -120,22 +121,15 @@ class KillLoop:
         """About as many as a run sends under faults."""
         return 2 * sum(len(sample.contents) for sample in self.case.raw_files)
 
-    def _paths(self) -> Mapping[Path, bytes]:
-        return {
-            self.case.destination(sample.project_id) / relative_path: content
-            for sample in self.case.raw_files
-            for relative_path, content in sample.contents.items()
-        }
-
     def _files(self) -> dict[Path, bytes | None]:
-        return {path: path.read_bytes() if path.exists() else None for path in self._paths()}
+        return {path: path.read_bytes() if path.exists() else None for path in final_paths(self.case)}
 
     def _reports(self) -> dict[Path, bytes]:
         return {path: path.read_bytes() for path in self.case.reports()}
 
     def _wrong(self, files: Mapping[Path, bytes | None], reports: Mapping[Path, bytes]) -> list[str]:
         wrong = []
-        for path, content in self._paths().items():
+        for path, content in final_paths(self.case).items():
             before, after = files[path], path.read_bytes() if path.exists() else None
             if after in (before, content):
                 continue
@@ -160,7 +154,7 @@ class KillLoop:
 
     def _damage(self, random_: random.Random) -> None:
         """Spoil about half of the files that are there, and now and then what is staged."""
-        for path in self._paths():
+        for path in final_paths(self.case):
             if path.exists() and random_.random() < 0.5:
                 damage(path, random_)
         for staged in sorted(self.case.output_location.rglob("*.part")):

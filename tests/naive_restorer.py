@@ -1,7 +1,7 @@
 """A restorer as one would write it in an afternoon, in three ways each wrong in one point: the control of our checks.
 
-`python naive_restorer.py PLAN.json FLAW` restores a plan of small files. What the tests assert of kraken-plan must fail
-for it; else they would assert nothing.
+`python naive_restorer.py PLAN.json FLAW` restores a plan, and verifies files of one part. What the tests assert of
+kraken-plan must fail for it; else they would assert nothing.
 """
 
 import hashlib
@@ -17,6 +17,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+PIECE_BYTES = 64 * 1024
 
 FLAWS = {
     "in place": "writes under the final name, and verifies what it has written",
@@ -34,9 +36,9 @@ def restore(client: "S3Client", bucket: str, file: dict[str, Any], flaw: str) ->
     descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     try:
         body = client.get_object(Bucket=bucket, Key=file["s3_key"], IfMatch=f'"{expected}"')["Body"]
-        for offset, byte in enumerate(iter(lambda: body.read(100), b"")):
-            received.update(byte)
-            os.pwrite(descriptor, byte, offset * 100)
+        for number, piece in enumerate(iter(lambda: body.read(PIECE_BYTES), b"")):
+            received.update(piece)
+            os.pwrite(descriptor, piece, number * PIECE_BYTES)
     except (BotoCoreError, ClientError) as error:
         print(f"{final.name}: {type(error).__name__}", file=sys.stderr)
         return False

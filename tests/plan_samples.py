@@ -34,6 +34,15 @@ def planned_raw_file(
     )
 
 
+def unresolved_raw_file(
+    raw_file_id: str = "no_such_file", *files: PlannedFile, error: str = "RawFile not found in the catalog"
+) -> RawFilePlan:
+    """A raw file that could not be resolved as a whole."""
+    return RawFilePlan(
+        raw_file_id=raw_file_id, project_id=None, destination_base=None, bucket_name=None, files=files, error=error
+    )
+
+
 def make_plan(*raw_files: RawFilePlan) -> Plan:
     """A plan of these raw files; of one, if none is given."""
     return Plan(

@@ -35,3 +35,9 @@ def start_until_four_parts_are_staged(run_cli: Cli, case: RestoreCase, plan: Pat
     process = run_cli.start("apply", plan, "--jobs", "8")
     wait_for(lambda: journal_lines(case).count('"part"') == PARTS - 1, "four parts in the journal")
     return process
+
+
+def kill_with_four_parts_staged(run_cli: Cli, case: RestoreCase, plan: Path) -> None:
+    process = start_until_four_parts_are_staged(run_cli, case, plan)
+    process.kill()
+    process.wait()

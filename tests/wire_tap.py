@@ -15,6 +15,11 @@ _OP_QUERY, _OP_MSG = 2004, 2013
 _HEADER = struct.Struct("<iiii")
 _CHECKSUM_PRESENT = 1
 
+# All that a client has to send to read: names of commands.
+READ_ONLY = frozenset(
+    {"hello", "ismaster", "isMaster", "saslStart", "saslContinue", "find", "getMore", "killCursors", "endSessions"}
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:

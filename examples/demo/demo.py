@@ -85,7 +85,7 @@ def flip_byte(path: Path, offset: int) -> None:
 
 
 def tell(server: EmbeddedS3, folder: Path) -> None:
-    """Tell the story: compile, apply, apply again, heal, tampered object, reports."""
+    """Tell the story: compile, review, apply, apply again, heal, tampered object, reports."""
     output = folder / "output"
     output.mkdir()
     back_up_all(server, folder, output)
@@ -96,7 +96,9 @@ def tell(server: EmbeddedS3, folder: Path) -> None:
     say("Compile: everything is resolved out of the catalog into a plan. Nothing is fetched yet.")
     run(folder, environment, "compile", *ids, *catalog, "-o", "plan.json", expected=0)
     print((folder / "plan.json").read_text(encoding="utf-8"), end="")
-    run(folder, environment, "validate", "plan.json", expected=0)
+
+    say("Review: what it restores, how much goes where, what is skipped. (`show --html` makes a page of it.)")
+    run(folder, environment, "show", "plan.json", expected=0)
 
     say("Apply: every file is fetched, verified as read back, and only then given its name.")
     run(folder, environment, "apply", "plan.json", expected=0)
@@ -104,8 +106,9 @@ def tell(server: EmbeddedS3, folder: Path) -> None:
     say("Apply again: every file is verified on S3 and on disk, and skipped.")
     run(folder, environment, "apply", "plan.json", expected=0)
 
-    say("A bit flips on disk. Apply finds it, and heals it in one rename.")
+    say("A bit flips on disk. Status finds it and changes nothing; apply heals it in one rename.")
     flip_byte(output / "PRID001" / "20250115_hela.raw", 7_000_000)
+    run(folder, environment, "status", "plan.json", expected=1)
     run(folder, environment, "apply", "plan.json", expected=0)
 
     say("Somebody overwrites an object on S3. Apply reports it, leaves the local file alone, and does all the rest.")

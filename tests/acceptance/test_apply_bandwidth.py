@@ -3,7 +3,6 @@
 import json
 import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from conftest import MakeRestoreCase
 from faulty_proxy import FaultyProxy
 from restore_case import RestoreCase
 from sample_data import MIB
+from waiting import wait_for
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -46,13 +46,6 @@ def asked_bytes(proxy: FaultyProxy, key: str) -> list[int]:
     """How many bytes each GET asked for."""
     ranges = [exchange.request.range.removeprefix("bytes=").split("-") for exchange in proxy.requests("GET", key)]
     return [int(last) - int(first) + 1 for first, last in ranges]
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_a_limit_should_hold_over_all_files_and_both_libraries(
@@ -93,7 +86,7 @@ def test_an_interruption_should_not_wait_for_the_limit(
     # given 13 files that get a byte in turn, one a second
     case = make_restore_case(bruker(), endpoint_url=faulty_proxy.endpoint_url)
     process = run_cli.start("apply", compile_plan(run_cli, case), "--max-bandwidth", "1", "--jobs", "16")
-    wait_for(lambda: len(faulty_proxy.requests("GET")) >= 2)
+    wait_for(lambda: len(faulty_proxy.requests("GET")) >= 2, "the first requests")
 
     # when
     process.send_signal(signal.SIGINT)

@@ -14,7 +14,15 @@ from faulty_proxy import FaultyProxy
 from network_faults import Fault, Stall
 from restore_case import raw_file
 from sample_data import MIB, made_up_bytes
-from stalled_run import BIG_BYTES, PARTS, big, journal_lines, stall, start_until_four_parts_are_staged
+from stalled_run import (
+    BIG_BYTES,
+    PARTS,
+    big,
+    journal_lines,
+    kill_with_four_parts_staged,
+    stall,
+    start_until_four_parts_are_staged,
+)
 from waiting import wait_for
 
 from applier.parts import SEGMENT_BYTES
@@ -27,9 +35,7 @@ def test_a_killed_run_should_be_gone_on_with_and_cleaned_up(
     case = make_restore_case(big(), endpoint_url=faulty_proxy.endpoint_url)
     plan = compile_plan(run_cli, case)
     stall(faulty_proxy, 2)
-    process = start_until_four_parts_are_staged(run_cli, case, plan)
-    process.kill()
-    process.wait()
+    kill_with_four_parts_staged(run_cli, case, plan)
     assert not (case.destination() / "big.raw").exists()
     assert left_staged(case) != []
     faulty_proxy.clear()
@@ -55,9 +61,7 @@ def test_damaged_leftovers_should_cost_a_fetch_and_never_correctness(
     case = make_restore_case(big(), endpoint_url=faulty_proxy.endpoint_url)
     plan = compile_plan(run_cli, case)
     stall(faulty_proxy, 4)
-    process = start_until_four_parts_are_staged(run_cli, case, plan)
-    process.kill()
-    process.wait()
+    kill_with_four_parts_staged(run_cli, case, plan)
     faulty_proxy.clear()
     (journal,) = case.output_location.rglob("*.journal")
     (part,) = case.output_location.rglob("*.part")
@@ -126,9 +130,7 @@ def test_what_is_staged_of_a_file_that_has_become_right_should_be_deleted(
     case = make_restore_case(big(), thermo("new.raw", size_bytes=100), endpoint_url=faulty_proxy.endpoint_url)
     plan = compile_plan(run_cli, case)
     stall(faulty_proxy, 4)
-    process = start_until_four_parts_are_staged(run_cli, case, plan)
-    process.kill()
-    process.wait()
+    kill_with_four_parts_staged(run_cli, case, plan)
     faulty_proxy.clear()
     (case.destination() / "big.raw").write_bytes(case.raw_files[0].contents["big.raw"])
 

@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import time
 from collections.abc import Callable, Mapping
 
 import pytest
@@ -11,9 +9,12 @@ from apply_case import assert_failed, compile_plan, last_report, left_staged
 from cli import Cli
 from conftest import MakeRestoreCase
 from faulty_proxy import FaultyProxy
+from file_systems import free_bytes, mounted_tmpfs, needs_root
 from network_faults import Action, Answer, Fault, Flip, Stall
 from restore_case import RestoreCase, raw_file
 from sample_data import MIB, made_up_bytes
+from stalled_run import journal_lines
+from waiting import wait_for
 
 SIZE_BYTES = 40 * MIB
 CONTENT = made_up_bytes("truncated", SIZE_BYTES)
@@ -50,16 +51,8 @@ def fetched_bytes(proxy: FaultyProxy) -> int:
     return sum(exchange.sent_bytes for exchange in proxy.requests("GET", "sample.raw"))
 
 
-def wait_for(condition: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline, f"waited 30 s in vain for {what}"
-        time.sleep(0.02)
-
-
 def landed(case: RestoreCase) -> int:
-    journals = (path.read_text(encoding="ascii") for path in case.output_location.rglob("*.journal"))
-    return sum(text.count('"landed"') for text in journals)
+    return journal_lines(case).count('"landed"')
 
 
 def spoil_last_part(proxy: FaultyProxy, action: Action) -> None:
@@ -331,15 +324,14 @@ def test_a_truncated_file_that_changes_while_it_is_healed_should_be_looked_at_ag
     assert left_staged(case) == []
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a file system takes root")
+@needs_root
 def test_a_full_disk_should_be_reported_and_free_its_space(
     run_cli: Cli, make_truncated_case: MakeTruncatedCase, faulty_proxy: FaultyProxy
 ) -> None:
     # given 60 MB for 35 MB that are there and a staged file of 40 MB
     case = make_truncated_case(b"")
     plan, output = compile_plan(run_cli, case), case.output_location
-    subprocess.run(["/bin/mount", "-t", "tmpfs", "-o", "size=60m", "tmpfs", output], check=True)
-    try:
+    with mounted_tmpfs(output, "size=60m"):
         case.destination().mkdir()
         (case.destination() / "sample.raw").write_bytes(CONTENT[:LAST_PART])
 
@@ -349,7 +341,5 @@ def test_a_full_disk_should_be_reported_and_free_its_space(
         # then
         assert_failed(result, case, "sample.raw: FAILURE - Disk full: ")
         assert (case.destination() / "sample.raw.corrupted").read_bytes() == CONTENT[:LAST_PART]
-        assert os.statvfs(output).f_bavail * os.statvfs(output).f_bsize > 20 * MIB
+        assert free_bytes(output) > 20 * MIB
         assert fetched_bytes(faulty_proxy) <= SIZE_BYTES
-    finally:
-        subprocess.run(["/bin/umount", output], check=True)

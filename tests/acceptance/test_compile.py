@@ -19,6 +19,7 @@ from schemas.plan import Plan, PlannedFile, UnresolvedFile
 from schemas.plan_file import read_plan
 
 ETAG = f"{MD5}__5"
+OLD_PLAN = b'{"format_version": "old"}'
 
 
 @pytest.fixture
@@ -281,8 +282,10 @@ def test_settings_should_come_from_variables(run_cli: Cli, export: Path, site_ya
             ["--catalog", "raw_file.jsonl", "--output-root", "/out", "-o", "none/plan.json"],
             "cannot write none/plan.json",
         ),
-        (["--catalog", "raw_file.jsonl", "--output-root", "/out", "-o", "."], "it is a folder"),
-        (["--catalog", "raw_file.jsonl", "--output-root", "/out", "-o", "/dev/full"], "it is no regular file"),
+        (["--catalog", "raw_file.jsonl", "--output-root", "/out", "-o", "."], "something else under this name"),
+        (["--catalog", "raw_file.jsonl", "--output-root", "/out", "-o", "/"], "something else under this name"),
+        (["--catalog", "raw_file.jsonl", "--output-root", "/out", "-o", "/dev/full"], "something else under this name"),
+        (["--catalog", "raw_file.jsonl", "--output-root", "/out", "-o", "raw_file.jsonl"], "no plan; it is kept"),
         (["--no-such-option"], "No such option"),
     ],
 )
@@ -310,12 +313,12 @@ def test_a_plan_file_should_be_replaced_whole_and_stay_readable_for_the_group(ru
 
 
 def test_an_existing_plan_should_stay_as_it_was_if_the_catalog_is_broken(run_cli: Cli, export: Path) -> None:
-    (run_cli.folder / "plan.json").write_bytes(b"old")
+    (run_cli.folder / "plan.json").write_bytes(OLD_PLAN)
     export.write_bytes(export.read_bytes()[:-20])
     result = run_cli("compile", "a", "e", "--catalog", export, "--output-root", "/out", "-o", "plan.json")
     assert result.exit_code == 2
     assert "line 5: not JSON" in result.stderr
-    assert (run_cli.folder / "plan.json").read_bytes() == b"old"
+    assert (run_cli.folder / "plan.json").read_bytes() == OLD_PLAN
 
 
 @pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)])
@@ -323,7 +326,7 @@ def test_an_interrupted_compile_should_leave_an_existing_plan_alone(
     run_cli: Cli, number: signal.Signals, exit_code: int
 ) -> None:
     # given
-    (run_cli.folder / "plan.json").write_bytes(b"old")
+    (run_cli.folder / "plan.json").write_bytes(OLD_PLAN)
     os.mkfifo(run_cli.folder / "catalog.jsonl")
     arguments = ["compile", "a", "--catalog", "catalog.jsonl", "--output-root", "/out", "-o", "plan.json"]
     process = run_cli.start(*arguments)
@@ -334,7 +337,7 @@ def test_an_interrupted_compile_should_leave_an_existing_plan_alone(
         result = run_cli.finish(process)
     # then
     assert result.exit_code == exit_code
-    assert (run_cli.folder / "plan.json").read_bytes() == b"old"
+    assert (run_cli.folder / "plan.json").read_bytes() == OLD_PLAN
     assert sorted(path.name for path in run_cli.folder.iterdir()) == ["catalog.jsonl", "plan.json"]
 
 

@@ -2,20 +2,19 @@
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
 from apply_case import bruker, compile_plan, last_report, thermo
-from archiving_s3 import ArchivingS3, archiving_s3
+from archiving_s3 import ArchivingS3, archived_case
 from cli import Cli, CliResult
 from conftest import MakeRestoreCase
 from faulty_proxy import FaultyProxy
 from network_faults import Answer, Fault
 from restore_case import RestoreCase, build_restore_case, raw_file
-from sample_data import MIB, create_versioned_bucket
+from sample_data import MIB
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -142,26 +141,12 @@ def test_what_s3_has_otherwise_should_stand_in_the_plan_as_errors_and_the_rest_b
     assert f"missing.raw: FAILURE - S3 key not found: s3://{case.bucket()}/missing.raw\n" in last_report(case)
 
 
-@pytest.fixture(scope="module")
-def archive() -> Iterator[ArchivingS3]:
-    with archiving_s3() as server:
-        yield server
-
-
 def test_archived_objects_should_stand_in_the_plan_as_errors(
     run_cli: Cli, archive: ArchivingS3, tmp_path: Path
 ) -> None:
     # given one in an archive, and one brought back
-    folder = tmp_path / "case"
-    folder.mkdir()
-    create_versioned_bucket(archive.client, "alphakraken-archive")
-    case = build_restore_case(
-        [thermo("cold.raw", size_bytes=1000), thermo("restored.raw", size_bytes=1000)],
-        client=archive.client,
-        folder=folder,
-        buckets={"PRID001": "alphakraken-archive"},
-        endpoint_url=archive.endpoint_url,
-    )
+    raw_files = [thermo(name, size_bytes=1000) for name in ("cold.raw", "restored.raw")]
+    case = archived_case(archive, tmp_path / "case", *raw_files)
     for name in case.raw_file_ids:
         archive.archive(case.bucket(), name, "GLACIER")
     archive.request_restore(case.bucket(), "restored.raw", done=True)
@@ -172,7 +157,7 @@ def test_archived_objects_should_stand_in_the_plan_as_errors(
     # then
     assert result.exit_code == 1
     error = planned(case)["cold.raw"]["error"]
-    assert error.startswith("Archived in GLACIER: s3://alphakraken-archive/cold.raw")
+    assert error.startswith(f"Archived in GLACIER: s3://{case.bucket()}/cold.raw")
     assert error.endswith(", then apply again, with a plan compiled anew")
     assert planned(case)["restored.raw"]["error"] is None
 

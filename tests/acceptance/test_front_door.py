@@ -109,6 +109,15 @@ def test_a_reader_that_has_seen_enough_should_end_it_quietly(run_cli: Cli) -> No
     assert done.returncode == 1
 
 
+@pytest.mark.parametrize("arguments", [["validate", "none.json"], ["validate", "--no-such-option"]])
+def test_a_refusal_should_be_told_by_its_exit_code_where_stderr_cannot_be_written(
+    run_cli: Cli, arguments: list[str]
+) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run([PROGRAM, *arguments], stderr=full, cwd=run_cli.folder, check=False)
+    assert done.returncode == 2
+
+
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
 def test_closed_streams_should_not_show_a_traceback(run_cli: Cli, closed: str) -> None:
     (run_cli.folder / "plan.json").write_bytes(serialize_plan(make_plan()))

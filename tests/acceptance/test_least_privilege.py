@@ -124,11 +124,11 @@ def test_the_example_user_should_not_be_able_to_write(catalog_port: int) -> None
 
 
 def test_a_wrong_password_should_be_one_clear_line_without_it(run_cli: Cli, catalog_port: int) -> None:
-    (run_cli.folder / "plan.json").write_bytes(b"old")
+    (run_cli.folder / "plan.json").write_bytes(b'{"format_version": "old"}')
     arguments = ["compile", "a", "--output-root", "/out", "-o", "plan.json"]
     result = run_cli(*arguments, environment=credentials(catalog_port, "WRONGPASSWORD"))
     assert result.exit_code == 2
     assert "authentication failed: check user, password and authSource" in result.stderr
     assert result.stderr.count("\n") == 1
     assert "WRONGPASSWORD" in run_cli.secrets
-    assert (run_cli.folder / "plan.json").read_bytes() == b"old"
+    assert (run_cli.folder / "plan.json").read_bytes() == b'{"format_version": "old"}'

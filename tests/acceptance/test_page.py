@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from browser import NARROW, WIDE, Tabs
-from plan_samples import make_plan, planned_file, planned_raw_file
+from plan_samples import make_plan, planned_file, planned_raw_file, unresolved_raw_file
 from playwright.sync_api import Locator, Page, expect
 
 from pages.page import render_page
@@ -28,14 +28,7 @@ PLAN = make_plan(
         project_id="PRID002",
     ),
     planned_raw_file("small.raw", planned_file("small.raw", size=1000)),
-    RawFilePlan(
-        raw_file_id="no_such_file",
-        project_id=None,
-        destination_base=None,
-        bucket_name=None,
-        files=(),
-        error="RawFile not found in the catalog",
-    ),
+    unresolved_raw_file(),
 )
 DIGEST = f"sha256:{'5' * 64}"
 

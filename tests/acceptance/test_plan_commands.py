@@ -81,6 +81,15 @@ def test_seal_should_write_elsewhere_if_told_to(run_cli: Cli, plan_path: Path) -
     assert run_cli("seal", plan_path, "-o", "-").stdout.encode() == sealed
 
 
+def test_seal_should_overwrite_nothing_but_plans(run_cli: Cli, plan_path: Path) -> None:
+    (run_cli.folder / "raw_file.jsonl").write_text('{"_id": "a"}\n')
+    for output, words in (("raw_file.jsonl", "no plan; it is kept"), ("/", "something else under this name")):
+        result = run_cli("seal", plan_path, "-o", output)
+        assert result.exit_code == 2
+        assert words in result.stderr
+    assert (run_cli.folder / "raw_file.jsonl").read_text() == '{"_id": "a"}\n'
+
+
 def test_seal_should_refuse_a_plan_that_breaks_the_rules_and_leave_it(run_cli: Cli, plan_path: Path) -> None:
     broken = PLAN.replace(b'"/out"', b'"/elsewhere"')
     plan_path.write_bytes(broken)

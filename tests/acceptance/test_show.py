@@ -11,10 +11,10 @@ from pathlib import Path
 import click
 import pytest
 from cli import PROGRAM, Cli
-from plan_samples import make_plan, plan_document, planned_file, planned_raw_file
+from plan_samples import make_plan, plan_document, planned_file, planned_raw_file, unresolved_raw_file
 
 from pages.plan_sections import NOTHING
-from schemas.plan import Plan, RawFilePlan, UnresolvedFile
+from schemas.plan import Plan, UnresolvedFile
 from schemas.plan_file import serialize_plan
 
 PLAN = make_plan(
@@ -25,14 +25,7 @@ PLAN = make_plan(
         UnresolvedFile(relative_path="folder.d/b", error="Not verifiable: no ETag recorded", expected_size=10),
         project_id="PRID002",
     ),
-    RawFilePlan(
-        raw_file_id="no_such_file",
-        project_id=None,
-        destination_base=None,
-        bucket_name=None,
-        files=(),
-        error="RawFile not found in the catalog",
-    ),
+    unresolved_raw_file(),
 )
 
 
@@ -205,9 +198,7 @@ def test_files_of_unknown_size_should_be_told(run_cli: Cli) -> None:
 @pytest.mark.parametrize("arguments", [[], ["--files"], ["--json", "--files"]])
 def test_names_should_not_steer_the_terminal_nor_forge_a_line(run_cli: Cli, arguments: list[str]) -> None:
     evil = "x\u202e\u2028\x9b"  # JSON Schema lets these pass in an id, not in a path
-    skipped = RawFilePlan(
-        raw_file_id=evil, project_id=evil, destination_base=None, bucket_name=None, files=(), error=f"{evil}\n\x1b[31m"
-    )
+    skipped = replace(unresolved_raw_file(evil, error=f"{evil}\n\x1b[31m"), project_id=evil)
     result = run_cli("show", write_plan(run_cli, make_plan(planned_raw_file(), skipped)), *arguments)
     assert result.exit_code == 0
     assert all(line.isprintable() for line in result.stdout.split("\n"))

@@ -2,21 +2,19 @@
 
 import json
 import signal
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-import pytest
 from apply_case import compile_plan, left_staged, thermo
-from archiving_s3 import ArchivingS3, archiving_s3
+from archiving_s3 import ArchivingS3, archived_case
 from cli import Cli, CliResult
 from conftest import MakeRestoreCase
 from faulty_proxy import FaultyProxy
-from file_systems import mounted_tmpfs, needs_root
+from file_systems import mounted_tmpfs, needs_root, picture
 from network_faults import Answer, Fault, Reset, Stall
-from restore_case import RestoreCase, build_restore_case
-from sample_data import MIB, create_versioned_bucket
+from restore_case import RestoreCase
+from sample_data import MIB
+from waiting import wait_for
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -28,15 +26,6 @@ def rows(result: CliResult) -> dict[str, tuple[str, ...]]:
     return {
         file["relative_path"] or file["raw_file_id"]: (file["apply"], file["s3"], file["local"])
         for file in document["files"]
-    }
-
-
-def snapshot(folder: Path) -> dict[str, tuple[int, ...]]:
-    """Every file and folder with all that a change would change."""
-    return {
-        str(path): (found.st_ino, found.st_mode, found.st_nlink, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
-        for path in [folder, *folder.rglob("*")]
-        for found in [path.lstat()]
     }
 
 
@@ -70,7 +59,7 @@ def test_status_should_hold_plan_s3_and_local_files_against_each_other_and_chang
     faulty_proxy.add(
         Fault(action=Answer(status=403, code="AccessDenied"), key="denied"), Fault(action=Reset(), key="unreachable")
     )
-    before = snapshot(case.folder)
+    before = picture(case.folder)
 
     # when
     result = run_cli("status", plan, "--json", "--retries", "0")
@@ -95,7 +84,7 @@ def test_status_should_hold_plan_s3_and_local_files_against_each_other_and_chang
     assert document["totals"] == {"skip": 1, "verify": 0, "download": 1, "heal": 2, "cannot": 7}
     (space,) = document["file_systems"]
     assert (space["missing_bytes"], space["needed_bytes"]) == (2000, 2200)  # hashing alone shows what is wrong inside
-    assert snapshot(case.folder) == before
+    assert picture(case.folder) == before
 
     # and apply does what it says: what it cannot do it leaves alone
     applied = run_cli("apply", plan, "--retries", "0", "--results", run_cli.folder / "results.jsonl")
@@ -138,14 +127,14 @@ def test_a_restored_plan_should_have_nothing_to_do_and_no_body_fetched(
     plan = compile_plan(run_cli, case)
     run_cli("apply", plan)
     faulty_proxy.clear()
-    before = snapshot(case.folder)
+    before = picture(case.folder)
 
     result = run_cli("status", plan)
 
     assert result.exit_code == 0, result.stderr
     assert result.stdout.endswith("\n1 entry: 1 skip; to be fetched: 0 B at most\n")
     assert faulty_proxy.requests("GET", "sample.raw") == []
-    assert snapshot(case.folder) == before
+    assert picture(case.folder) == before
 
 
 def test_a_quick_look_should_say_that_it_verifies_nothing(run_cli: Cli, make_restore_case: MakeRestoreCase) -> None:
@@ -184,7 +173,7 @@ def test_a_staged_part_should_be_told_and_left_as_it_is(
     run_cli("apply", plan, "--retries", "0", "--jobs", "1")
     faulty_proxy.clear()
     assert left_staged(case) != []
-    before = snapshot(case.folder)
+    before = picture(case.folder)
 
     # when
     result = run_cli("status", plan, "--json")
@@ -192,7 +181,7 @@ def test_a_staged_part_should_be_told_and_left_as_it_is(
     # then
     assert rows(result) == {"sample.raw": ("download", "as planned", "staged part")}
     assert 0 < json.loads(result.stdout)["bytes_to_fetch"] < 40 * MIB
-    assert snapshot(case.folder) == before
+    assert picture(case.folder) == before
 
     # and it is still gone on with
     faulty_proxy.clear()
@@ -201,27 +190,13 @@ def test_a_staged_part_should_be_told_and_left_as_it_is(
     assert fetched < 40 * MIB
 
 
-@pytest.fixture(scope="module")
-def archive() -> Iterator[ArchivingS3]:
-    with archiving_s3() as server:
-        yield server
-
-
 def test_archived_objects_should_be_told_before_anything_is_fetched(
     run_cli: Cli, archive: ArchivingS3, tmp_path: Path
 ) -> None:
     # given
-    folder = tmp_path / "case"
-    folder.mkdir()
-    create_versioned_bucket(archive.client, "alphakraken-archive")
     names = ("cold.raw", "cold_but_right.raw", "under_way.raw", "restored.raw", "empty.raw")
-    case = build_restore_case(
-        [thermo(name, size_bytes=0 if name == "empty.raw" else 1000) for name in names],
-        client=archive.client,
-        folder=folder,
-        buckets={"PRID001": "alphakraken-archive"},
-        endpoint_url=archive.endpoint_url,
-    )
+    raw_files = [thermo(name, size_bytes=0 if name == "empty.raw" else 1000) for name in names]
+    case = archived_case(archive, tmp_path / "case", *raw_files)
     for name in names[:-1]:
         archive.archive(case.bucket(), name, "DEEP_ARCHIVE")
     archive.request_restore(case.bucket(), "restored.raw", done=True)
@@ -293,10 +268,7 @@ def test_an_interrupted_look_should_tell_what_it_has_seen(
     plan = compile_plan(run_cli, case)
     faulty_proxy.add(Fault(action=Stall(seconds=60), key="b.raw"))
     process = run_cli.start("status", plan, "--json")
-    deadline = time.monotonic() + 30
-    while not faulty_proxy.requests("HEAD", "b.raw"):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_for(lambda: faulty_proxy.requests("HEAD", "b.raw"), "the question to S3")
 
     # when
     process.send_signal(signal.SIGINT)

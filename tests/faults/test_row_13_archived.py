@@ -1,18 +1,15 @@
 """Row 13: archived objects are named with their class and what to do; restored ones are read as any other."""
 
-from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 from apply_case import assert_failed, compile_plan, thermo
-from archiving_s3 import Archive, ArchivingS3, archiving_s3
+from archiving_s3 import Archive, ArchivingS3, archived_case
 from cli import Cli
 from conftest import MakeRestoreCase
 from faulty_proxy import FaultyProxy
 from network_faults import Answer, Fault, Rewrite
-from restore_case import RestoreCase, build_restore_case
-from sample_data import create_versioned_bucket
+from restore_case import RestoreCase
 
 from applier.boto_store import BotoStore, S3Access
 from applier.object_store import ObjectLocation, ObjectStore, S3Fault
@@ -20,24 +17,9 @@ from applier.obstore_store import ObstoreStore
 from schemas.results import FailureKind
 
 
-@pytest.fixture(scope="module")
-def archive() -> Iterator[ArchivingS3]:
-    with archiving_s3() as server:
-        yield server
-
-
 @pytest.fixture
 def case(archive: ArchivingS3, tmp_path: Path) -> RestoreCase:
-    folder, bucket = tmp_path / "case", f"alphakraken-{uuid4().hex[:12]}"
-    folder.mkdir()
-    create_versioned_bucket(archive.client, bucket)
-    return build_restore_case(
-        [thermo(size_bytes=1000), thermo("other.raw", size_bytes=1000)],
-        client=archive.client,
-        folder=folder,
-        buckets={"PRID001": bucket},
-        endpoint_url=archive.endpoint_url,
-    )
+    return archived_case(archive, tmp_path / "case", thermo(size_bytes=1000), thermo("other.raw", size_bytes=1000))
 
 
 @pytest.mark.parametrize("storage_class", ["GLACIER", "DEEP_ARCHIVE"])

@@ -28,7 +28,7 @@ CONTENTS = {
     "s.d/right.bin": made_up_bytes("right", 3000),
 }
 CORRUPT = b"not what the plan says"
-CALLS = ("open", "pwrite", "preadv", "fsync", "rename", "mkdir", "unlink", "write", "close")
+CALLS = ("open", "pwrite", "preadv", "fsync", "rename", "mkdir", "unlink", "write", "close", "fstat")
 # In an ordinary run every so manieth call of those that there are many of.
 STRIDES = {"open": 5, "unlink": 3, "close": 9}
 
@@ -122,7 +122,7 @@ def test_row_23_no_failing_call_should_lose_anything(
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("error_number", [errno.EIO, errno.ENOSPC, errno.EDQUOT], ids=["EIO", "ENOSPC", "EDQUOT"])
-@pytest.mark.parametrize("name", [*CALLS, "stat", "fstat", "ftruncate", "posix_fallocate", "link", "listdir", "rmdir"])
+@pytest.mark.parametrize("name", [*CALLS, "stat", "ftruncate", "posix_fallocate", "link", "listdir", "rmdir"])
 def test_row_23_no_failing_call_should_lose_anything_at_full_size(  # noqa: PLR0917  # fixtures
     name: str,
     error_number: int,
@@ -136,3 +136,4 @@ def test_row_23_no_failing_call_should_lose_anything_at_full_size(  # noqa: PLR0
     tried = run_all(failing_calls(name, error_number, stride=1), case, run_cli, monkeypatch, caplog)
 
     print(f"row 23: {tried} points of {name}, {os.strerror(error_number)}")
+    assert tried >= 2

@@ -4,9 +4,8 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
-import in_place_restorer
+import naive_restorer
 import pytest
 from apply_case import compile_plan, left_staged, mixed
 from cli import Cli
@@ -68,15 +67,14 @@ def test_row_28_a_restorer_that_writes_in_place_should_be_caught(
     run_cli: Cli, make_restore_case: MakeRestoreCase, s3_server: EmbeddedS3
 ) -> None:
     """The control: the same kills and the same check."""
-    environment = {**run_cli.environment, "PYTHONPATH": str(Path(in_place_restorer.__file__).parent.parent)}
     with FaultyProxy(s3_server.port, seed=28) as proxy:
         case = make_restore_case(mixed(), endpoint_url=proxy.endpoint_url)
         plan = compile_plan(run_cli, case)
-        command = [sys.executable, in_place_restorer.__file__, str(plan), proxy.endpoint_url]
+        command = [sys.executable, naive_restorer.__file__, str(plan), "in place"]
 
         def start() -> "subprocess.Popen[str]":
             process = subprocess.Popen(
-                command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, encoding="utf-8"
+                command, env=run_cli.environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, encoding="utf-8"
             )
             run_cli.started.append(process)
             return process

@@ -7,11 +7,12 @@ import pytest
 from apply_case import assert_failed, bruker, compile_plan, last_report, thermo
 from cli import Cli
 from conftest import MakeRestoreCase
-from fault_case import assert_old_or_right, many_files, plant_old_files, wait_for
+from fault_case import assert_old_or_right, many_files, plant_old_files
 from faulty_proxy import FaultyProxy
 from network_faults import Answer, Fault, Stall, other_etag
 from restore_case import raw_file
 from sample_data import MIB
+from waiting import wait_for
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -12,13 +12,14 @@ from apply_case import assert_failed, compile_plan, last_report, left_staged
 from cli import Cli
 from conftest import MakeRestoreCase
 from embedded_s3 import EmbeddedS3, embedded_s3
-from fault_case import assert_old_or_right, many_files, wait_for
+from fault_case import assert_old_or_right, many_files
 from faulty_proxy import FaultyProxy
 from network_faults import Action, Answer, Cut, Fault, Rewrite, Stall
 from raw_server import RawServer
 from restore_case import build_restore_case
 from sample_data import create_versioned_bucket
 from tls import make_private_ca
+from waiting import wait_for
 
 from applier.jobs import DEFAULT_JOBS
 

@@ -76,3 +76,8 @@ def test_a_place_that_cannot_be_written_should_be_named(tmp_path: Path) -> None:
 def test_a_name_of_255_bytes_should_be_written(tmp_path: Path) -> None:
     write_atomically(tmp_path / ("x" * 255), [b"x"])
     assert names(tmp_path) == ["x" * 255]
+
+
+def test_the_root_should_be_refused_as_any_folder() -> None:
+    with pytest.raises(ConfigError, match="it is a folder"):
+        write_atomically(Path("/"), [b"x"])

@@ -109,3 +109,9 @@ def test_address_should_not_lack_the_region_where_only_the_endpoint_is_configure
 def test_what_the_chain_cannot_make_sense_of_should_be_refused(access: S3Access, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         BotoStore(access)
+
+
+def test_a_bad_region_should_be_told_on_one_line() -> None:
+    with pytest.raises(ConfigError) as told:
+        BotoStore(S3Access(endpoint_url="http://option:5", region="eu\nkraken-plan: all is verified"))
+    assert str(told.value).isprintable()

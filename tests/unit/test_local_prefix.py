@@ -5,37 +5,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from plan_samples import OUTPUT_LOCATION, planned_file, planned_raw_file
 from sample_data import MIB, made_up_bytes
 
 from applier.check_file import Target, Verdict
 from applier.decide import Action, LocalKind, LocalState
 from applier.fetch import Interrupted
-from applier.folders import OutputFolder, file_identity, open_output_location
+from applier.folders import OutputFolder, file_identity
 from applier.local_prefix import LocalPrefix
-from applier.object_store import ObjectInfo, ObjectLocation
-from schemas.plan import PlannedFile
+from applier.object_store import ObjectInfo
 
 CONTENT = made_up_bytes("local", 3 * MIB + 5)
 SEGMENT = (MIB, 3 * MIB)
-TARGET = Target(
-    file=PlannedFile(
-        relative_path="f",
-        s3_key="f",
-        expected_etag="d41d8cd98f00b204e9800998ecf8427e",
-        chunk_size_mb=5,
-        expected_size=None,
-    ),
-    location=ObjectLocation(bucket_name="b", key="f"),
-    destination="P",
-    folder="P",
-    name="f",
-)
-
-
-@pytest.fixture
-def output(tmp_path: Path) -> Iterator[OutputFolder]:
-    with open_output_location(str(tmp_path)) as folder:
-        yield folder
+TARGET = Target.of(planned_raw_file("f", project_id="P"), planned_file("f", size=None), OUTPUT_LOCATION)
 
 
 @pytest.fixture

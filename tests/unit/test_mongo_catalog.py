@@ -8,23 +8,12 @@ from catalog_server import Catalog
 from plan_samples import MD5, OTHER_MD5, catalog_document
 from scripted_catalog import Answer, ScriptedCatalog
 from temporary_process import free_ports
-from wire_tap import Command, WireTap
+from wire_tap import READ_ONLY, Command, WireTap
 
 from planner.catalog import FIELDS
 from planner.mongo_catalog import open_mongo_host, open_mongo_uri
 from schemas.errors import CatalogError
 
-READ_ONLY = {
-    "hello",
-    "ismaster",
-    "isMaster",
-    "saslStart",
-    "saslContinue",
-    "find",
-    "getMore",
-    "killCursors",
-    "endSessions",
-}
 IMPATIENT = "?serverSelectionTimeoutMS=300&connectTimeoutMS=300&socketTimeoutMS=300"
 
 

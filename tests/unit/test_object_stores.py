@@ -12,6 +12,7 @@ from conftest import MakeBucket
 from embedded_s3 import EmbeddedS3
 from faulty_proxy import FaultyProxy
 from network_faults import Answer, Cut, Drip, Fault, Flip, Reset, Rewrite, Stall, other_etag
+from waiting import wait_for
 
 from applier.boto_store import BotoStore, S3Access
 from applier.object_store import ObjectLocation, ObjectStore, S3Fault
@@ -181,10 +182,7 @@ def test_obstore_should_follow_credentials_that_are_renewed(
     hand_out(s3_server.secret_key)
 
     # then, for obstore asks at most ten times a second
-    deadline = time.monotonic() + 30
-    while not _can_read(store, located):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_for(lambda: _can_read(store, located), "the new credentials")
 
 
 def _can_read(store: ObjectStore, location: ObjectLocation) -> bool:

@@ -250,3 +250,42 @@ def test_a_run_should_ask_for_no_more_bytes_where_none_came_but_go_on_looking() 
     tries = [f"get {number}" for number in range(MOST_SILENT_FILES) for _ in range(3)]
     assert [key for key in store.asked if key.startswith("get ")] == tries[:-2]
     assert len([key for key in store.asked if key.startswith("head ")]) == 20
+
+
+@dataclass(slots=True)
+class AwayStore(ThrottledStore):
+    """A store that throttles everybody until a time."""
+
+    until: float = 0.0
+
+    def read_range(self, location: ObjectLocation, start: int, end: int, etag: str) -> Iterator[memoryview]:
+        if self.clock.now < self.until:
+            yield from ThrottledStore.read_range(self, location, start, end, etag)
+        yield memoryview(b"x")
+
+
+def test_a_request_should_not_use_up_its_retries_on_an_outage_that_is_waited_for() -> None:
+    # given a run that has learnt that S3 is away, and an outage of many times the attempts of a request
+    clock = Clock()
+    store = AwayStore(clock, until=clock.now + MAX_OUTAGE_SECONDS - 20)
+    retry = RetryPolicy(attempts=3, first_wait_seconds=0.001)
+    fetcher = Fetcher(store=store, retry=retry, stop=threading.Event(), patience=silent(clock))
+
+    # when
+    fetched: list[bytes] = []
+    fetcher.download_file_from_s3(located(1), "e", (0, 1), lambda buffer, _offset: fetched.append(bytes(buffer)))
+
+    # then
+    assert fetched == [b"x"]
+    assert len(store.asked) > 10 * retry.attempts
+
+
+def test_a_request_should_be_given_up_with_an_outage_that_lasts() -> None:
+    clock = Clock()
+    retry = RetryPolicy(attempts=3, first_wait_seconds=0.001)
+    fetcher = Fetcher(store=ThrottledStore(clock), retry=retry, stop=threading.Event(), patience=silent(clock))
+
+    with pytest.raises(S3Fault, match="throttled"):
+        fetcher.download_file_from_s3(located(1), "e", (0, 1), lambda _buffer, _offset: None)
+
+    assert MAX_OUTAGE_SECONDS <= clock.now - 1000.0 <= MAX_OUTAGE_SECONDS + 5

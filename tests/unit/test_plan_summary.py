@@ -2,19 +2,12 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
-from plan_samples import make_plan, planned_file, planned_raw_file
+from plan_samples import make_plan, planned_file, planned_raw_file, unresolved_raw_file
 
 from pages.plan_sections import plan_sections
 from pages.plan_summary import LARGEST, NAMED_PER_REASON, Totals, raw_file_totals, summarize_plan
 from pages.table import Toned
-from schemas.plan import Plan, PlannedFile, RawFilePlan, UnresolvedFile
-
-
-def skipped_raw_file(name: str, error: str = "not found", *files: PlannedFile) -> RawFilePlan:
-    return RawFilePlan(
-        raw_file_id=name, project_id=None, destination_base=None, bucket_name=None, files=files, error=error
-    )
-
+from schemas.plan import Plan, UnresolvedFile
 
 sizes = st.none() | st.integers(0, 2**45)
 files = st.one_of(
@@ -27,7 +20,7 @@ raw_files = st.one_of(
         st.lists(files, min_size=1, max_size=5),
         st.sampled_from(["P1", "P2", "P3"]),
     ),
-    st.just(skipped_raw_file("r", "not found", planned_file("f"))),
+    st.just(unresolved_raw_file("r", planned_file("f"))),
 )
 plans = st.lists(raw_files, min_size=1, max_size=8).map(lambda content: make_plan(*content))
 
@@ -76,7 +69,8 @@ def test_the_largest_files_should_be_the_largest(plan: Plan) -> None:
 
 def test_a_frequent_reason_should_come_first_and_name_a_few() -> None:
     plan = make_plan(
-        skipped_raw_file("a", "seldom"), *(skipped_raw_file(f"b{number}", "often") for number in range(30))
+        unresolved_raw_file("a", error="seldom"),
+        *(unresolved_raw_file(f"b{number}", error="often") for number in range(30)),
     )
     often, seldom = summarize_plan(plan).skipped
     assert (often.reason, often.raw_files, seldom.reason, seldom.raw_files) == ("often", 30, "seldom", 1)
@@ -87,21 +81,20 @@ def test_a_frequent_reason_should_come_first_and_name_a_few() -> None:
 
 
 def test_many_different_reasons_should_be_cut_and_the_rest_counted() -> None:
-    plan = make_plan(*(skipped_raw_file(f"r{number}", f"reason {number}") for number in range(50)))
+    plan = make_plan(*(unresolved_raw_file(f"r{number}", error=f"reason {number}") for number in range(50)))
     section = plan_sections(summarize_plan(plan))[0]
     assert (len(section.rows), section.left_out) == (20, 30)
 
 
 def test_a_raw_file_that_is_skipped_should_weigh_nothing() -> None:
-    assert raw_file_totals(skipped_raw_file("r", "not found", planned_file(size=10))) == Totals(
-        raw_files=1, skipped_raw_files=1
-    )
+    assert raw_file_totals(unresolved_raw_file("r", planned_file(size=10))) == Totals(raw_files=1, skipped_raw_files=1)
 
 
 def test_sections_should_hold_nothing_that_steers_a_terminal() -> None:
     evil = "\x1b[31m\n\u202e"
     plan = make_plan(
-        planned_raw_file(f"r{evil}", planned_file(f"f{evil}"), project_id=f"p{evil}"), skipped_raw_file(evil, evil)
+        planned_raw_file(f"r{evil}", planned_file(f"f{evil}"), project_id=f"p{evil}"),
+        unresolved_raw_file(evil, error=evil),
     )
     sections = plan_sections(summarize_plan(plan))
     cells = [

@@ -6,34 +6,15 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from plan_samples import OUTPUT_LOCATION, planned_file, planned_raw_file
 
 from applier.check_file import Target
-from applier.folders import OutputFolder, file_identity, open_output_location
-from applier.object_store import ObjectLocation
+from applier.folders import OutputFolder, file_identity
 from applier.publish import Judged, ReplacedMeanwhileError, UnsyncedError, publish, set_aside
 from applier.run_folders import Stagings
 from applier.staging import Staging
-from schemas.plan import PlannedFile
 
-TARGET = Target(
-    file=PlannedFile(
-        relative_path="a.d/f",
-        s3_key="a.d/f",
-        expected_etag="d41d8cd98f00b204e9800998ecf8427e",
-        chunk_size_mb=5,
-        expected_size=0,
-    ),
-    location=ObjectLocation(bucket_name="b", key="a.d/f"),
-    destination="P",
-    folder="P/a.d",
-    name="f",
-)
-
-
-@pytest.fixture
-def output(tmp_path: Path) -> Iterator[OutputFolder]:
-    with open_output_location(str(tmp_path)) as folder:
-        yield folder
+TARGET = Target.of(planned_raw_file("a.d", project_id="P"), planned_file("a.d/f"), OUTPUT_LOCATION)
 
 
 @pytest.fixture

@@ -1,22 +1,15 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from applier.folders import NotAFolderError, OutputFolder, open_output_location
+from applier.folders import NotAFolderError, OutputFolder
 from applier.journal import StagedContent
 from applier.run_folders import Stagings, find_left_staged
 
 CONTENT = StagedContent("d8e8fca2dc0f896fd7cb4cb0031ba249-5", 500, 2224281231)
-
-
-@pytest.fixture
-def output(tmp_path: Path) -> Iterator[OutputFolder]:
-    with open_output_location(str(tmp_path)) as folder:
-        yield folder
 
 
 def stagings(output: OutputFolder, run_id: str, *wanted: str) -> Stagings:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from plan_samples import make_plan, planned_file, planned_raw_file
+from plan_samples import make_plan, planned_file, planned_raw_file, unresolved_raw_file
 
 from planner.select_plan import Selection, check_names, select_failed, select_from_plan
 from schemas.errors import ConfigError
@@ -19,7 +19,7 @@ PLAN = make_plan(
     planned_raw_file(
         "c.d", planned_file("c.d/analysis.tdf"), UnresolvedFile(relative_path="c.d/[1].bin", error="no etag")
     ),
-    replace(planned_raw_file("gone"), project_id=None, destination_base=None, bucket_name=None, files=(), error="no"),
+    unresolved_raw_file("gone"),
 )
 EVERYTHING = ["a.d/analysis.tdf", "a.d/sub/x.xml", "b.raw", "c.d/analysis.tdf", "c.d/[1].bin", "gone!"]
 
