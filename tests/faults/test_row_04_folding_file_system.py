@@ -4,7 +4,7 @@ import pytest
 from apply_case import compile_plan, last_report, left_staged, thermo
 from cli import Cli
 from conftest import MakeRestoreCase
-from file_systems import mounted_folding, needs_root
+from file_systems import mounted_folding, mounted_tmpfs, needs_root
 
 
 @needs_root
@@ -59,3 +59,17 @@ def test_row_04_names_that_only_look_alike_should_be_restored_where_they_are_two
     assert result.exit_code == 0, result.stderr
     assert case.unrestored() == []
     assert left_staged(case) == []
+
+
+@needs_root
+def test_row_04_a_full_file_system_should_be_left_as_it_was(run_cli: Cli, make_restore_case: MakeRestoreCase) -> None:
+    """There is no room to try the names out."""
+    names = [f"{stem}{number}" for number in range(8) for stem in "aA"]
+    case = make_restore_case(*(thermo(name, size_bytes=100 + number) for number, name in enumerate(names)))
+    plan = compile_plan(run_cli, case)
+    with mounted_tmpfs(case.output_location, "size=2m,nr_inodes=20"):
+        result = run_cli("apply", plan)
+
+        assert result.exit_code == 2, result.stderr
+        assert "cannot be tried out: No space left on device\n" in result.stderr
+        assert list(case.output_location.iterdir()) == []
