@@ -85,7 +85,8 @@ _OPTIONS = (
         default=MAX_OUTAGE_SECONDS,
         show_default=True,
         metavar="SECONDS",
-        help="How long to wait for an S3 that gives nothing at all, before the rest of a bucket is given up.",
+        help="How long to wait for an S3 that gives nothing at all in mid-run, before the rest of a bucket is "
+        "given up.",
     ),
 )
 

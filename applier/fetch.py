@@ -146,9 +146,9 @@ class Fetcher:
                 position += len(buffer)
 
         while position < end:  # a request a turn, each with all its attempts: a low limit needs many for a range
-            self._ask("GET", location, fetch_on)
+            self._ask("GET", location, fetch_on, offset=byte_range[0])
 
-    def _ask(self, method: str, location: ObjectLocation, question: Callable[[], T]) -> T:
+    def _ask(self, method: str, location: ObjectLocation, question: Callable[[], T], *, offset: int = 0) -> T:
         """Ask with all attempts, as long as the run has patience with such questions."""
         topic, patience = (location.bucket_name, method), self.patience
 
@@ -163,7 +163,7 @@ class Fetcher:
                 try:
                     answer = question()
                 except S3Fault as fault:
-                    patience.failed(topic, location, fault, begun)
+                    patience.failed(topic, location, fault, begun=begun, offset=offset)
                     if not patience.waits(topic) or self.stop.is_set():
                         raise
                     continue  # it was asked on behalf of all: that S3 is away is not held against this object

@@ -18,8 +18,9 @@ logger = logging.getLogger(__name__)
 
 MAX_OUTAGE_SECONDS = 300
 
-# So many files without one success in between, and for so long: most requests have retries left by then.
-MOST_SILENT_FILES = 8
+# So many requests without one success in between, and for so long: most have retries left by then. Other files are
+# given up for the sake of files only: the many ranges of a big one may lie in one bad object.
+MOST_SILENT_REQUESTS = MOST_SILENT_FILES = 8
 LEAST_SILENCE_SECONDS = 5.0
 PROBE_SECONDS = 5.0
 # A denial takes no time, and may be meant for a folder alone; but each is noted by whoever watches the bucket.
@@ -41,13 +42,14 @@ class _Streak:
     begun: float
     last: S3Fault
     keys: set[str] = field(default_factory=set)
+    requests: set[tuple[str, int]] = field(default_factory=set)
     next_probe: float = 0.0
     refused: int = 0
 
     def is_silence(self, now: float) -> bool:
         """Whether S3 is away, as far as can be told."""
         seconds = now - self.begun
-        return self.last.transient and len(self.keys) >= MOST_SILENT_FILES and seconds >= LEAST_SILENCE_SECONDS
+        return self.last.transient and len(self.requests) >= MOST_SILENT_REQUESTS and seconds >= LEAST_SILENCE_SECONDS
 
     @property
     def is_denial(self) -> bool:
@@ -120,8 +122,8 @@ class Patience:
             if streak is not None and streak.next_probe:
                 logger.warning("bucket %s: S3 answers again", printable(topic[0]))
 
-    def failed(self, topic: Topic, location: ObjectLocation, fault: S3Fault, begun: float) -> None:
-        """An attempt that was begun then has failed."""
+    def failed(self, topic: Topic, location: ObjectLocation, fault: S3Fault, *, begun: float, offset: int = 0) -> None:
+        """An attempt that was begun then has failed, to ask for the bytes from an offset on."""
         denied = fault.failure.kind is FailureKind.ACCESS_DENIED
         if not (fault.transient or denied):
             self.succeeded(topic)  # an answer as good as any: no such key, another etag
@@ -134,12 +136,13 @@ class Patience:
                 streak = self._streaks[topic] = _Streak(begun, fault)
             streak.last = fault
             streak.keys.add(location.key)
+            streak.requests.add((location.key, offset))
 
     def _refuses(self, streak: _Streak, now: float) -> bool:
         if streak.is_denial:
             streak.refused += 1
             return streak.refused % MOST_DENIED_FILES != 0  # now and then one is asked for: others may be allowed
-        return streak.is_silence(now) and self._is_over(streak, now)
+        return len(streak.keys) >= MOST_SILENT_FILES and streak.is_silence(now) and self._is_over(streak, now)
 
     def _is_over(self, streak: _Streak, now: float) -> bool:
         return now - streak.begun >= self._max_outage_seconds

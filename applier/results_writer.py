@@ -1,6 +1,7 @@
 """The results file of a run, written line by line as files end."""
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -68,6 +69,9 @@ def results_sink(path: Path | None, source: str, plan: Plan, started_at: datetim
         yield ResultSink()
         return
     name = printable(str(path))
+    final_name = os.path.abspath(path)  # noqa: PTH100  # resolve() would follow the operator's links
+    if any(raw_file.absolute_dest_path(file) == final_name for raw_file, file in plan.planned_files()):
+        raise ConfigError(f"--results {name}: the plan restores a file to this place")
     try:
         if path.exists() and (path.samefile(source) if Path(source).exists() else False):
             raise ConfigError(f"--results {name}: this is the plan itself")

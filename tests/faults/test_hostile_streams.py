@@ -143,6 +143,20 @@ def test_results_should_never_overwrite_what_are_no_results(
     assert list(case.output_location.iterdir()) == []
 
 
+def test_results_should_not_stand_where_the_plan_restores_a_file(
+    run_cli: Cli, make_restore_case: MakeRestoreCase
+) -> None:
+    case = make_restore_case(thermo(size_bytes=100))
+    plan = compile_plan(run_cli, case)
+    case.destination().mkdir()
+
+    result = run_cli("apply", plan, "--results", case.destination() / "sample.raw")
+
+    assert result.exit_code == 2
+    assert result.stderr.endswith("sample.raw: the plan restores a file to this place\n")
+    assert list(case.destination().iterdir()) == []
+
+
 def test_results_should_replace_those_of_an_earlier_run(run_cli: Cli, make_restore_case: MakeRestoreCase) -> None:
     case = make_restore_case(thermo(size_bytes=100))
     plan = compile_plan(run_cli, case)

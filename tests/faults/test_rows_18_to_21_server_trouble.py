@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from apply_case import assert_failed, compile_plan, last_report, left_staged
+from apply_case import assert_failed, compile_plan, last_report, left_staged, thermo
 from cli import Cli
 from conftest import MakeRestoreCase
 from embedded_s3 import EmbeddedS3, embedded_s3
@@ -17,7 +17,7 @@ from faulty_proxy import FaultyProxy
 from network_faults import Action, Answer, Cut, Fault, Rewrite, Stall
 from raw_server import RawServer
 from restore_case import build_restore_case
-from sample_data import create_versioned_bucket
+from sample_data import MIB, create_versioned_bucket
 from tls import make_private_ca
 from waiting import wait_for
 
@@ -120,6 +120,24 @@ def test_row_18_an_outage_that_outlasts_all_retries_should_cost_few_files(
     assert "S3 answers again" in result.stderr
     assert len(case.unrestored()) <= DEFAULT_JOBS
     assert_old_or_right(case, result.exit_code)
+
+
+def test_row_18_an_outage_that_outlasts_all_retries_should_not_cost_a_big_file(
+    run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy
+) -> None:
+    # given the one file of a plan, of 12 ranges, of which each has retries for 8 seconds
+    case = make_restore_case(thermo("big.raw", size_bytes=96 * MIB), endpoint_url=faulty_proxy.endpoint_url)
+    plan = compile_plan(run_cli, case)
+    faulty_proxy.add(Fault(action=THROTTLED, key="big.raw", method="GET"))
+
+    # when
+    with ending_after(16, faulty_proxy):
+        result = run_cli("apply", plan, "--retries", "5", timeout_seconds=110)
+
+    # then
+    assert result.exit_code == 0, result.stderr
+    assert "S3 answers again" in result.stderr
+    assert case.unrestored() == []
 
 
 def test_row_18_a_server_that_stays_away_should_be_given_up(

@@ -1,5 +1,7 @@
 """Which catalog is meant."""
 
+from pathlib import Path
+
 import pytest
 
 from planner.export_catalog import ExportCatalog
@@ -60,6 +62,17 @@ def test_another_scheme_should_be_refused() -> None:
     with pytest.raises(ConfigError, match=r"expected mongodb:// or mongodb\+srv://, or a file") as refused:
         describe("postgres://user:hunter2@db")
     assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize("address", ["mongodb:/user:hunter2@db/", "user:hunter2@db"])
+def test_a_mistyped_uri_should_not_be_taken_for_a_file_and_shown(address: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="expected mongodb://…, or a file") as refused:
+        describe(address)
+    assert "hunter2" not in str(refused.value)
+
+    export = tmp_path / "raw@file.jsonl"
+    export.touch()
+    assert describe(str(export)) == "raw@file.jsonl"
 
 
 def test_alphakrakens_own_variables_should_be_used_where_no_address_is_given() -> None:

@@ -40,7 +40,7 @@ def answer(status: int, code: str, number: int = 0) -> S3Fault:
 
 def fail(patience: Patience, numbers: range, status: int = 503, code: str = "SlowDown", *, begun: float = 0.0) -> None:
     for number in numbers:
-        patience.failed(GET, located(number), answer(status, code, number), begun)
+        patience.failed(GET, located(number), answer(status, code, number), begun=begun)
 
 
 def patience_at(clock: Clock) -> Patience:
@@ -129,15 +129,30 @@ def test_no_outage_should_be_waited_for_if_so_asked() -> None:
 
 
 def test_one_file_should_be_no_reason_to_give_up_others() -> None:
-    """As with the many ranges of a big one."""
+    """As with the many ranges of a big one, which is waited for, too: it may be all that is left."""
+    clock = Clock()
+    patience = patience_at(clock)
+
+    for offset in range(100):
+        patience.failed(GET, located(0), answer(503, "SlowDown"), begun=clock.now, offset=offset)
+    clock.now += LEAST_SILENCE_SECONDS
+    assert [patience.pause_seconds(GET) for _ in range(2)] == [0.0, PROBE_SECONDS]
+
+    clock.now += MAX_OUTAGE_SECONDS
+    assert [patience.pause_seconds(GET) for _ in range(2)] == [0.0, 0.0]
+    assert not gave_up(patience)
+
+
+def test_one_request_should_not_be_waited_for_beyond_its_retries() -> None:
     clock = Clock()
     patience = patience_at(clock)
 
     for _ in range(100):
-        fail(patience, range(1))
+        fail(patience, range(1), begun=clock.now)
+    clock.now += LEAST_SILENCE_SECONDS
 
-    clock.now += MAX_OUTAGE_SECONDS
-    assert not gave_up(patience)
+    assert [patience.pause_seconds(GET) for _ in range(2)] == [0.0, 0.0]
+    assert not patience.waits(GET)
 
 
 def test_a_success_should_begin_the_count_anew() -> None:
