@@ -190,16 +190,17 @@ def test_row_18_a_server_that_is_not_there_should_be_told_once_for_a_bucket(
 
 # --- row 19
 
-PARTIAL = b"HTTP/1.1 206 Partial Content\r\n"
+# where the answer is whole, the next attempt must not take the connection that is about to be closed
+PARTIAL = b"HTTP/1.1 206 Partial Content\r\nConnection: close\r\n"
 RAW = {
-    "/portal": b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 14\r\n\r\n<html>Log in!\n",
+    "/portal": b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 14\r\n\r\n<html>Log in!\n",
     "/no http": b"\x00\x16\x03 garbage\r\n\r\n",
     "/nothing": b"",
     "/headers": PARTIAL + b"".join(b"x-%d: y\r\n" % number for number in range(1000)) + b"\r\n",
     "/length": PARTIAL + b"Content-Length: -5\r\n\r\nabc",
     "/range": PARTIAL + b"Content-Length: 3\r\nContent-Range: rubbish\r\n\r\nabc",
     "/continue": b"HTTP/1.1 100 Continue\r\n\r\n",
-    "/status": b"HTTP/1.1 999 What\r\nContent-Length: 0\r\n\r\n",
+    "/status": b"HTTP/1.1 999 What\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
 }
 BAD_ANSWERS: dict[str, tuple[Action, str]] = {
     "a portal": (Answer(status=200, body=b"<html>Log in!</html>"), "a bad answer: "),

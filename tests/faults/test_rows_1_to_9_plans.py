@@ -172,7 +172,8 @@ def test_row_05_an_empty_plan_should_be_applied_to_the_end(run_cli: Cli) -> None
 
 
 def test_row_07_a_catalog_that_says_nothing_should_leave_an_earlier_plan_alone(run_cli: Cli) -> None:
-    (run_cli.folder / "plan.json").write_bytes(b"old")
+    earlier = b'{"format_version": "1.0", "and": "so on"}'
+    (run_cli.folder / "plan.json").write_bytes(earlier)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         uri = f"mongodb://kraken:SILENTPW@127.0.0.1:{silent.getsockname()[1]}/krakendb"
         options = "?serverSelectionTimeoutMS=500&connectTimeoutMS=200"
@@ -180,5 +181,5 @@ def test_row_07_a_catalog_that_says_nothing_should_leave_an_earlier_plan_alone(r
     assert result.exit_code == 2
     assert "cannot be reached: timed out" in result.stderr
     assert "SILENTPW" in run_cli.secrets
-    assert (run_cli.folder / "plan.json").read_bytes() == b"old"
+    assert (run_cli.folder / "plan.json").read_bytes() == earlier
     assert [path.name for path in Path(run_cli.folder).iterdir()] == ["plan.json"]
