@@ -29,11 +29,12 @@ class PlannedPath:
         """The absolute destination."""
         return self.raw_file.absolute_dest_path(self.file)
 
-    @property
-    def content(self) -> tuple[str, int | None]:
-        """What the bytes are: equal for two entries that may share a destination."""
-        etag = self.file.expected_etag
-        return etag, self.file.chunk_size_mb if "-" in etag else None
+    def agrees_with(self, other: "PlannedPath") -> bool:
+        """Tell whether two entries may share a destination: what the bytes are, as far as both say it, is the same."""
+        one, two = self.file, other.file
+        same_chunks = "-" not in one.expected_etag or one.chunk_size_mb == two.chunk_size_mb
+        same_size = None in {one.expected_size, two.expected_size} or one.expected_size == two.expected_size
+        return one.expected_etag == two.expected_etag and same_chunks and same_size
 
     def __str__(self) -> str:
         return f"{printable(self.raw_file.raw_file_id)}: {printable(self.file.relative_path)}"
@@ -72,7 +73,7 @@ def find_conflicts(plan: Plan, form: Callable[[str], str] = str) -> list[tuple[P
     for claim in _claims(plan):
         path = form(claim.path)
         first = first_claims.setdefault(path, claim)
-        if first is not claim and first.content != claim.content:
+        if not first.agrees_with(claim):
             rivals.setdefault(path, claim)
         for folder in _folders(path):
             if folder in inside:
@@ -83,7 +84,7 @@ def find_conflicts(plan: Plan, form: Callable[[str], str] = str) -> list[tuple[P
         path = form(claim.path)
         first = first_claims[path]
         if path in rivals:
-            return first if first.content != claim.content else rivals[path]
+            return rivals[path] if first.agrees_with(claim) else first
         if path in inside:
             return inside[path]
         return next((first_claims[folder] for folder in _folders(path) if folder in first_claims), None)
@@ -93,6 +94,11 @@ def find_conflicts(plan: Plan, form: Callable[[str], str] = str) -> list[tuple[P
 
 def explain_conflict(claim: PlannedPath, other: PlannedPath) -> str:
     """Return in words why two entries that conflict do."""
+    if claim.path == other.path and claim.file.expected_etag == other.file.expected_etag:
+        return (
+            f"one destination and etag, but {claim.file.expected_size} and {other.file.expected_size} bytes, in chunks "
+            f"of {claim.file.chunk_size_mb} and {other.file.chunk_size_mb} MB"
+        )
     if claim.path == other.path:
         return f"one destination, but etag {claim.file.expected_etag} and {other.file.expected_etag}"
     return "one would have to be a file and the folder of the other"

@@ -2,12 +2,13 @@
 
 from itertools import product
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from plan_samples import MD5, OTHER_MD5, make_plan, planned_file, planned_raw_file
 
 from schemas.plan import Plan
-from schemas.plan_rules import find_conflicts
+from schemas.plan_rules import explain_conflict, find_conflicts
 
 PATHS = ["a", "b", "a/b", "a/c", "a/b/c", "d/e"]
 claims = st.tuples(st.sampled_from(PATHS), st.sampled_from([MD5, OTHER_MD5]))
@@ -42,3 +43,20 @@ def test_conflicts_should_be_those_that_a_look_at_every_pair_finds(files: list[t
 def test_conflicts_should_come_once_each_in_the_plans_order() -> None:
     files = [("a", MD5), ("a", MD5), ("b", MD5), ("a", OTHER_MD5), ("b/x", MD5), ("b/y", MD5)]
     assert names(plan_of(files)) == [("0", "3"), ("1", "3"), ("2", "4"), ("3", "0"), ("4", "2"), ("5", "2")]
+
+
+@pytest.mark.parametrize(("sizes", "conflicting"), [((3, 3), 0), ((3, None), 0), ((None, 3), 0), ((3, 5), 2)])
+def test_one_etag_with_two_sizes_should_be_a_conflict(sizes: tuple[int | None, int | None], conflicting: int) -> None:
+    """The file can have one size only: the other entry could not be verified."""
+    plan = make_plan(
+        *(planned_raw_file(str(number), planned_file("a", size=size)) for number, size in enumerate(sizes))
+    )
+
+    found = find_conflicts(plan)
+
+    assert len(found) == conflicting
+    for claim, other in found:
+        sizes_in_words = f"{claim.file.expected_size} and {other.file.expected_size} bytes"
+        assert explain_conflict(claim, other) == (
+            f"one destination and etag, but {sizes_in_words}, in chunks of 5 and 5 MB"
+        )
