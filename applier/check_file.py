@@ -9,6 +9,7 @@ import functools
 import logging
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
@@ -243,7 +244,8 @@ class FileCheck:
 
     def _hashed(self, error: Exception | None) -> Steps:
         if self._descriptor is not None:
-            os.close(self._descriptor)
+            with suppress(OSError):  # of a file that was only read, it says nothing
+                os.close(self._descriptor)
         file = self._target.file
         if isinstance(error, OSError):
             local = _unreadable(error, self._identity)

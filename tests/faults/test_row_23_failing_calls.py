@@ -30,7 +30,7 @@ CONTENTS = {
 CORRUPT = b"not what the plan says"
 CALLS = ("open", "pwrite", "preadv", "fsync", "rename", "mkdir", "unlink", "write", "close", "fstat")
 # In an ordinary run every so manieth call of those that there are many of.
-STRIDES = {"open": 5, "unlink": 3, "close": 9}
+STRIDES = {"open": 5, "unlink": 3, "close": 4}
 
 
 @pytest.fixture
