@@ -18,7 +18,7 @@ from waiting import wait_for
 
 pytestmark = [
     pytest.mark.long,
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(600),
     pytest.mark.skipif(bool(missing_programs()), reason=f"Slurm is not installed: no {', '.join(missing_programs())}"),
 ]
 
@@ -93,10 +93,9 @@ def test_a_task_at_its_time_limit_should_be_queued_again_and_the_report_wait_for
     assert "part 1 of 2: the time is up, queued again" in submitted.said
     assert cluster.job(submitted.report)["JobState"] == "PENDING"
 
-    # when it runs again (at once: Slurm itself waits two minutes)
+    # when it runs again, after the two minutes that Slurm waits (sooner, the end of the first run may hit the second)
     faulty_proxy.clear()
-    cluster.ask("scontrol", "update", f"JobId={first}", "StartTime=now")
-    ended = wait_for_state(cluster, submitted.report, "COMPLETED", "FAILED", "CANCELLED", minutes=2)
+    ended = wait_for_state(cluster, submitted.report, "COMPLETED", "FAILED", "CANCELLED", minutes=5)
 
     # then it has gone on with what was staged, and everything is reported
     assert (ended["JobState"], ended["ExitCode"]) == ("COMPLETED", "0:0"), submitted.said
