@@ -12,7 +12,7 @@ AIRFLOW_READY := $(AIRFLOW:%=%/.ready)
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-$(READY): pyproject.toml .ci/environment hatch_build.py applier/md5_lanes.c
+$(READY): pyproject.toml .ci/environment hatch_build.py applier/disk/md5_lanes.c
 	bash .ci/environment $(VENV) dev
 
 demo: $(READY)  ## the main job on an embedded S3 server and an exported catalog

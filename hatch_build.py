@@ -1,4 +1,4 @@
-"""Compiles `applier/md5_lanes.c` when the project is built, if there is a C compiler; without one, hashlib does it all.
+"""Compiles `applier/disk/md5_lanes.c` when the project is built; without a C compiler, hashlib does it all.
 
 The library is plain C, called through ctypes: one wheel serves every Python of a platform.
 """
@@ -14,8 +14,8 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-SOURCE = "applier/md5_lanes.c"
-LIBRARY = "applier/libmd5_lanes.so"
+SOURCE = "applier/disk/md5_lanes.c"
+LIBRARY = "applier/disk/libmd5_lanes.so"
 FLAGS = ("-O3", "-fPIC", "-shared", "-Wall", "-Wextra")
 
 

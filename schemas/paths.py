@@ -1,6 +1,6 @@
 """Safe paths: what may stand in a plan as a path, and the one function that joins them.
 
-Pure text rules; that no link leads out on the way is looked after where files are opened (`applier.folders`).
+Pure text rules; that no link leads out on the way is looked after where files are opened (`applier.disk.folders`).
 """
 
 import re

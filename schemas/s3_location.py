@@ -2,12 +2,26 @@
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from schemas.text import printable
 
 # The rule that botocore applies to a bucket name before it sends anything.
 _BUCKET_NAME = re.compile(r"[A-Za-z0-9._-]{1,255}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectLocation:
+    """Where an object is; `version_id` is None for the newest version."""
+
+    bucket_name: str
+    key: str
+    version_id: str | None = None
+
+    def __str__(self) -> str:
+        version = f" (version {self.version_id})" if self.version_id else ""
+        return f"s3://{self.bucket_name}/{self.key}{version}"
 
 
 def explain_bad_bucket_name(bucket_name: str) -> str | None:

@@ -6,8 +6,9 @@ import click
 import pytest
 from embedded_s3 import EmbeddedS3
 
-from applier import download, parts
-from kraken_plan import cli
+from applier.disk import part_hashing as parts
+from applier.restore import download
+from kraken_plan.front_door import cli
 from schemas.errors import KrakenPlanError
 
 

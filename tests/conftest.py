@@ -17,7 +17,7 @@ from hypothesis import settings
 from restore_case import RestoreCase, build_restore_case
 from sample_data import RawFileSample, create_versioned_bucket
 
-from applier.folders import OutputFolder, open_output_location
+from applier.disk.folders import OutputFolder, open_output_location
 
 if TYPE_CHECKING:
     from archiving_s3 import ArchivingS3

@@ -25,7 +25,7 @@ from stalled_run import (
 )
 from waiting import wait_for
 
-from applier.parts import SEGMENT_BYTES
+from applier.disk.part_hashing import SEGMENT_BYTES
 
 
 def test_a_killed_run_should_be_gone_on_with_and_cleaned_up(

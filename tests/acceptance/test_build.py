@@ -16,13 +16,12 @@ PACKED = (
     "hatch_build.py",
     "README.md",
     "LICENSE",
-    "kraken_plan.py",
     "schemas",
-    "pages",
+    "kraken_plan",
     "planner",
     "applier",
 )
-LIBRARY = "applier/libmd5_lanes.so"
+LIBRARY = "applier/disk/libmd5_lanes.so"
 
 
 def built_wheel(folder: Path, compiler: str) -> Path:
@@ -56,6 +55,9 @@ def test_a_wheel_should_be_built_without_a_compiler(tmp_path: Path) -> None:
 
     assert wheel.stem.endswith("-py3-none-any")
     assert LIBRARY not in zipfile.ZipFile(wheel).namelist()
-    assert {"applier/md5_lanes.py", "pages/page.html", "pages/page.css", "pages/page.js"} <= set(
-        zipfile.ZipFile(wheel).namelist()
-    )
+    assert {
+        "applier/disk/md5_lanes.py",
+        "kraken_plan/views/page.html",
+        "kraken_plan/views/page.css",
+        "kraken_plan/views/page.js",
+    } <= set(zipfile.ZipFile(wheel).namelist())

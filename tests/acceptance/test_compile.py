@@ -345,7 +345,7 @@ def test_quiet_should_leave_only_errors_and_verbose_say_what_is_read(run_cli: Cl
     common = ["compile", "a", "none", "--catalog", str(export), "--output-root", "/out"]
     assert run_cli(*common, "-q").stderr == ""
     assert run_cli("-q", *common).stderr == ""
-    assert "INFO planner.compile_command: reading 2 raw files from raw_file.jsonl" in run_cli(*common, "-v").stderr
+    assert "INFO kraken_plan.commands.compile: reading 2 raw files from raw_file.jsonl" in run_cli(*common, "-v").stderr
     assert "reading" not in run_cli(*common).stderr
 
 

@@ -10,9 +10,9 @@ from browser import NARROW, WIDE, Tabs
 from plan_samples import make_plan, planned_file, planned_raw_file, unresolved_raw_file
 from playwright.sync_api import Locator, Page, expect
 
-from pages.page import render_page
-from pages.plan_page import plan_page
-from pages.plan_sections import NOTHING
+from kraken_plan.views.page import render_page
+from kraken_plan.views.plan_page import plan_page
+from kraken_plan.views.plan_sections import NOTHING
 from schemas.plan import Plan, RawFilePlan, UnresolvedFile
 from schemas.results import ApplyResult, Failure, FailureKind, FileResult, Outcome, RawFileResult
 from schemas.text import human_size

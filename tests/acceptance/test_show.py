@@ -13,7 +13,7 @@ import pytest
 from cli import PROGRAM, Cli
 from plan_samples import make_plan, plan_document, planned_file, planned_raw_file, unresolved_raw_file
 
-from pages.plan_sections import NOTHING
+from kraken_plan.views.plan_sections import NOTHING
 from schemas.plan import Plan, UnresolvedFile
 from schemas.plan_file import serialize_plan
 

@@ -15,7 +15,7 @@ from restore_case import RestoreCase
 from sample_data import MIB
 from waiting import wait_for
 
-from applier.staging import staged_name
+from applier.disk.staging import staged_name
 from schemas.plan_file import read_plan
 
 if TYPE_CHECKING:

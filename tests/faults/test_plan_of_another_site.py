@@ -193,6 +193,6 @@ def test_the_sites_output_location_itself_may_be_a_link(run_cli: Cli, case: Rest
 
 
 def test_yaml_should_be_imported_only_where_a_config_is_given() -> None:
-    code = "import sys, applier.apply_command; sys.exit(repr('yaml' in sys.modules))"
+    code = "import sys, kraken_plan.commands.apply; sys.exit(repr('yaml' in sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=False)
     assert done.stderr.strip() == "False"

@@ -11,10 +11,11 @@ from faulty_proxy import FaultyProxy
 from network_faults import Answer, Fault, Rewrite
 from restore_case import RestoreCase
 
-from applier.boto_store import BotoStore, S3Access
-from applier.object_store import ObjectLocation, ObjectStore, S3Fault
-from applier.obstore_store import ObstoreStore
+from applier.s3.boto_store import BotoStore, S3Access
+from applier.s3.object_store import ObjectStore, S3Fault
+from applier.s3.obstore_store import ObstoreStore
 from schemas.results import FailureKind
+from schemas.s3_location import ObjectLocation
 
 
 @pytest.fixture

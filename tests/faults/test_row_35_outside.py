@@ -17,7 +17,7 @@ from file_systems import picture
 from restore_case import raw_file
 from sample_data import MIB, made_up_bytes
 
-from applier.staging import staged_name
+from applier.disk.staging import staged_name
 from schemas.plan_file import read_plan
 
 EXCHANGE = 2  # of renameat2

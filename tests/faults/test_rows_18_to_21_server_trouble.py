@@ -21,7 +21,7 @@ from sample_data import MIB, create_versioned_bucket
 from tls import make_private_ca
 from waiting import wait_for
 
-from applier.jobs import DEFAULT_JOBS
+from applier.restore.jobs import DEFAULT_JOBS
 
 THROTTLED = Answer(status=503, code="SlowDown")
 ANSWERS = [Answer(status=status, code=code) for status, code in ((503, "SlowDown"), (500, "InternalError"), (429, ""))]

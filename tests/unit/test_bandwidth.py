@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from applier.bandwidth import BandwidthLimit, parse_rate
-from applier.fetch import Fetcher, Interrupted, RetryPolicy
-from applier.object_store import ObjectInfo, ObjectLocation, S3Fault
+from applier.s3.bandwidth import BandwidthLimit, parse_rate
+from applier.s3.fetcher import Fetcher, Interrupted, RetryPolicy
+from applier.s3.object_store import ObjectInfo, S3Fault
 from schemas.etag import MIB
 from schemas.results import FailureKind
+from schemas.s3_location import ObjectLocation
 
 CONTENT = bytes(range(200))
 LOCATION = ObjectLocation(bucket_name="b", key="k")

@@ -5,7 +5,7 @@ from pathlib import Path
 import botocore.session
 import pytest
 
-from applier.boto_store import BotoStore, S3Access
+from applier.s3.boto_store import BotoStore, S3Access
 from schemas.errors import ConfigError
 
 CONFIG = """

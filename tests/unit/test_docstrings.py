@@ -8,9 +8,9 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 WITH_EXAMPLES = [
-    f"{room}.{path.stem}"
-    for room in ("schemas", "pages", "planner", "applier")
-    for path in sorted((ROOT / room).glob("*.py"))
+    ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    for room in ("schemas", "planner", "applier", "kraken_plan")
+    for path in sorted((ROOT / room).rglob("*.py"))
     if ">>>" in path.read_text(encoding="utf-8")
 ]
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sample_data import etag_of, made_up_bytes
 
-from applier.hashing import (
+from applier.disk.hashing import (
     RangeHasher,
     WrongSizeError,
     cores,

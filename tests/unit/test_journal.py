@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from applier.journal import Journal, StagedContent, StagedState, read_journal
+from applier.disk.journal import Journal, StagedContent, StagedState, read_journal
 
 CONTENT = StagedContent("d8e8fca2dc0f896fd7cb4cb0031ba249-5", 500, 2224281231)
 

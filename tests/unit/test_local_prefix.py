@@ -1,6 +1,5 @@
 import errno
 import os
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,12 +7,10 @@ import pytest
 from plan_samples import OUTPUT_LOCATION, planned_file, planned_raw_file
 from sample_data import MIB, made_up_bytes
 
-from applier.check_file import Target, Verdict
-from applier.decide import Action, LocalKind, LocalState
-from applier.fetch import Interrupted
-from applier.folders import OutputFolder, file_identity
-from applier.local_prefix import LocalPrefix
-from applier.object_store import ObjectInfo
+from applier.disk.folders import OutputFolder, file_identity
+from applier.disk.local_prefix import LocalPrefix
+from applier.s3.fetcher import Interrupted
+from applier.target import Target
 
 CONTENT = made_up_bytes("local", 3 * MIB + 5)
 SEGMENT = (MIB, 3 * MIB)
@@ -40,6 +37,10 @@ def prefix(output: OutputFolder, local: Path) -> LocalPrefix:
     return LocalPrefix(output=output, target=TARGET, identity=file_identity(local.stat()))
 
 
+def go_on() -> None:
+    """Nobody asked the run to stop."""
+
+
 def copied(staged: int) -> bytes:
     return os.pread(staged, len(CONTENT), 0)
 
@@ -54,15 +55,15 @@ def test_a_range_should_be_copied_to_its_place(
     if not by_the_kernel:
         monkeypatch.setattr(os, "copy_file_range", unsupported)
 
-    assert prefix.copy(SEGMENT, staged, threading.Event())
+    assert prefix.copy(SEGMENT, staged, go_on)
     assert copied(staged) == bytes(MIB) + CONTENT[MIB : 3 * MIB]
 
 
 def test_a_range_that_is_not_all_there_should_not_be_copied(prefix: LocalPrefix, staged: int) -> None:
-    assert prefix.copy((0, len(CONTENT)), staged, threading.Event())
+    assert prefix.copy((0, len(CONTENT)), staged, go_on)
     os.ftruncate(staged, 0)
 
-    assert not prefix.copy((0, len(CONTENT) + 1), staged, threading.Event())
+    assert not prefix.copy((0, len(CONTENT) + 1), staged, go_on)
     assert copied(staged) == b""
 
 
@@ -89,47 +90,43 @@ def test_no_other_file_than_the_one_judged_should_be_copied(
             local.parent.rename(local.parent.with_name("Q"))
             local.parent.symlink_to("Q")
 
-    assert not prefix.copy(SEGMENT, staged, threading.Event())
+    assert not prefix.copy(SEGMENT, staged, go_on)
     assert copied(staged) == b""
 
 
 def test_a_file_that_becomes_shorter_while_it_is_copied_should_be_noticed(
     prefix: LocalPrefix, local: Path, staged: int
 ) -> None:
-    class Truncating(threading.Event):
-        def is_set(self) -> bool:
-            os.truncate(local, 2 * MIB)
-            return False
-
-    assert not prefix.copy(SEGMENT, staged, Truncating())
+    assert not prefix.copy(SEGMENT, staged, lambda: os.truncate(local, 2 * MIB))
 
 
 def test_copying_should_be_interruptible(prefix: LocalPrefix, staged: int) -> None:
-    stop = threading.Event()
-    stop.set()
+    def interrupted() -> None:
+        raise Interrupted
 
     with pytest.raises(Interrupted):
-        prefix.copy(SEGMENT, staged, stop)
+        prefix.copy(SEGMENT, staged, interrupted)
 
 
 @pytest.mark.parametrize(
-    ("size_bytes", "expected_bytes", "kind", "worth"),
+    ("size_bytes", "object_bytes", "worth"),
     [
-        (8 * MIB + 1, 40 * MIB, LocalKind.WRONG, True),
-        (40 * MIB - 1, 40 * MIB, LocalKind.WRONG, True),
-        (8 * MIB, 40 * MIB, LocalKind.WRONG, False),
-        (40 * MIB, 40 * MIB, LocalKind.WRONG, False),
-        (41 * MIB, 40 * MIB, LocalKind.WRONG, False),
-        (33 * MIB, 40 * MIB, LocalKind.UNREADABLE, False),
+        (8 * MIB + 1, 40 * MIB, True),
+        (40 * MIB - 1, 40 * MIB, True),
+        (8 * MIB, 40 * MIB, False),
+        (40 * MIB, 40 * MIB, False),
+        (41 * MIB, 40 * MIB, False),
     ],
 )
 def test_only_a_shorter_file_of_more_than_a_segment_should_be_worth_a_try(
-    output: OutputFolder, local: Path, *, size_bytes: int, expected_bytes: int, kind: LocalKind, worth: bool
+    output: OutputFolder, local: Path, *, size_bytes: int, object_bytes: int, worth: bool
 ) -> None:
     os.truncate(local, size_bytes)
-    state = LocalState(kind, identity=file_identity(local.stat()))
-    info = ObjectInfo(etag="", size_bytes=expected_bytes)
 
-    prefix = LocalPrefix.of(output, TARGET, Verdict(action=Action.HEAL, info=info, local=state))
+    prefix = LocalPrefix.of(output, TARGET, file_identity(local.stat()), object_bytes)
 
     assert (prefix is not None) == worth
+
+
+def test_a_file_that_could_not_be_opened_should_not_be_worth_a_try(output: OutputFolder) -> None:
+    assert LocalPrefix.of(output, TARGET, None, 40 * MIB) is None

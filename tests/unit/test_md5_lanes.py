@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from applier import md5_lanes
-from applier.md5_lanes import Md5Lanes, best_md5, load_library
+from applier.disk import md5_lanes
+from applier.disk.md5_lanes import Md5Lanes, best_md5, load_library
 
 SOURCE = Path(md5_lanes.__file__).with_suffix(".c")
 COMPILER = shutil.which("cc") if platform.machine() == "x86_64" else None

@@ -14,11 +14,12 @@ from faulty_proxy import FaultyProxy
 from network_faults import Answer, Cut, Drip, Fault, Flip, Reset, Rewrite, Stall, other_etag
 from waiting import wait_for
 
-from applier.boto_store import BotoStore, S3Access
-from applier.object_store import ObjectLocation, ObjectStore, S3Fault
-from applier.obstore_store import ObstoreStore
+from applier.s3.boto_store import BotoStore, S3Access
+from applier.s3.object_store import ObjectStore, S3Fault
+from applier.s3.obstore_store import ObstoreStore
 from schemas.etag import MIB
 from schemas.results import FailureKind
+from schemas.s3_location import ObjectLocation
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

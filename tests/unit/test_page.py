@@ -11,9 +11,9 @@ from importlib import resources
 import pytest
 from plan_samples import make_plan, planned_file, planned_raw_file
 
-from pages.page import BigTable, Group, Page, Row, State, render_page
-from pages.plan_page import plan_page
-from pages.table import Tone, Toned
+from kraken_plan.views.page import BigTable, Group, Page, Row, State, render_page
+from kraken_plan.views.plan_page import plan_page
+from kraken_plan.views.table import Tone, Toned
 
 CHANGED = State(words=Toned("changed", Tone.NOTABLE), mark="!")
 SAME = State(words=Toned("same", Tone.GOOD), mark="=", weighs=False)
@@ -120,11 +120,13 @@ def test_a_page_should_name_nothing_outside_of_it() -> None:
 
 @pytest.mark.parametrize(("name", "end"), [("page.js", "</script"), ("page.js", "<!--"), ("page.css", "</style")])
 def test_our_own_parts_should_not_end_what_they_stand_in(name: str, end: str) -> None:
-    assert end not in resources.files("pages").joinpath(name).read_text(encoding="utf-8").lower()
+    assert end not in resources.files("kraken_plan.views").joinpath(name).read_text(encoding="utf-8").lower()
 
 
 def test_script_and_style_should_agree_on_the_height_of_a_row() -> None:
-    script, style = (resources.files("pages").joinpath(name).read_text() for name in ("page.js", "page.css"))
+    script, style = (
+        resources.files("kraken_plan.views").joinpath(name).read_text() for name in ("page.js", "page.css")
+    )
     assert re.findall(r"ROW_HEIGHT = (\d+);", script) == re.findall(r"--row: (\d+)px;", style)
 
 

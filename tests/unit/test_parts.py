@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from sample_data import etag_of, made_up_bytes
 
-from applier import parts
-from applier.hashing import WrongSizeError, cores, md5_lanes
-from applier.parts import Parts
+from applier.disk import part_hashing as parts
+from applier.disk.hashing import WrongSizeError, cores, md5_lanes
+from applier.disk.part_hashing import Parts
 
 SEGMENT_BYTES = 1000
 CONTENT = made_up_bytes("part", 3 * SEGMENT_BYTES + 5)

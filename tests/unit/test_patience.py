@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from applier.fetch import Fetcher, RetryPolicy
-from applier.object_store import ObjectInfo, ObjectLocation, S3Fault, changed_during_download, fault_of_answer
-from applier.patience import (
+from applier.s3.fetcher import Fetcher, RetryPolicy
+from applier.s3.object_store import ObjectInfo, S3Fault, changed_during_download, fault_of_answer
+from applier.s3.outage import (
     LEAST_SILENCE_SECONDS,
     MAX_OUTAGE_SECONDS,
     MOST_DENIED_FILES,
@@ -16,6 +16,7 @@ from applier.patience import (
     PROBE_SECONDS,
     Patience,
 )
+from schemas.s3_location import ObjectLocation
 
 GET, HEAD, OTHER = ("b", "GET"), ("b", "HEAD"), ("other", "GET")
 

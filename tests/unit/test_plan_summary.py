@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from plan_samples import make_plan, planned_file, planned_raw_file, unresolved_raw_file
 
-from pages.plan_sections import plan_sections
-from pages.plan_summary import LARGEST, NAMED_PER_REASON, Totals, raw_file_totals, summarize_plan
-from pages.table import Toned
+from kraken_plan.views.plan_sections import plan_sections
+from kraken_plan.views.plan_summary import LARGEST, NAMED_PER_REASON, Totals, raw_file_totals, summarize_plan
+from kraken_plan.views.table import Toned
 from schemas.plan import Plan, UnresolvedFile
 
 sizes = st.none() | st.integers(0, 2**45)

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from plan_samples import OUTPUT_LOCATION, planned_file, planned_raw_file
 
-from applier.check_file import Target
-from applier.folders import OutputFolder, file_identity
-from applier.publish import Judged, ReplacedMeanwhileError, UnsyncedError, publish, set_aside
-from applier.run_folders import Stagings
-from applier.staging import Staging
+from applier.disk.folders import OutputFolder, file_identity
+from applier.disk.publish import Judged, ReplacedMeanwhileError, UnsyncedError, publish, set_aside
+from applier.disk.run_folders import Stagings
+from applier.disk.staging import Staging
+from applier.target import Target
 
 TARGET = Target.of(planned_raw_file("a.d", project_id="P"), planned_file("a.d/f"), OUTPUT_LOCATION)
 

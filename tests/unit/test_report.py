@@ -1,7 +1,7 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-from applier.report import render_report
+from applier.reports.report import render_report
 from schemas.results import Failure, FailureKind, FileResult, Outcome, RawFileResult
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "reports" / "_download_status_batch_20250204_143022.txt"

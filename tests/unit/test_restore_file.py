@@ -13,16 +13,18 @@ from pathlib import Path
 import pytest
 from sample_data import MIB, made_up_bytes
 
-from applier.apply_plan import ResultSink, apply_plan
-from applier.fetch import Fetcher, RetryPolicy
-from applier.folders import open_output_location
-from applier.object_store import ObjectInfo, ObjectLocation, S3Fault
-from applier.parts import SEGMENT_BYTES
-from applier.progress import Progress
-from applier.restore_file import RestoreTools
-from applier.run_folders import Stagings
+from applier.disk.folders import open_output_location
+from applier.disk.part_hashing import SEGMENT_BYTES
+from applier.disk.run_folders import Stagings
+from applier.reports.results_writer import ResultSink
+from applier.restore.apply_plan import apply_plan
+from applier.restore.progress import Progress
+from applier.restore.restore_file import RestoreTools
+from applier.s3.fetcher import Fetcher, RetryPolicy
+from applier.s3.object_store import ObjectInfo, S3Fault
 from schemas.plan import Plan, PlannedFile, RawFilePlan, S3Settings
 from schemas.results import FailureKind, FileResult, Outcome
+from schemas.s3_location import ObjectLocation
 
 CONTENT = b"content of the object"
 BIG = made_up_bytes("big", 36 * MIB)

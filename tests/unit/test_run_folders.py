@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from applier.folders import NotAFolderError, OutputFolder
-from applier.journal import StagedContent
-from applier.run_folders import Stagings, find_left_staged
+from applier.disk.folders import NotAFolderError, OutputFolder
+from applier.disk.journal import StagedContent
+from applier.disk.run_folders import Stagings, find_left_staged
 
 CONTENT = StagedContent("d8e8fca2dc0f896fd7cb4cb0031ba249-5", 500, 2224281231)
 
@@ -24,9 +24,9 @@ def leave_behind(tmp_path: Path, run_id: str) -> None:
     """Let a run die that has staged two files to go on with, and one that nobody can go on with."""
     script = f"""
 import os
-from applier.folders import open_output_location
-from applier.journal import StagedContent
-from applier.run_folders import Stagings
+from applier.disk.folders import open_output_location
+from applier.disk.journal import StagedContent
+from applier.disk.run_folders import Stagings
 with open_output_location({str(tmp_path)!r}) as output:
     run = Stagings(output, {run_id!r}, lambda _: set())
     staging = run.below("PRID001")

@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Iterator
 
-from applier.step_pool import Step, StepPool
+from applier.restore.step_pool import Step, StepPool
 
 
 def no_steps() -> tuple[Step, ...]:
@@ -112,12 +112,12 @@ def test_pool_without_jobs_should_end() -> None:
 LIMITED = """
 import logging, resource, sys, threading, time
 from pathlib import Path
-from applier.step_pool import StepPool
+from applier.restore.step_pool import StepPool
 
 STACK_BYTES, COUNT = 1024**3, int(sys.argv[1])
 refused = threading.Event()
 logging.basicConfig(stream=sys.stdout, format="%(message)s")
-logging.getLogger("applier.step_pool").addFilter(lambda _: refused.set() or True)
+logging.getLogger("applier.restore.step_pool").addFilter(lambda _: refused.set() or True)
 
 def job(number):
     def step():  # no thread ends before the system has refused one

@@ -6,7 +6,7 @@ from itertools import count, islice
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pages.table import Cell, Column, Tone, Toned, shown_width, table_lines
+from kraken_plan.views.table import Cell, Column, Tone, Toned, shown_width, table_lines
 
 COLUMNS = (Column("Size", right=True), Column("Name"), Column("Note"))
 

@@ -1,0 +1,150 @@
+"""Etags of local bytes: the only place that reads file content to hash it.
+
+MD5 is what verification costs, so ranges are read and hashed several at once, see `md5_lanes`.
+"""
+
+import functools
+import mmap
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from applier.disk.md5_lanes import Md5Lanes, Md5Stream, best_md5
+from schemas.etag import MIB, Etag, fold_part_digests, hashed_ranges
+
+ByteRange = tuple[int, int]
+
+# Shared by what a thread hashes at once: large enough for calls not to count, small enough for the caches.
+_BUFFER_BYTES = 2 * MIB
+_LONGEST_READ_BYTES = MIB
+
+_free_buffers: list[memoryview] = []
+
+
+class WrongSizeError(Exception):
+    """The file has not the size that it should have."""
+
+
+def md5_lanes() -> int:
+    """Return how many ranges one thread best hashes at once."""
+    return best_md5().lanes
+
+
+@functools.cache
+def cores() -> int:
+    """Return how many threads can hash at once: the cores that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+@dataclass(slots=True)
+class RangeHasher:
+    """The MD5 of a range of a file, fed in order, and how far it has been read."""
+
+    position: int
+    md5: Md5Lanes = field(default_factory=best_md5)
+    stream: Md5Stream = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.stream = self.md5.start()
+
+    def digest(self) -> bytes:
+        """Return the binary MD5 (16 bytes) of what was read so far."""
+        return self.stream.digest()
+
+
+def read_on(
+    descriptor: int, hashers: Sequence[tuple[RangeHasher, int]], read: Callable[[int], None] = lambda _: None
+) -> None:
+    """Hash the next bytes of several ranges of a file, read back from the file system.
+
+    Args:
+        descriptor: the file, open for reading.
+        hashers: at most `md5_lanes` of them, each with the offset up to which it is to read.
+        read: told the bytes of each round; may raise to stop.
+
+    Raises:
+        WrongSizeError: the file ends before one of the offsets.
+    """
+    left = [(hasher, end) for hasher, end in hashers if hasher.position < end]
+    with _borrowed_buffer() as buffer:
+        while left:
+            share = min(_BUFFER_BYTES // len(left), _LONGEST_READ_BYTES)
+            pieces = [
+                _filled(buffer[lane * share : lane * share + min(share, end - hasher.position)], descriptor, hasher)
+                for lane, (hasher, end) in enumerate(left)
+            ]
+            left[0][0].md5.update([hasher.stream for hasher, _ in left], pieces)
+            read(sum(map(len, pieces)))
+            left = [(hasher, end) for hasher, end in left if hasher.position < end]
+
+
+def _filled(buffer: memoryview, descriptor: int, hasher: RangeHasher) -> memoryview:
+    """Read what comes next and return so much of the buffer as that fills."""
+    count = os.preadv(descriptor, [buffer], hasher.position)
+    if count == 0:
+        raise WrongSizeError
+    hasher.position += count
+    return buffer[:count]
+
+
+def hash_ranges(
+    descriptor: int, ranges: Sequence[ByteRange], read: Callable[[int], None] = lambda _: None
+) -> list[bytes]:
+    """Return the binary MD5s of at most `md5_lanes` half-open ranges of a file; see `read_on`."""
+    hashers = [(RangeHasher(start), end) for start, end in ranges]
+    read_on(descriptor, hashers, read)
+    return [hasher.digest() for hasher, _ in hashers]
+
+
+def hashed_together(count: int) -> list[range]:
+    """Deal so many ranges out to threads: every core has some, and each hashes several at once.
+
+    Returns:
+        The indices that one call of `hash_ranges` takes, together 0 to `count` - 1.
+    """
+    calls = max(min(cores(), count), -(-count // md5_lanes()))
+    return [range(count * call // calls, count * (call + 1) // calls) for call in range(calls)]
+
+
+def get_etag(file_path: Path, chunk_size_mb: int, *, multipart: bool | None = None) -> str:
+    """Return the etag that a file would have on S3, uploaded with this chunk size.
+
+    Args:
+        file_path: a local file.
+        chunk_size_mb: size of the upload's parts in MiB.
+        multipart: which of its two forms to return for a file of one part; by default that of the catalog: the bare
+            MD5 for at most one chunk.
+
+    Returns:
+        The MD5 of the content, or for a multipart upload that of the concatenated part MD5s, `-` and their number.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    size_bytes = file_path.stat().st_size
+    many = multipart if multipart is not None else size_bytes > chunk_size_mb * MIB
+    # only whether there is a suffix counts here
+    ranges = hashed_ranges(Etag("", 1 if many else None), size_bytes, chunk_size_mb)
+    with file_path.open("rb") as file:
+        digests = [
+            digest
+            for indices in hashed_together(len(ranges))
+            for digest in hash_ranges(file.fileno(), ranges[indices.start : indices.stop])
+        ]
+    return str(fold_part_digests(digests, multipart=many))
+
+
+@contextmanager
+def _borrowed_buffer() -> Iterator[memoryview]:
+    """Lend a buffer that no other thread has; as many are made as threads hash at once, whatever the number of jobs."""
+    try:
+        buffer = _free_buffers.pop()
+    except IndexError:
+        # of its own pages: those that small files never fill are never taken from the system
+        buffer = memoryview(mmap.mmap(-1, _BUFFER_BYTES))
+    try:
+        yield buffer
+    finally:
+        _free_buffers.append(buffer)

@@ -1,0 +1,105 @@
+"""The bytes of a local file that is too short: where they are right, only the tail has to be fetched.
+
+They are copied into the staged file; the local file is only read. Nothing here judges them: the whole etag does, and
+what cannot be copied is fetched.
+"""
+
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from applier.disk.folders import (
+    FileIdentity,
+    OutputFolder,
+    closing_descriptor,
+    file_identity,
+    open_regular_file,
+    write_all,
+)
+from applier.disk.hashing import ByteRange
+from applier.disk.part_hashing import SEGMENT_BYTES
+from applier.target import Target
+from schemas.etag import MIB
+from schemas.text import printable
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalPrefix:
+    """A local file that is shorter than the object.
+
+    Args:
+        output: the output location.
+        target: says where the file is.
+        identity: of the file as it was judged; no other is read.
+    """
+
+    output: OutputFolder
+    target: Target
+    identity: FileIdentity
+
+    @classmethod
+    def of(
+        cls, output: OutputFolder, target: Target, identity: FileIdentity | None, object_bytes: int
+    ) -> "LocalPrefix | None":
+        """Return what of a wrong local file can be copied; None where it cannot, or where fetching all is cheaper.
+
+        Args:
+            output: the output location.
+            target: says where the file is.
+            identity: of the file as it was judged; None if it could not be opened.
+            object_bytes: size of the object.
+        """
+        if identity is None or not SEGMENT_BYTES < identity.size_bytes < object_bytes:
+            return None
+        # A link to somebody's private file may have been planted: its bytes must not come where others can read them.
+        if identity.links != 1:
+            return None
+        return cls(output=output, target=target, identity=identity)
+
+    def copy(self, byte_range: ByteRange, staged: int, raise_if_stopped: Callable[[], None]) -> bool:
+        """Copy a range to the same place of a staged file, and tell whether all of it could be copied.
+
+        Why it could not does not matter: what is wrong with the staged file or its disk, fetching will meet, too.
+
+        Args:
+            byte_range: half-open.
+            staged: descriptor of the staged file.
+            raise_if_stopped: called between pieces; what it raises is passed on.
+        """
+        if byte_range[1] > self.identity.size_bytes:
+            return False
+        try:
+            with (
+                self.output.folder(self.target.folder) as folder,
+                closing_descriptor(open_regular_file(self.target.name, folder)) as local,
+            ):
+                return file_identity(os.fstat(local)) == self.identity and _copy_all(
+                    local, staged, byte_range, raise_if_stopped
+                )
+        except OSError as error:
+            name = printable(self.target.file.relative_path)
+            logger.info("%s: bytes %d to %d cannot be copied: %s", name, *byte_range, error.strerror)
+            return False
+
+
+def _copy_all(local: int, staged: int, byte_range: ByteRange, raise_if_stopped: Callable[[], None]) -> bool:
+    start, end = byte_range
+    while start < end:
+        raise_if_stopped()
+        count = _copy_some(local, staged, start, end - start)
+        if count == 0:
+            return False  # it has become shorter
+        start += count
+    return True
+
+
+def _copy_some(local: int, staged: int, start: int, count: int) -> int:
+    try:
+        return os.copy_file_range(local, staged, count, start, start)  # may share blocks, or let a file server copy
+    except OSError:  # many file systems cannot; one that cannot read fails again below
+        content = os.pread(local, min(count, MIB), start)
+        write_all(staged, memoryview(content), start)
+        return len(content)

@@ -1,0 +1,113 @@
+"""Creates, resumes and removes staged files in a run's own folder. Whose folder it is: see `run_folders`."""
+
+import hashlib
+import logging
+import os
+from collections.abc import Callable, Iterable
+from collections.abc import Set as AbstractSet
+from contextlib import ExitStack, suppress
+
+from applier.disk.folders import closing_descriptor, create_file, open_regular_file
+from applier.disk.journal import Journal, StagedContent, StagedState, read_journal
+from schemas.plan import PlannedFile
+
+logger = logging.getLogger(__name__)
+
+REPORT = "report"
+_REPORT_RESERVE_BYTES = 256 * 1024  # of some 1,500 files
+
+PART_SUFFIX = ".part"
+JOURNAL_SUFFIX = ".journal"
+_MAX_JOURNAL_BYTES = 16 * 1024 * 1024
+
+
+def staged_name(file: PlannedFile) -> str:
+    """Return the name under which a file is staged: the same in every run that wants the same bytes there."""
+    key = "\0".join([file.relative_path, file.expected_etag, str(file.chunk_size_mb)])
+    return hashlib.sha256(key.encode()).hexdigest()[:40]
+
+
+class Staging:
+    """One run's staging folder below one destination.
+
+    Args:
+        descriptor: of the run's own folder.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+
+    def create(self, name: str) -> int:
+        """Create a staged file that no later run can go on with."""
+        return create_file(name, self.descriptor)
+
+    def remove(self, name: str) -> None:
+        """Remove a staged file if it is there."""
+        with suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=self.descriptor)
+
+    def reserve_report(self) -> None:
+        """Take the space of a report while there is some: a full disk must be reported, too."""
+        descriptor = self.create(REPORT)
+        with closing_descriptor(descriptor), suppress(OSError):
+            os.posix_fallocate(descriptor, 0, _REPORT_RESERVE_BYTES)
+
+    def open_report(self) -> int:
+        """Open the file that a report is written to before it gets its name."""
+        try:
+            return open_regular_file(REPORT, self.descriptor, os.O_RDWR)
+        except FileNotFoundError:  # the one before it has got its name
+            return self.create(REPORT)
+
+    def create_resumable(self, name: str, content: StagedContent) -> tuple[int, Journal, StagedState]:
+        """Open a staged file with its journal: one left of this content if there is one, else a new one."""
+        if (left := self._reopen(name, content)) is not None:
+            return left
+        self.remove_resumable(name)
+        journal = Journal(create_file(name + JOURNAL_SUFFIX, self.descriptor))
+        try:
+            journal.start(content)
+            return create_file(resumable_file(name), self.descriptor), journal, StagedState()
+        except OSError:
+            journal.close()
+            raise
+
+    def remove_resumable(self, name: str) -> None:
+        """Remove a staged file and its journal if they are there."""
+        self.remove(name + JOURNAL_SUFFIX)
+        self.remove(resumable_file(name))
+
+    def keep_only(self, wanted: Callable[[], AbstractSet[str]]) -> None:
+        """Remove the staged files with journals that nobody wants; asks only if there are any."""
+        with suppress(OSError):  # what stays, the next run deals with
+            if left := resumable_names_among(os.listdir(self.descriptor)):  # noqa: PTH208  # pathlib knows no descriptors
+                for name in left - wanted():
+                    self.remove_resumable(name)
+
+    def _reopen(self, name: str, content: StagedContent) -> tuple[int, Journal, StagedState] | None:
+        with ExitStack() as opened:
+            try:
+                journal = open_regular_file(name + JOURNAL_SUFFIX, self.descriptor, os.O_RDWR | os.O_APPEND)
+                opened.callback(os.close, journal)
+                staged = open_regular_file(resumable_file(name), self.descriptor, os.O_RDWR)
+                opened.callback(os.close, staged)
+            except OSError:
+                return None
+            if any(os.fstat(descriptor).st_nlink != 1 for descriptor in (journal, staged)):
+                return None  # planted: writing to it would write to another file
+            text = os.pread(journal, _MAX_JOURNAL_BYTES, 0).decode("ascii", errors="replace")
+            state = read_journal(text, content)
+            if state is None:
+                return None
+            opened.pop_all()
+            return staged, Journal(journal), state
+
+
+def resumable_file(name: str) -> str:
+    """Return the file name of a staged file that has a journal."""
+    return name + PART_SUFFIX
+
+
+def resumable_names_among(entries: Iterable[str]) -> set[str]:
+    """Return the names of the journals among these entries of a folder; of a killed run, some may stand alone."""
+    return {entry.removesuffix(JOURNAL_SUFFIX) for entry in entries if entry.endswith(JOURNAL_SUFFIX)}

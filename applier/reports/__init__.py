@@ -1,0 +1,1 @@
+"""What a run leaves for people: txt reports, and results as JSON lines."""

@@ -1,0 +1,137 @@
+"""The txt report: one per destination, written anew after each run, never over an older one."""
+
+import itertools
+import os
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from applier.disk.folders import OutputFolder, publish_to_free_name, write_all
+from applier.disk.staging import REPORT, Staging
+from schemas.etag import MIB
+from schemas.paths import REPORT_PREFIX, join_path, path_below
+from schemas.results import ApplyResult, FileResult, Outcome, RawFileResult
+from schemas.text import printable
+from schemas.version import CREATED_BY
+
+_RULE = "=" * 80
+
+
+def write_batch_status_report(
+    result: ApplyResult,
+    destination: str,
+    raw_files: Sequence[RawFileResult],
+    written_at: datetime,
+    place: tuple[OutputFolder, Staging],
+) -> str:
+    """Write the report of one destination.
+
+    Args:
+        result: the run that it is of.
+        destination: absolute path of the destination.
+        raw_files: those that belong there.
+        written_at: UTC.
+        place: the output location, and a staging folder on the same file system for the file that is not whole yet.
+
+    Returns:
+        The report's absolute path: `{destination}/_download_status_batch_{YYYYMMDD_HHMMSS}.txt`; a second one in the
+        same second gets `_2`.
+
+    Raises:
+        OSError: it could not be written.
+    """
+    output, staging = place
+    descriptor = staging.open_report()
+    try:
+        try:
+            size_bytes = 0
+            for piece in render_report(result.plan_digest, destination, raw_files, written_at):
+                content = piece.encode()
+                write_all(descriptor, memoryview(content), size_bytes)
+                size_bytes += len(content)
+            os.ftruncate(descriptor, size_bytes)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        with output.folder(path_below(destination, output.path), create=True) as folder:
+            name = publish_to_free_name(REPORT, staging.descriptor, _report_names(written_at), folder)
+            os.fsync(folder)
+    finally:
+        staging.remove(REPORT)
+    return join_path(destination, name)
+
+
+def render_report(
+    plan_digest: str, destination: str, raw_files: Sequence[RawFileResult], written_at: datetime
+) -> Iterator[str]:
+    """Yield the text of a report in pieces, a raw file each, for a large plan's has a hundred megabytes."""
+    total = sum(raw_file.planned_files for raw_file in raw_files)
+    successful = sum(file.outcome.succeeded for raw_file in raw_files for file in raw_file.files)
+    failed_raw_files = sum(raw_file.failure is not None for raw_file in raw_files)
+    head = [
+        "S3 Download Batch Status Report",
+        "================================",
+        f"Destination: {printable(destination)}",
+        f"Timestamp: {written_at:%Y-%m-%d %H:%M:%S} UTC",
+        f"Raw Files Processed: {len(raw_files)}",
+        "",
+        "Overall Summary:",
+        "----------------",
+        f"Total raw files: {len(raw_files)}",
+        f"Total files: {total}",
+        f"Successful files: {successful}",
+        f"Failed files: {total - successful}",
+        *([f"Failed raw files: {failed_raw_files}"] if failed_raw_files else []),
+        f"Status: {_status(raw_files, successful)}",
+        "",
+        _RULE,
+    ]
+    yield _text(head)
+    yield from (_text(_section(raw_file)) for raw_file in raw_files)
+    yield _text([f"Plan: {plan_digest}", f"Written by: {CREATED_BY}"])
+
+
+def _text(lines: Sequence[str]) -> str:
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _status(raw_files: Sequence[RawFileResult], successful_files: int) -> str:
+    if all(raw_file.succeeded for raw_file in raw_files):
+        return "SUCCESS"
+    return "PARTIAL FAILURE" if successful_files else "FAILURE"
+
+
+def _section(raw_file: RawFileResult) -> list[str]:
+    head = [
+        f"Raw File: {printable(raw_file.raw_file_id)}",
+        f"Project ID: {printable(raw_file.project_id or '-')}",
+        f"S3 Bucket: {printable(raw_file.bucket_name or '-')}",
+        f"Files: {raw_file.planned_files}",
+        "",
+    ]
+    if raw_file.failure is not None:
+        return [*head, f"ERROR: {raw_file.failure.message}", "", _RULE]
+    return [*head, "Files:", "------", *(_file_line(file) for file in raw_file.files), "", _RULE]
+
+
+def _file_line(file: FileResult) -> str:
+    return f"{printable(file.relative_path)}: {_outcome(file)}"
+
+
+def _outcome(file: FileResult) -> str:
+    match file.outcome:
+        case Outcome.DOWNLOADED:
+            size_mb = (file.size_bytes or 0) / MIB
+            return f"OK - Downloaded and verified ({size_mb:.1f} MB in {file.duration_seconds:.1f}s)"
+        case Outcome.SKIPPED:
+            return "OK - Skipped (already exists)"
+        case Outcome.HEALED:
+            kept = f"; corrupt file kept as {printable(file.corrupt_copy)}" if file.corrupt_copy else ""
+            return f"OK - Self-healed (hash mismatch detected, re-downloaded{kept})"
+        case Outcome.FAILED:
+            return f"FAILURE - {file.failure.message if file.failure else 'no reason recorded'}"
+
+
+def _report_names(written_at: datetime) -> Iterator[str]:
+    stem = f"{REPORT_PREFIX}{written_at:%Y%m%d_%H%M%S}"
+    yield f"{stem}.txt"
+    yield from (f"{stem}_{number}.txt" for number in itertools.count(2))

@@ -1,0 +1,110 @@
+"""What must hold before the first byte: buckets, writable destinations, space. Only looks; all that is wrong is told.
+
+Duplicates and everything else that the plan alone shows were refused when it was read.
+"""
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from applier.disk.folders import OutputFolder
+from applier.disk.space import FileSystemSpace, SpaceLook
+from applier.restore.output_root import find_destination_problems
+from applier.restore.phase import Steps
+from applier.restore.step_pool import StepPool
+from applier.s3.fetcher import Fetcher, Interrupted
+from applier.s3.object_store import S3Fault
+from applier.target import distinct_targets
+from schemas.plan import Plan
+from schemas.results import Failure, FailureKind
+from schemas.text import printable
+
+_SHOWN_BUCKETS = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preflight:
+    """What was seen before the first byte.
+
+    Args:
+        buckets: the plan's, sorted.
+        bucket_failures: why some of them cannot be used, by their name.
+        destination_problems: which destinations cannot be written, and why.
+        spaces: every file system on which something is missing.
+    """
+
+    buckets: tuple[str, ...]
+    bucket_failures: Mapping[str, Failure]
+    destination_problems: tuple[str, ...]
+    spaces: tuple[FileSystemSpace, ...]
+
+    def problems(self, *, skip_space_check: bool = False) -> list[str]:
+        """Return why the plan cannot be applied as things stand, a line each; none if it can.
+
+        A bucket that is missing while another is there is its own raw files' failure, and what may pass (a network, a
+        permission) is no reason to refuse: applying again later may help.
+        """
+        problems = list(self.destination_problems)
+        failures = [self.bucket_failures.get(bucket) for bucket in self.buckets]
+        if failures and all(failure and failure.kind is FailureKind.BUCKET_MISSING for failure in failures):
+            named = ", ".join(printable(bucket) for bucket in self.buckets[:_SHOWN_BUCKETS])
+            more = f" and {len(self.buckets) - _SHOWN_BUCKETS:,} more" if len(self.buckets) > _SHOWN_BUCKETS else ""
+            question = "is this the right S3 (--endpoint-url, --region, --profile)?"
+            problems.append(f"no bucket of the plan exists: {named}{more}: {question}")
+        if not skip_space_check:
+            problems += [
+                f"{space}: make room, restore elsewhere (--output-root DIR), or give --skip-space-check"
+                for space in self.spaces
+                if not space.is_enough
+            ]
+        return problems
+
+
+def look_before_flight(
+    plan: Plan, output: OutputFolder, fetcher: Fetcher, jobs: int, *, keep_corrupt: bool = False
+) -> Preflight:
+    """Look at buckets, destinations and space.
+
+    Args:
+        plan: as `read_plan` accepted it.
+        output: the output location.
+        fetcher: asks S3.
+        jobs: how many files are on their way at once.
+        keep_corrupt: whether a healed file's old bytes stay.
+    """
+    bucket_failures = find_bucket_failures(plan, fetcher, jobs)
+    missing = (target for _, target in distinct_targets(plan, bucket_failures))
+    return Preflight(
+        buckets=plan_buckets(plan),
+        bucket_failures=bucket_failures,
+        destination_problems=tuple(find_destination_problems(plan, output)),
+        spaces=tuple(SpaceLook(output, jobs, fetcher.stop, keep_corrupt=keep_corrupt).look(missing)),
+    )
+
+
+def plan_buckets(plan: Plan) -> tuple[str, ...]:
+    """Return the buckets that a plan restores from, sorted."""
+    named = {raw_file.bucket_name for raw_file in plan.raw_files if raw_file.error is None}
+    return tuple(sorted(bucket for bucket in named if bucket))
+
+
+def find_bucket_failures(plan: Plan, fetcher: Fetcher, jobs: int) -> dict[str, Failure]:
+    """Ask once for each bucket of the plan whether it is there, and return why some cannot be used, by their name.
+
+    What an interruption cut short is no failure: the files will say that they were not attempted.
+    """
+    failures: dict[str, Failure] = {}
+
+    def ask(bucket: str) -> Steps:
+        try:
+            fetcher.retry.call(lambda: fetcher.store.check_bucket(bucket), fetcher.stop)
+        except Interrupted:
+            pass
+        except S3Fault as fault:
+            if not fetcher.stop.is_set():
+                failures[bucket] = fault.failure
+        return ()
+
+    questions = [functools.partial(ask, bucket) for bucket in plan_buckets(plan)]
+    StepPool(min(jobs, len(questions)), fetcher.stop).run(questions)
+    return failures

@@ -1,0 +1,151 @@
+"""Asking S3 for every file of a plan before its review: `compile --probe-s3`. Fetches nothing but a byte of each.
+
+What S3 answers for good (missing, different, archived, denied) becomes the file's error. Where it gives no answer (no
+network, no valid credentials, a server in trouble) there is no plan: nobody could tell what it says from a probed one.
+"""
+
+import itertools
+import logging
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from applier.restore.check_file import check_s3
+from applier.restore.jobs import DEFAULT_JOBS, allowed_jobs
+from applier.restore.phase import Phase, Steps, failure_of
+from applier.restore.preflight import find_bucket_failures
+from applier.restore.step_pool import Step, StepPool
+from applier.s3.boto_store import BotoStore, S3Access
+from applier.s3.fetcher import Fetcher, RetryPolicy
+from applier.s3.object_store import BAD_CREDENTIALS_CODES, S3Fault
+from applier.s3.obstore_store import ObstoreStore
+from applier.s3.outage import GivenUp
+from applier.target import Target
+from schemas.errors import S3UnansweredError
+from schemas.plan import Plan, PlannedFile, RawFilePlan, UnresolvedFile
+from schemas.results import Failure, FailureKind
+from schemas.text import counted, printable
+
+logger = logging.getLogger(__name__)
+
+_ANSWERS = frozenset(
+    {FailureKind.KEY_NOT_FOUND, FailureKind.BUCKET_MISSING, FailureKind.ACCESS_DENIED}
+    | {FailureKind.ARCHIVED, FailureKind.NOT_VERIFIABLE}
+)
+
+
+def probe_plan(plan: Plan) -> Plan:
+    """See `schemas.s3_probe.S3Probe`; S3 is reached as the plan and the AWS chain say.
+
+    Raises:
+        S3UnansweredError: S3 did not answer for all files.
+        ConfigError: the AWS chain has no usable settings.
+    """
+    store = ObstoreStore(BotoStore(S3Access(region=plan.s3.region, endpoint_url=plan.s3.endpoint_url)))
+    fetcher = Fetcher(store=store, retry=RetryPolicy(), stop=threading.Event())
+    jobs = allowed_jobs(DEFAULT_JOBS)
+    missing_buckets = find_bucket_failures(plan, fetcher, jobs)
+    for bucket, failure in missing_buckets.items():
+        if failure.kind is not FailureKind.BUCKET_MISSING:
+            raise _unanswered(f"bucket {printable(bucket)}: {failure.message}")
+    answers = _Answers(fetcher.stop)
+
+    def first_steps() -> Iterator[Step]:
+        for place, (raw_file, file) in enumerate(plan.planned_files()):
+            if raw_file.bucket_name not in missing_buckets:
+                question = _Question(Target.of(raw_file, file, plan.output_location), place, fetcher, answers)
+                yield question.start
+
+    total = sum(1 for _ in plan.planned_files())
+    logger.info("asking S3 for %s", counted(total, "file"))
+    StepPool(jobs, fetcher.stop).run(first_steps())
+    if answers.unanswered:
+        raise _unanswered(answers.unanswered[0])
+    return _probed(plan, answers, missing_buckets)
+
+
+@dataclass(slots=True)
+class _Answers:
+    """What S3 has answered, by the file's place in the plan; the first question without an answer stops the others."""
+
+    stop: threading.Event
+    failures: dict[int, Failure] = field(default_factory=dict)
+    versions: dict[int, str] = field(default_factory=dict)
+    unanswered: list[str] = field(default_factory=list)
+
+    def give_up(self, reason: str) -> None:
+        """Note that there is no answer."""
+        if not self.stop.is_set():
+            self.unanswered.append(reason)
+            self.stop.set()
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """One file's question to S3."""
+
+    target: Target
+    place: int
+    fetcher: Fetcher
+    answers: _Answers
+
+    def start(self) -> Steps:
+        """Return the first steps."""
+        return Phase([self._ask], self.fetcher.stop, self._asked).steps()
+
+    def _ask(self) -> None:
+        info, failure = check_s3(self.target, self.fetcher)
+        if failure is not None:
+            self.answers.failures[self.place] = failure
+            return
+        if info.size_bytes > 0:  # a HEAD does not tell whether there is anything to be had
+            self.fetcher.check_readable(self.target.location)
+        if info.version_id is not None:
+            self.answers.versions[self.place] = info.version_id
+
+    def _asked(self, error: Exception | None) -> Steps:
+        if isinstance(error, S3Fault) and _is_answer(error):
+            self.answers.failures[self.place] = error.failure
+        elif error is not None:
+            self.answers.give_up(f"{printable(self.target.file.relative_path)}: {failure_of(error).message}")
+        return ()
+
+
+def _is_answer(fault: S3Fault) -> bool:
+    """Tell whether S3 has said of this object that it cannot be had, and will say so again."""
+    asked = not isinstance(fault, GivenUp) and fault.code not in BAD_CREDENTIALS_CODES
+    return asked and fault.failure.kind in _ANSWERS
+
+
+def _unanswered(reason: str) -> S3UnansweredError:
+    return S3UnansweredError(
+        f"S3 could not be asked for every file, so there is no probed plan: {reason} (try again, or compile without "
+        "--probe-s3)"
+    )
+
+
+def _error(failure: Failure) -> str:
+    """Return a failure as the plan tells it: apply takes that as it stands, so that only another compile asks again."""
+    is_archived = failure.kind is FailureKind.ARCHIVED  # which says to apply again
+    return f"{failure.message}, with a plan compiled anew" if is_archived else failure.message
+
+
+def _probed(plan: Plan, answers: _Answers, missing_buckets: Mapping[str, Failure]) -> Plan:
+    places = itertools.count()
+
+    def file_as_probed(raw_file: RawFilePlan, file: PlannedFile | UnresolvedFile) -> PlannedFile | UnresolvedFile:
+        if isinstance(file, UnresolvedFile):
+            return file
+        place = next(places)
+        if failure := answers.failures.get(place):
+            return raw_file.unresolved(file, _error(failure))
+        return replace(file, version_id=answers.versions[place]) if place in answers.versions else file
+
+    def as_probed(raw_file: RawFilePlan) -> RawFilePlan:
+        if raw_file.error is not None:
+            return raw_file
+        files = tuple(file_as_probed(raw_file, file) for file in raw_file.files)
+        failure = missing_buckets.get(raw_file.bucket_name or "")
+        return replace(raw_file, files=files, error=failure.message if failure else None)
+
+    return replace(plan, raw_files=tuple(map(as_probed, plan.raw_files)))

@@ -1,0 +1,110 @@
+"""Prepares a plan for status or apply: checks the site policy, opens the output location, connects to S3."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from applier.disk.folders import OutputFolder, open_output_location
+from applier.restore.jobs import allowed_jobs
+from applier.restore.output_root import reroot_plan
+from applier.restore.site_policy import SitePolicy, absolute_roots
+from applier.s3.bandwidth import BandwidthLimit
+from applier.s3.boto_store import BotoStore, S3Access
+from applier.s3.fetcher import Fetcher, RetryPolicy
+from applier.s3.obstore_store import ObstoreStore
+from applier.s3.outage import Patience
+from schemas.plan import Plan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionSettings:
+    """Which S3, which destination, and how hard to try.
+
+    Args:
+        plan_name: how the user named the plan, for messages.
+        jobs: how many things run at once, as far as the system allows it.
+        output_root: restores below this folder in place of the plan's output location.
+        config: path of the site's YAML, which the plan is checked against.
+        allow_output_root: further folders that the plan may restore below.
+        endpoint_url: S3 server; takes precedence over the plan's and the AWS chain's. Likewise `region`.
+        region: AWS region.
+        profile: name of an AWS profile.
+        retries: how often a request is repeated after a transient fault.
+        timeout_seconds: how long S3 may be silent before a request is repeated.
+        max_outage_seconds: how long to wait for an S3 that does not answer at all.
+    """
+
+    plan_name: str
+    jobs: int
+    output_root: str | None
+    config: str | None
+    allow_output_root: tuple[str, ...]
+    endpoint_url: str | None
+    region: str | None
+    profile: str | None
+    retries: int
+    timeout_seconds: float
+    max_outage_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """A plan with what it takes to carry it out.
+
+    Args:
+        plan: its destinations moved where the settings say so.
+        output: its output location, open.
+        fetcher: asks its S3 and fetches from it.
+        jobs: how many things run at once.
+    """
+
+    plan: Plan
+    output: OutputFolder
+    fetcher: Fetcher
+    jobs: int
+
+
+@contextmanager
+def open_session(
+    reviewed: Plan, settings: SessionSettings, stop: threading.Event, limit: BandwidthLimit | None = None
+) -> Iterator[Session]:
+    """Prepare a plan; changes nothing.
+
+    Args:
+        reviewed: the plan as it was read.
+        settings: which S3, which destination, how hard to try.
+        stop: set once the run is to stop.
+        limit: of the bytes fetched a second.
+
+    Raises:
+        KrakenPlanError: the plan is not allowed here, its S3 is misconfigured, its output location cannot be used.
+    """
+    plan = reviewed if settings.output_root is None else reroot_plan(reviewed, settings.output_root)
+    trusted = _policy(settings).trusted_folder(plan, settings.plan_name)
+    jobs = allowed_jobs(settings.jobs)
+    store = ObstoreStore(BotoStore(_access(plan, settings)), most_buckets=jobs)
+    with open_output_location(plan.output_location, trusted) as output:
+        retry = RetryPolicy(attempts=settings.retries + 1)
+        patience = Patience(settings.max_outage_seconds)
+        fetcher = Fetcher(store=store, retry=retry, stop=stop, limit=limit, patience=patience)
+        yield Session(plan=plan, output=output, fetcher=fetcher, jobs=jobs)
+
+
+def _policy(settings: SessionSettings) -> SitePolicy:
+    return SitePolicy(
+        config=settings.config,
+        allowed_roots=absolute_roots(settings.allow_output_root),
+        own_output=settings.output_root is not None,
+        own_endpoint=settings.endpoint_url is not None,
+    )
+
+
+def _access(plan: Plan, settings: SessionSettings) -> S3Access:
+    """Option > plan > AWS chain."""
+    return S3Access(
+        region=settings.region or plan.s3.region,
+        endpoint_url=settings.endpoint_url or plan.s3.endpoint_url,
+        profile=settings.profile,
+        read_timeout_seconds=settings.timeout_seconds,
+    )

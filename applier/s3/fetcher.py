@@ -1,0 +1,198 @@
+"""Asking S3 and fetching bytes: retries with back-off and jitter, going on where the last attempt stopped.
+
+tenacity does the retrying: it waits on the stop event, so that an interrupted run does not sleep on.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+from applier.s3.bandwidth import BandwidthLimit
+from applier.s3.object_store import ObjectInfo, ObjectStore, S3Fault, wrong_range
+from applier.s3.outage import Patience
+from schemas.s3_location import ObjectLocation
+from schemas.text import printable
+
+if TYPE_CHECKING:
+    from tenacity import RetryCallState, Retrying
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class Interrupted(Exception):  # noqa: N818  # not an error: the operator asked for it
+    """The run is to stop."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """How often and how patiently a transient fault is retried.
+
+    The defaults wait about 50 seconds in all: a server that is restarted within 30 seconds is waited for.
+    """
+
+    attempts: int = 8
+    first_wait_seconds: float = 0.5
+    longest_wait_seconds: float = 20.0
+
+    def call(self, question: Callable[[], T], stop: threading.Event) -> T:
+        """Ask until there is an answer, a final fault, no attempt left, or `stop` is set.
+
+        Raises:
+            S3Fault: the last one.
+            Interrupted: the run is to stop.
+        """
+        if stop.is_set():
+            raise Interrupted
+        try:
+            return question()  # nearly always: tenacity's own work is spared
+        except S3Fault as fault:
+            if stop.is_set():
+                raise Interrupted from fault
+            if not fault.transient or self.attempts == 1:
+                raise
+            logger.info("the first attempt failed: %s", printable(str(fault)))
+        stop.wait(self.first_wait_seconds)
+        try:
+            return self._retrying(stop)(question)
+        except S3Fault as fault:
+            if stop.is_set():
+                raise Interrupted from fault
+            raise
+
+    def _retrying(self, stop: threading.Event) -> "Retrying":
+        import tenacity  # noqa: PLC0415  # takes its time, and most runs meet no fault
+
+        return tenacity.Retrying(
+            retry=tenacity.retry_if_exception(_is_transient),
+            wait=tenacity.wait_exponential(multiplier=2 * self.first_wait_seconds, max=self.longest_wait_seconds)
+            + tenacity.wait_random(0, self.first_wait_seconds),
+            stop=tenacity.stop_after_attempt(self.attempts - 1) | tenacity.stop_when_event_set(stop),
+            sleep=tenacity.sleep_using_event(stop),
+            before_sleep=_log_retry,
+            reraise=True,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetcher:
+    """What asking and fetching need besides the object; without a limit each range is one request."""
+
+    store: ObjectStore
+    retry: RetryPolicy
+    stop: threading.Event
+    limit: BandwidthLimit | None = None
+    patience: Patience = field(default_factory=Patience)
+
+    def raise_if_stopped(self) -> None:
+        """Raise `Interrupted` if the run is to stop."""
+        if self.stop.is_set():
+            raise Interrupted
+
+    def head(self, location: ObjectLocation) -> ObjectInfo:
+        """Return etag and size of an object.
+
+        Raises:
+            S3Fault: a final fault, or a transient one after all attempts.
+            Interrupted: the run is to stop.
+        """
+        return self._ask("HEAD", location, lambda: self.store.head(location))
+
+    def check_readable(self, location: ObjectLocation) -> None:
+        """Ask for one byte of an object that is not empty; see `ObjectStore.check_readable`.
+
+        Raises:
+            S3Fault: a final fault, or a transient one after all attempts.
+            Interrupted: the run is to stop.
+        """
+        self._ask("GET", location, lambda: self.store.check_readable(location))
+
+    def encryption(self, location: ObjectLocation) -> str | None:
+        """Return how S3 encrypts an object; None if that cannot be learnt."""
+        try:
+            return self.store.encryption(location)
+        except S3Fault:
+            return None
+
+    def download_file_from_s3(
+        self,
+        location: ObjectLocation,
+        etag: str,
+        byte_range: tuple[int, int],
+        write: Callable[[memoryview, int], None],
+    ) -> None:
+        """Fetch a range of the version of an object that has this etag, and hand it on buffer by buffer.
+
+        Args:
+            location: the object.
+            etag: its etag as S3 gave it; sent as If-Match and compared with the answer's own.
+            byte_range: half-open.
+            write: takes each buffer and its offset in the object; each offset once, in order.
+
+        Raises:
+            S3Fault: a final fault, or a transient one after all attempts.
+            Interrupted: the run is to stop.
+        """
+        position, end = byte_range
+
+        def fetch_on() -> None:
+            nonlocal position
+            if position == end:
+                return  # the fault came after the last byte
+            until = position + self._await_allowance(end - position)
+            for buffer in self.store.read_range(location, position, until, etag):
+                if self.stop.is_set():
+                    raise Interrupted
+                if position + len(buffer) > until:
+                    raise wrong_range(location)
+                write(buffer, position)
+                position += len(buffer)
+
+        while position < end:  # a request a turn, each with all its attempts: a low limit needs many for a range
+            self._ask("GET", location, fetch_on, offset=byte_range[0])
+
+    def _ask(self, method: str, location: ObjectLocation, question: Callable[[], T], *, offset: int = 0) -> T:
+        """Ask with all attempts, as long as the run has patience with such questions."""
+        topic, patience = (location.bucket_name, method), self.patience
+
+        def patiently() -> T:
+            while True:
+                while (seconds := patience.pause_seconds(topic)) > 0:
+                    if self.stop.wait(seconds):
+                        raise Interrupted
+                if refusal := patience.refusal(topic, location):
+                    raise refusal
+                begun = patience.clock()
+                try:
+                    answer = question()
+                except S3Fault as fault:
+                    patience.failed(topic, location, fault, begun=begun, offset=offset)
+                    if not patience.waits(topic) or self.stop.is_set():
+                        raise
+                    continue  # it was asked on behalf of all: that S3 is away is not held against this object
+                patience.succeeded(topic)
+                return answer
+
+        return self.retry.call(patiently, self.stop)
+
+    def _await_allowance(self, wanted_bytes: int) -> int:
+        """Wait until something may be asked for, and return how many bytes."""
+        if self.limit is None:
+            return wanted_bytes
+        granted_bytes, wait_seconds = self.limit.reserve(wanted_bytes)
+        if self.stop.wait(wait_seconds):
+            raise Interrupted
+        return granted_bytes
+
+
+def _is_transient(error: BaseException) -> bool:
+    return isinstance(error, S3Fault) and error.transient
+
+
+def _log_retry(state: "RetryCallState") -> None:
+    fault = state.outcome.exception() if state.outcome else None
+    wait_seconds = state.next_action.sleep if state.next_action else 0.0
+    logger.info("attempt %d failed, next in %.1f s: %s", state.attempt_number + 1, wait_seconds, printable(str(fault)))

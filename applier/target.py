@@ -1,0 +1,61 @@
+"""The files of a plan as apply meets them: what S3 has, where it goes; each destination once."""
+
+from collections.abc import Container, Iterator
+from dataclasses import dataclass
+
+from schemas.paths import path_below
+from schemas.plan import Plan, PlannedFile, RawFilePlan
+from schemas.s3_location import ObjectLocation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One file of the plan with the two places it concerns.
+
+    Args:
+        file: the plan's entry.
+        location: the object on S3.
+        destination: the plan's destination_base, relative to the output location.
+        folder: the final folder, relative to the output location.
+        name: the final name in it.
+    """
+
+    file: PlannedFile
+    location: ObjectLocation
+    destination: str
+    folder: str
+    name: str
+
+    @classmethod
+    def of(cls, raw_file: RawFilePlan, file: PlannedFile, output_location: str) -> "Target":
+        """Return the target of a planned file that the plan's rules have accepted."""
+        folder, _, name = path_below(raw_file.absolute_dest_path(file), output_location).rpartition("/")
+        return cls(
+            file=file,
+            location=ObjectLocation(
+                bucket_name=raw_file.bucket_name or "", key=file.s3_key, version_id=file.version_id
+            ),
+            destination=path_below(raw_file.destination_base or output_location, output_location),
+            folder=folder,
+            name=name,
+        )
+
+
+def distinct_targets(plan: Plan, passed_over: Container[str | None] = ()) -> Iterator[tuple[list[int], Target]]:
+    """Yield each file once, with its places in the plan: entries with one destination (and so one content) share it.
+
+    Args:
+        plan: as `read_plan` accepted it.
+        passed_over: buckets whose files are left out.
+
+    Returns:
+        Places among `plan.planned_files()`, and the file as the first of them has it.
+    """
+    places: dict[str, list[int]] = {}
+    for index, (raw_file, file) in enumerate(plan.planned_files()):
+        if raw_file.bucket_name not in passed_over:
+            places.setdefault(raw_file.absolute_dest_path(file), []).append(index)
+    for index, (raw_file, file) in enumerate(plan.planned_files()):
+        indices = places.get(raw_file.absolute_dest_path(file), [])
+        if indices and index == indices[0]:
+            yield indices, Target.of(raw_file, file, plan.output_location)

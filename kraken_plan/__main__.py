@@ -1,0 +1,5 @@
+"""`python -m kraken_plan`."""
+
+from kraken_plan.front_door import main
+
+main()

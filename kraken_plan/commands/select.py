@@ -1,0 +1,104 @@
+"""`kraken-plan select`: a plan -> what is asked for of it, as a plan of its own."""
+
+import logging
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from kraken_plan.plan_output import STDOUT, refuse_to_overwrite, write_plan_output
+from planner.raw_file_ids import ids_from_arguments
+from planner.select_plan import Selection, check_names, select_failed, select_from_plan
+from schemas.errors import ConfigError
+from schemas.merged_results import merge_results
+from schemas.plan import Plan
+from schemas.plan_file import serialized_plan
+from schemas.plan_source import load_plan, plan_name
+from schemas.recorded_results import load_results
+from schemas.text import counted, human_size
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SelectOptions:
+    """What the command line asks for."""
+
+    plan: str
+    raw_file: tuple[str, ...]
+    project: tuple[str, ...]
+    include: tuple[str, ...]
+    exclude: tuple[str, ...]
+    failed: tuple[str, ...]
+    output: str
+
+
+@click.command(
+    "select",
+    epilog="""\b
+Exit codes:
+  0  the smaller plan is written
+  2  refused: a name that is not in the plan, or nothing is left; nothing is written
+
+\b
+Examples:
+  kraken-plan select plan.json --project PRID001 -o prid001.json
+  kraken-plan select plan.json --raw-file 20250115_a.d,20250116_b.raw --include '*.tdf*' -o some.json
+  kraken-plan select plan.json --failed results.jsonl -o again.json
+  kraken-plan select plan.json --exclude '*.mgf' | kraken-plan apply -
+
+Several values of one option widen the selection, several options narrow it. Patterns are the shell's, quoted: * and ?
+match slashes, too, and case counts.
+""",
+)
+@click.argument("plan", metavar="PLAN")
+@click.option(
+    "--raw-file", metavar="ID", multiple=True, help="Take these raw files (separated by commas, or repeated)."
+)
+@click.option("--project", metavar="PRID", multiple=True, help="Take these projects' raw files.")
+@click.option("--include", metavar="GLOB", multiple=True, help="Take files whose relative path matches.")
+@click.option("--exclude", metavar="GLOB", multiple=True, help="Leave out files whose relative path matches.")
+@click.option(
+    "--failed",
+    metavar="RESULTS",
+    multiple=True,
+    help="Take what failed or was not attempted in the apply that wrote RESULTS; of several, the newest counts.",
+)
+@click.option("-o", "--output", metavar="FILE", default=STDOUT, help="Write the plan to FILE, whole or not at all.")
+def select_command(**options: object) -> None:
+    """Make a smaller plan out of PLAN, valid and sealed; `-` reads it from stdin. Without -o it goes to stdout."""
+    sys.exit(_select(SelectOptions(**options)))  # type: ignore[arg-type]  # click checked the types
+
+
+def _select(options: SelectOptions) -> int:
+    selection = Selection(
+        raw_file_ids=tuple(ids_from_arguments(options.raw_file)),
+        project_ids=tuple(ids_from_arguments(options.project)),
+        include=options.include,
+        exclude=options.exclude,
+    )
+    if selection == Selection() and not options.failed:
+        raise ConfigError("nothing is asked for: give --raw-file, --project, --include, --exclude or --failed")
+    if options.output != STDOUT:
+        refuse_to_overwrite(Path(options.output), options.plan)
+    plan = load_plan(options.plan)
+    check_names(plan, selection)
+    of = plan
+    if options.failed:
+        of = select_failed(plan, merge_results(plan, [load_results(path) for path in options.failed]))
+        if not of.raw_files:
+            raise ConfigError("nothing of the plan has failed, so there is nothing to select")
+    selected = select_from_plan(of, selection)
+    if not selected.raw_files:
+        raise ConfigError(f"{plan_name(options.plan)}: what is asked for matches nothing of the plan")
+    write_plan_output(serialized_plan(selected), options.output)
+    if logger.isEnabledFor(logging.WARNING):
+        click.echo(f"selected {_extent(selected)}, of {_extent(plan)}", err=True)
+    return 0
+
+
+def _extent(plan: Plan) -> str:
+    files = [file for raw_file in plan.raw_files for file in raw_file.files]
+    size = human_size(sum(file.expected_size or 0 for _, file in plan.planned_files()))
+    return f"{counted(len(plan.raw_files), 'raw file')}, {counted(len(files), 'file')}, {size}"
