@@ -11,7 +11,7 @@ import pytest
 from cli import PROGRAM
 from embedded_s3 import EmbeddedS3
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 DAG_FILE = ROOT / "examples" / "airflow" / "s3_downloader.py"
 POOLS_FILE = DAG_FILE.parent / "pools.json"
 DAG_ID = "s3_downloader"
