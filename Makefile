@@ -32,7 +32,7 @@ demo: $(READY)  ## the main job on an embedded S3 server and an exported catalog
 	fi
 
 test: lint types $(AIRFLOW_READY)  ## everything: lint, types, all tests of ordinary size
-	$(BIN)/python -m pytest -n $(WORKERS) -m "not long and not airflow"
+	$(BIN)/python -m pytest -n $(WORKERS)
 
 test-long: $(READY)  ## the tests that take minutes or gigabytes
 	$(BIN)/python -m pytest -m long
