@@ -18,8 +18,9 @@ from applier.disk.hashing import WrongSizeError, hash_ranges, hashed_together
 from applier.restore.decide import Action, LocalKind, LocalState, decide, judge_encryption, judge_local, judge_s3
 from applier.restore.phase import Phase, Steps, failure_of
 from applier.restore.progress import Progress
+from applier.s3.faults import S3Fault
 from applier.s3.fetcher import Fetcher, Interrupted
-from applier.s3.object_store import ObjectInfo, S3Fault
+from applier.s3.protocol import ObjectInfo
 from applier.target import Target
 from schemas.etag import Etag, fold_part_digests, hashed_ranges
 from schemas.results import Failure, FailureKind

@@ -18,7 +18,7 @@ from applier.disk.staging import Staging, resumable_file, staged_name
 from applier.restore.phase import Work
 from applier.restore.progress import Progress
 from applier.s3.fetcher import Fetcher, Interrupted
-from applier.s3.object_store import ObjectInfo
+from applier.s3.protocol import ObjectInfo
 from applier.target import Target
 from schemas.etag import MIB, Etag, fold_part_digests, hashed_ranges
 from schemas.text import printable

@@ -10,8 +10,8 @@ import threading
 from collections.abc import Callable, Sequence
 
 from applier.restore.step_pool import Step
+from applier.s3.faults import S3Fault
 from applier.s3.fetcher import Interrupted
-from applier.s3.object_store import S3Fault
 from schemas.results import Failure, FailureKind
 
 logger = logging.getLogger(__name__)

@@ -12,8 +12,8 @@ from applier.disk.space import FileSystemSpace, SpaceLook
 from applier.restore.output_root import find_destination_problems
 from applier.restore.phase import Steps
 from applier.restore.step_pool import StepPool
+from applier.s3.faults import S3Fault
 from applier.s3.fetcher import Fetcher, Interrupted
-from applier.s3.object_store import S3Fault
 from applier.target import distinct_targets
 from schemas.plan import Plan
 from schemas.results import Failure, FailureKind

@@ -20,8 +20,9 @@ from applier.restore.decide import Action, LocalKind, judge_encryption
 from applier.restore.download import SMALL_FILE_BYTES, Download
 from applier.restore.phase import Phase, Steps, Work, failure_of
 from applier.restore.progress import Progress
+from applier.s3.faults import S3Fault
 from applier.s3.fetcher import Fetcher
-from applier.s3.object_store import ObjectInfo, S3Fault
+from applier.s3.protocol import ObjectInfo
 from applier.target import Target
 from schemas.etag import MIB, Etag
 from schemas.results import Failure, FailureKind, FileResult, Outcome
