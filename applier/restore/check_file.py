@@ -16,8 +16,9 @@ from applier.disk.hashing import WrongSizeError, get_etag
 from applier.restore.decide import Action, LocalKind, LocalState, decide, judge_encryption, judge_local, judge_s3
 from applier.restore.progress import VerifiedBytes
 from applier.restore.tools import CheckTools
+from applier.s3.faults import S3Fault
 from applier.s3.fetcher import Fetcher
-from applier.s3.object_store import ObjectInfo, S3Fault
+from applier.s3.protocol import ObjectInfo
 from applier.target import Target
 from schemas.etag import Etag
 from schemas.results import Failure, FailureKind

@@ -15,7 +15,7 @@ from applier.disk.staged_file import StagedFile
 from applier.restore.crew import Task
 from applier.restore.progress import VerifiedBytes
 from applier.restore.tools import CheckTools
-from applier.s3.object_store import ObjectInfo
+from applier.s3.protocol import ObjectInfo
 from applier.target import Target
 from schemas.etag import MIB, Etag, fold_part_digests, hashed_ranges
 from schemas.text import printable

@@ -3,8 +3,8 @@
 import errno
 import logging
 
+from applier.s3.faults import S3Fault
 from applier.s3.fetcher import Interrupted
-from applier.s3.object_store import S3Fault
 from schemas.results import Failure, FailureKind
 
 logger = logging.getLogger(__name__)

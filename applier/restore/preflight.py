@@ -11,8 +11,8 @@ from applier.disk.folders import OutputFolder
 from applier.disk.space import FileSystemSpace, SpaceLook
 from applier.restore.crew import Crew
 from applier.restore.output_root import find_destination_problems
+from applier.s3.faults import S3Fault
 from applier.s3.fetcher import Fetcher, Interrupted
-from applier.s3.object_store import S3Fault
 from applier.target import distinct_targets
 from schemas.plan import Plan
 from schemas.results import Failure, FailureKind

@@ -17,8 +17,8 @@ from applier.restore.failures import failure_of
 from applier.restore.jobs import DEFAULT_JOBS, allowed_jobs
 from applier.restore.preflight import find_bucket_failures
 from applier.s3.boto_store import BotoStore, S3Access
+from applier.s3.faults import BAD_CREDENTIALS_CODES, S3Fault
 from applier.s3.fetcher import Fetcher, RetryPolicy
-from applier.s3.object_store import BAD_CREDENTIALS_CODES, S3Fault
 from applier.s3.obstore_store import ObstoreStore
 from applier.s3.outage import GivenUp
 from applier.target import Target

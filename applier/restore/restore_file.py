@@ -18,8 +18,9 @@ from applier.restore.download import SMALL_FILE_BYTES, download
 from applier.restore.failures import FileFailedError, failure_of
 from applier.restore.progress import VerifiedBytes
 from applier.restore.tools import RestoreTools
+from applier.s3.faults import S3Fault
 from applier.s3.fetcher import Interrupted
-from applier.s3.object_store import ObjectInfo, S3Fault
+from applier.s3.protocol import ObjectInfo
 from applier.target import Target
 from schemas.etag import MIB, Etag
 from schemas.results import Failure, FailureKind, FileResult, Outcome

@@ -21,8 +21,9 @@ from applier.restore.apply_plan import apply_plan
 from applier.restore.crew import Crew
 from applier.restore.progress import Progress
 from applier.restore.tools import CheckTools, RestoreTools
+from applier.s3.faults import S3Fault
 from applier.s3.fetcher import Fetcher, RetryPolicy
-from applier.s3.object_store import ObjectInfo, S3Fault
+from applier.s3.protocol import ObjectInfo
 from schemas.plan import Plan, PlannedFile, RawFilePlan, S3Settings
 from schemas.results import FailureKind, FileResult, Outcome
 from schemas.s3_location import ObjectLocation
