@@ -13,9 +13,9 @@ from applier.disk.local_prefix import LocalPrefix
 from applier.disk.part_hashing import Part, PartHasher
 from applier.disk.staged_file import StagedFile
 from applier.restore.crew import Task
+from applier.restore.find_object import FoundObject
 from applier.restore.progress import VerifiedBytes
 from applier.restore.tools import CheckTools
-from applier.s3.protocol import ObjectInfo
 from applier.target import Target
 from schemas.etag import MIB, Etag, fold_part_digests, hashed_ranges
 from schemas.text import printable
@@ -28,7 +28,7 @@ SMALL_FILE_BYTES = 32 * MIB
 
 def download(  # noqa: PLR0913  # what, from where, to where, and with what
     target: Target,
-    info: ObjectInfo,
+    source: FoundObject,
     staged: StagedFile,
     verified: VerifiedBytes,
     tools: CheckTools,
@@ -39,7 +39,7 @@ def download(  # noqa: PLR0913  # what, from where, to where, and with what
 
     Args:
         target: the file.
-        info: the object as the pre-check saw it.
+        source: the object as the pre-check found it.
         staged: where its bytes go.
         verified: counts the bytes read back.
         tools: fetch, and run pieces at once.
@@ -52,11 +52,13 @@ def download(  # noqa: PLR0913  # what, from where, to where, and with what
         OSError: the file system failed.
     """
     expected = Etag.parse(target.file.expected_etag)
-    hasher = PartHasher(hashed_ranges(expected, info.size_bytes, target.file.chunk_size_mb), on_done=staged.end_part)
-    filling = _Filling(target, info, staged, prefix, hasher, verified, tools)
+    hasher = PartHasher(
+        hashed_ranges(expected, source.info.size_bytes, target.file.chunk_size_mb), on_done=staged.end_part
+    )
+    filling = _Filling(target, source, staged, prefix, hasher, verified, tools)
     tools.crew.share(filling.staged_earlier())
     tools.crew.share(filling.missing(), at_once=hasher.segments_at_once)
-    if staged.size_bytes() != info.size_bytes:
+    if staged.size_bytes() != source.info.size_bytes:
         raise WrongSizeError
     return fold_part_digests(hasher.digests, multipart=expected.parts is not None)
 
@@ -66,7 +68,7 @@ class _Filling:
     """What the pieces of one download have in common."""
 
     target: Target
-    info: ObjectInfo
+    source: FoundObject
     staged: StagedFile
     prefix: LocalPrefix | None
     hasher: PartHasher
@@ -105,7 +107,7 @@ class _Filling:
         fetcher = self.tools.fetcher
         copied = self.prefix is not None and self.prefix.copy(segment, self.staged.descriptor, fetcher.raise_if_stopped)
         if not copied:
-            fetcher.download_file_from_s3(self.target.location, self.info.etag, segment, self.staged.write)
+            fetcher.download_file_from_s3(self.source.location, self.source.info.etag, segment, self.staged.write)
         self.staged.land(segment)
         self.hasher.land(part, [segment])
         self.hasher.hash_landed(self.staged.descriptor, self.verified.add)
