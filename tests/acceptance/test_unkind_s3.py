@@ -135,7 +135,7 @@ def test_a_missing_permission_to_list_versions_should_be_said_and_change_nothing
 ) -> None:
     plan = compile_plan(run_cli, case)
     overwrite(s3, case, "u.d/small")
-    faulty_proxy.add(Fault(action=Answer(status=403, code="AccessDenied"), key=""))
+    faulty_proxy.add(Fault(action=Answer(status=403, code="AccessDenied"), key=r"^/[^/]+/?$"))
 
     result = run_cli("apply", plan, "--recover-versions", "--endpoint-url", faulty_proxy.endpoint_url)
 
