@@ -27,11 +27,11 @@ from applier.restore.session import Session, open_session
 from applier.restore.status import WouldDo
 from applier.restore.tools import CheckTools, Quarantine, RestoreTools
 from applier.s3.bandwidth import BandwidthLimit
-from kraken_plan.access_options import AccessOptions, access_options, rate
 from kraken_plan.console import leave, say, shown_progress
+from kraken_plan.shared_options import AccessOptions, access_options, rate
 from kraken_plan.signals import StopRequest, stop_on_signals
 from kraken_plan.views.dry_run import dry_run_line
-from kraken_plan.write_reports import summary, write_reports
+from kraken_plan.views.result_text import summary, write_reports
 from schemas.errors import PlanError, PreflightError
 from schemas.paths import path_below
 from schemas.plan import Plan
