@@ -146,7 +146,7 @@ def test_a_bucket_that_bad_credentials_ask_for_should_be_refused(
         store.check_bucket(located.bucket_name)
 
 
-def test_a_bucket_check_should_wait_in_vain_once_only(
+def test_a_bucket_check_that_is_not_answered_should_wait_once_only(
     store: ObjectStore, located: ObjectLocation, faulty_proxy: FaultyProxy
 ) -> None:
     faulty_proxy.add(Fault(action=Stall(seconds=30), key=f"^/{located.bucket_name}/?$"))
@@ -232,7 +232,7 @@ def test_store_should_not_trust_a_server_that_ignores_if_match(
     ],
     ids=str,
 )
-def test_transient_faults_should_be_told_as_such(
+def test_transient_faults_should_be_classed_as_transient(
     store: ObjectStore, located: ObjectLocation, faulty_proxy: FaultyProxy, action: Cut | Reset | Stall | Answer
 ) -> None:
     faulty_proxy.add(Fault(action=action, method="GET"))
@@ -267,7 +267,7 @@ def test_an_answer_that_drips_should_not_be_waited_for_without_end(
     ],
     ids=str,
 )
-def test_final_faults_should_be_told_as_such(
+def test_final_faults_should_be_classed_as_final(
     store: ObjectStore, located: ObjectLocation, faulty_proxy: FaultyProxy, action: Answer, said: str
 ) -> None:
     etag = store.head(located).etag
@@ -299,7 +299,7 @@ def test_no_store_notices_a_flipped_bit(store: ObjectStore, located: ObjectLocat
     assert len(read) == 100
 
 
-def test_an_error_that_breaks_off_should_be_told_as_a_broken_connection(
+def test_an_error_that_breaks_off_should_be_reported_as_a_broken_connection(
     store: ObjectStore, located: ObjectLocation, faulty_proxy: FaultyProxy
 ) -> None:
     missing = ObjectLocation(bucket_name=located.bucket_name, key="missing")
