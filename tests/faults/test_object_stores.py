@@ -28,19 +28,23 @@ if TYPE_CHECKING:
 CONTENT = bytes(range(256)) * 12_000
 
 
-@pytest.fixture(params=["botocore", "obstore"])
-def store(
-    request: pytest.FixtureRequest,
-    faulty_proxy: FaultyProxy,
-    s3_server: EmbeddedS3,
-    monkeypatch: pytest.MonkeyPatch,
-) -> ObjectStore:
+@pytest.fixture
+def boto_store(faulty_proxy: FaultyProxy, s3_server: EmbeddedS3, monkeypatch: pytest.MonkeyPatch) -> BotoStore:
     for name, value in s3_server.environment.items():
         monkeypatch.setenv(name, value)
-    boto = BotoStore(
+    return BotoStore(
         S3Access(endpoint_url=faulty_proxy.endpoint_url, read_timeout_seconds=0.5, request_timeout_seconds=3)
     )
-    return boto if request.param == "botocore" else ObstoreStore(boto)
+
+
+@pytest.fixture
+def obstore_store(boto_store: BotoStore) -> ObstoreStore:
+    return ObstoreStore(boto_store)
+
+
+@pytest.fixture(params=["botocore", "obstore"])
+def store(request: pytest.FixtureRequest, boto_store: BotoStore, obstore_store: ObstoreStore) -> ObjectStore:
+    return boto_store if request.param == "botocore" else obstore_store
 
 
 @pytest.fixture
@@ -286,6 +290,86 @@ def test_a_range_answered_with_other_bytes_should_not_pass(
     faulty_proxy.add(Fault(action=Rewrite(headers={"Content-Range": f"bytes 1-100/{len(CONTENT)}"}), method="GET"))
 
     assert fault_of_range(store, located, etag, end=100).failure.kind is FailureKind.NETWORK
+
+
+def lie(etag: str, asked_bytes: int, *, last_byte: int, total_bytes: int, sent_bytes: int) -> Fault:
+    """Answer any GET with so many bytes, and a Content-Range that need not be theirs."""
+    headers = {
+        "ETag": f'"{etag}"',
+        "Last-Modified": "Thu, 26 Nov 2026 07:28:00 GMT",
+        "Content-Range": f"bytes 0-{asked_bytes + last_byte}/{asked_bytes + total_bytes}",
+    }
+    body = CONTENT[: asked_bytes + sent_bytes]
+    return Fault(action=Answer(status=206, body=body, headers=headers), method="GET")
+
+
+# below and above what is taken in one piece
+both_ways = pytest.mark.parametrize("asked_bytes", [100, 2 * MIB], ids=["one piece", "stream"])
+
+
+@both_ways
+def test_obstore_path_should_take_an_answer_that_is_what_it_says(
+    obstore_store: ObstoreStore, located: ObjectLocation, faulty_proxy: FaultyProxy, asked_bytes: int
+) -> None:
+    """The control of the lies below."""
+    etag = obstore_store.head(located).etag
+    faulty_proxy.add(lie(etag, asked_bytes, last_byte=-1, total_bytes=0, sent_bytes=0))
+
+    read = b"".join(obstore_store.read_range(located, 0, asked_bytes, etag))
+
+    assert read == CONTENT[:asked_bytes]
+    assert faulty_proxy.requests("GET")[0].fault is not None
+
+
+@both_ways
+@pytest.mark.parametrize(
+    ("sent_bytes", "last_byte", "total_bytes"),
+    [(-1, -1, 0), (1, -1, 0), (0, -2, 0), (1, 0, 1), (0, -1, -1), (-99, -1, 0)],
+    ids=["fewer bytes", "more bytes", "range too short", "range too long", "range beyond the end", "one byte"],
+)
+def test_obstore_path_should_refuse_an_answer_that_is_not_the_range_as_transient(  # noqa: PLR0917  # fixtures
+    obstore_store: ObstoreStore,
+    located: ObjectLocation,
+    faulty_proxy: FaultyProxy,
+    asked_bytes: int,
+    sent_bytes: int,
+    last_byte: int,
+    total_bytes: int,
+) -> None:
+    etag = obstore_store.head(located).etag
+    faulty_proxy.add(lie(etag, asked_bytes, last_byte=last_byte, total_bytes=total_bytes, sent_bytes=sent_bytes))
+
+    fault = fault_of_range(obstore_store, located, etag, end=asked_bytes)
+
+    assert fault.failure.kind is FailureKind.NETWORK
+    assert fault.transient
+
+
+@both_ways
+def test_obstore_path_should_say_that_an_object_is_shorter_than_planned(
+    obstore_store: ObstoreStore, located: ObjectLocation, faulty_proxy: FaultyProxy, asked_bytes: int
+) -> None:
+    etag = obstore_store.head(located).etag
+    faulty_proxy.add(lie(etag, asked_bytes, last_byte=-2, total_bytes=-1, sent_bytes=-1))
+
+    fault = fault_of_range(obstore_store, located, etag, end=asked_bytes)
+
+    assert f"it has {asked_bytes - 1} bytes, expected {asked_bytes} or more" in str(fault)
+    assert not fault.transient
+
+
+@both_ways
+@pytest.mark.parametrize("other", ["0123456789abcdef0123456789abcdef", "", '"'], ids=["other", "empty", "quote"])
+def test_obstore_path_should_refuse_an_answer_with_another_etag(
+    obstore_store: ObstoreStore, located: ObjectLocation, faulty_proxy: FaultyProxy, asked_bytes: int, other: str
+) -> None:
+    etag = obstore_store.head(located).etag
+    faulty_proxy.add(lie(other, asked_bytes, last_byte=-1, total_bytes=0, sent_bytes=0))
+
+    fault = fault_of_range(obstore_store, located, etag, end=asked_bytes)
+
+    assert f"changed during the download: etag {other.strip(chr(34))}, expected {etag}" in str(fault)
+    assert not fault.transient
 
 
 def test_no_store_notices_a_flipped_bit(store: ObjectStore, located: ObjectLocation, faulty_proxy: FaultyProxy) -> None:
