@@ -232,7 +232,7 @@ class Counted(Progress):
         self.total += count
 
 
-def test_what_was_verified_in_vain_should_be_taken_back_from_the_progress(tmp_path: Path) -> None:
+def test_verified_bytes_of_a_failed_file_should_be_taken_back_from_the_progress(tmp_path: Path) -> None:
     # given a first body with a flipped bit
     bodies = iter([b"y" + CONTENT[1:], CONTENT])
     progress = Counted()
@@ -245,9 +245,7 @@ def test_what_was_verified_in_vain_should_be_taken_back_from_the_progress(tmp_pa
     assert progress.total == len(CONTENT)
 
 
-def test_local_bytes_that_were_tried_in_vain_should_be_taken_back_from_the_progress(
-    tmp_path: Path, final: Path
-) -> None:
+def test_local_bytes_that_turned_out_wrong_should_be_taken_back_from_the_progress(tmp_path: Path, final: Path) -> None:
     final.write_bytes(b"y" + BIG[1:-1])
     progress = Counted()
 

@@ -82,7 +82,7 @@ def test_what_was_not_looked_at_should_be_something_to_do() -> None:
     assert not Totals.of(statuses).nothing_to_do
 
 
-def test_nothing_should_be_to_do_exactly_if_every_entry_is_right() -> None:
+def test_a_plan_should_have_nothing_to_do_exactly_if_every_entry_is_right() -> None:
     right = Verdict(action=Action.SKIP, source=SOURCE, local=LocalState(LocalKind.RIGHT))
     plan = make_plan(planned_raw_file("a", planned_file("a"), planned_file("b")))
     assert Totals.of(file_statuses(plan, {0: right, 1: right}, {})).nothing_to_do
