@@ -2,6 +2,7 @@
 
 import functools
 import logging
+import platform
 import sys
 import uuid
 from collections.abc import Mapping
@@ -166,7 +167,7 @@ def _restore(session: Session, stop: StopRequest, options: ApplyOptions, bucket_
     started_at = datetime.now(UTC)
     with (
         shown_progress(plan) as progress,
-        results_sink(options.results, options.plan, plan, started_at) as sink,
+        results_sink(options.results, options.plan, plan, started_at, platform.node()) as sink,
     ):
         tools = RestoreTools(
             check=_check_tools(session, progress, options.accept),
