@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from applier.disk.folders import FileIdentity
-from applier.s3.object_store import ObjectInfo
+from applier.s3.protocol import ObjectInfo
 from schemas.etag import Etag, explain_impossible, same_content
 from schemas.plan import PlannedFile
 from schemas.results import Failure, FailureKind

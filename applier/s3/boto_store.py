@@ -32,20 +32,18 @@ from botocore.exceptions import (
 from botocore.utils import validate_region_name
 from urllib3.exceptions import HTTPError
 
-from applier.s3.object_store import (
+from applier.s3.faults import (
     BAD_CREDENTIALS_CODES,
     COLD,
     VAGUE_STATUS,
-    ObjectInfo,
     S3Fault,
     archived,
     changed_during_download,
     fault_of_answer,
-    kept_version,
     no_answer_in_time,
-    normalized_etag,
     wrong_range,
 )
+from applier.s3.protocol import ObjectInfo, kept_version, normalized_etag
 from schemas.errors import ConfigError
 from schemas.results import FailureKind
 from schemas.s3_location import ObjectLocation, explain_bad_endpoint_url
@@ -257,7 +255,7 @@ class BotoStore:
         config = Config(
             connect_timeout=self.access.connect_timeout_seconds,
             read_timeout=self.access.read_timeout_seconds,
-            retries={"total_max_attempts": 1},  # whoever asks retries, with its own patience
+            retries={"total_max_attempts": 1},  # the fetcher retries
             s3={"addressing_style": "path"},
         )
         return self._session.create_client(  # type: ignore[return-value]  # its stubs know no services

@@ -15,14 +15,16 @@ from applier.disk.folded_names import check_names
 from applier.disk.run_folders import Stagings
 from applier.reports.results_writer import results_sink
 from applier.restore.apply_plan import apply_plan
-from applier.restore.check_file import CheckTools, Look
+from applier.restore.check_file import Look
 from applier.restore.check_plan import check_plan
+from applier.restore.crew import Crew
 from applier.restore.jobs import allowed_idle_folders
 from applier.restore.leftovers import planned_names, unfinished_names
 from applier.restore.preflight import look_before_flight
-from applier.restore.restore_file import RestoreTools
+from applier.restore.progress import Progress
 from applier.restore.session import Session, open_session
 from applier.restore.status import WouldDo
+from applier.restore.tools import CheckTools, Quarantine, RestoreTools
 from applier.s3.bandwidth import BandwidthLimit
 from kraken_plan.access_options import AccessOptions, access_options, rate
 from kraken_plan.console import leave, say, shown_progress
@@ -138,14 +140,11 @@ def _restore(session: Session, stop: StopRequest, options: ApplyOptions, bucket_
         results_sink(options.results, options.plan, plan, started_at) as sink,
     ):
         tools = RestoreTools(
-            output=output,
-            fetcher=session.fetcher,
-            progress=progress,
+            check=_check_tools(session, progress),
             stagings=stagings,
-            keep_corrupt=options.keep_corrupt,
-            claimed=_claimed_as_corrupted(plan),
+            quarantine=Quarantine(keep_healed=options.keep_corrupt, planned_paths=_planned_as_corrupted(plan)),
         )
-        result, ended = apply_plan(plan, tools, session.jobs, sink, bucket_failures)
+        result, ended = apply_plan(plan, tools, sink, bucket_failures)
         well = result.succeeded and sink.succeeded
         try:
             if options.no_report:
@@ -163,12 +162,16 @@ def _restore(session: Session, stop: StopRequest, options: ApplyOptions, bucket_
 
 def _dry_run(session: Session, stop: StopRequest, bucket_failures: Mapping[str, Failure]) -> int:
     with shown_progress(session.plan) as progress:
-        tools = CheckTools(output=session.output, fetcher=session.fetcher, progress=progress, look=Look.THREE_WAY)
-        look = check_plan(session.plan, tools, session.jobs, bucket_failures)
+        look = check_plan(session.plan, _check_tools(session, progress), Look.THREE_WAY, bucket_failures)
         for file in look.files:
             click.echo(dry_run_line(file))
         well = all(file.would_do is not WouldDo.CANNOT for file in look.files)
         return leave(stop.exit_code or (0 if well else 1), ended=look.ended)
+
+
+def _check_tools(session: Session, progress: Progress) -> CheckTools:
+    crew = Crew(session.jobs, session.fetcher.stop)
+    return CheckTools(output=session.output, fetcher=session.fetcher, crew=crew, progress=progress)
 
 
 def _check_digest(plan: Plan, options: ApplyOptions) -> None:
@@ -181,7 +184,7 @@ def _check_digest(plan: Plan, options: ApplyOptions) -> None:
     )
 
 
-def _claimed_as_corrupted(plan: Plan) -> frozenset[str]:
+def _planned_as_corrupted(plan: Plan) -> frozenset[str]:
     """Return the planned paths that look like those of corrupt files that are kept, relative to the output location."""
     return frozenset(
         path_below(raw_file.absolute_dest_path(file), plan.output_location)

@@ -9,7 +9,8 @@ from apply_case import assert_failed, compile_plan, last_report, left_staged
 from cli import Cli
 from conftest import MakeRestoreCase
 from faulty_proxy import FaultyProxy
-from file_systems import free_bytes, mounted_tmpfs, needs_root
+from file_systems import free_bytes, mounted_tmpfs
+from needs import needs_root
 from network_faults import Action, Answer, Fault, Flip, Stall
 from restore_case import RestoreCase, raw_file
 from sample_data import MIB, made_up_bytes

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from cli import PROGRAM, Cli
+from needs import need
 from plan_samples import MD5, OTHER_MD5, make_plan, planned_file, planned_raw_file
 
 from schemas.plan import Plan, UnresolvedFile
@@ -155,8 +156,7 @@ Git = Callable[..., str]
 @pytest.fixture
 def git(run_cli: Cli) -> Git:
     """Git in a repository that shows plans by our driver."""
-    if shutil.which("git") is None:
-        pytest.skip("needs git")
+    need(shutil.which("git"), "there is no git (Debian: apt-get install git)")
     name = ["-c", "user.name=x", "-c", "user.email=x@example.org"]
 
     def run(*arguments: str) -> str:

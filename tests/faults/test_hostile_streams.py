@@ -7,7 +7,8 @@ import pytest
 from apply_case import assert_failed, compile_plan, last_report, left_staged, thermo
 from cli import Cli, shell
 from conftest import MakeRestoreCase
-from file_systems import mounted_tmpfs, needs_root
+from file_systems import mounted_tmpfs
+from needs import needs_root
 from restore_case import raw_file
 from sample_data import RawFileSample, made_up_bytes
 

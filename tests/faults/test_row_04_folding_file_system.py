@@ -4,7 +4,8 @@ import pytest
 from apply_case import compile_plan, last_report, left_staged, thermo
 from cli import Cli
 from conftest import MakeRestoreCase
-from file_systems import mounted_folding, mounted_tmpfs, needs_root
+from file_systems import mounted_folding, mounted_tmpfs
+from needs import needs_root
 
 
 @needs_root

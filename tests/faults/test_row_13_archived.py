@@ -12,8 +12,9 @@ from network_faults import Answer, Fault, Rewrite
 from restore_case import RestoreCase
 
 from applier.s3.boto_store import BotoStore, S3Access
-from applier.s3.object_store import ObjectStore, S3Fault
+from applier.s3.faults import S3Fault
 from applier.s3.obstore_store import ObstoreStore
+from applier.s3.protocol import ObjectStore
 from schemas.results import FailureKind
 from schemas.s3_location import ObjectLocation
 

@@ -9,7 +9,8 @@ import pytest
 from apply_case import assert_failed, compile_plan, thermo
 from cli import Cli
 from conftest import MakeRestoreCase
-from file_systems import free_bytes, mounted_ext4, mounted_tmpfs, needs_root
+from file_systems import free_bytes, mounted_ext4, mounted_tmpfs
+from needs import needs_root
 from sample_data import MIB
 
 # What lets a run begin that is bound to fill the disk.

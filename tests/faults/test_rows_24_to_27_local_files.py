@@ -12,7 +12,8 @@ from apply_case import assert_failed, compile_plan, last_report, left_staged, th
 from cli import Cli
 from conftest import MakeRestoreCase
 from faulty_proxy import FaultyProxy
-from file_systems import AS_ORDINARY_USER, immutable, needs_root, picture, read_only
+from file_systems import AS_ORDINARY_USER, immutable, picture, read_only
+from needs import needs_root
 from network_faults import Fault, Stall
 from restore_case import raw_file
 from waiting import wait_for

@@ -18,10 +18,12 @@ from applier.disk.part_hashing import SEGMENT_BYTES
 from applier.disk.run_folders import Stagings
 from applier.reports.results_writer import ResultSink
 from applier.restore.apply_plan import apply_plan
+from applier.restore.crew import Crew
 from applier.restore.progress import Progress
-from applier.restore.restore_file import RestoreTools
+from applier.restore.tools import CheckTools, RestoreTools
+from applier.s3.faults import S3Fault
 from applier.s3.fetcher import Fetcher, RetryPolicy
-from applier.s3.object_store import ObjectInfo, S3Fault
+from applier.s3.protocol import ObjectInfo
 from schemas.plan import Plan, PlannedFile, RawFilePlan, S3Settings
 from schemas.results import FailureKind, FileResult, Outcome
 from schemas.s3_location import ObjectLocation
@@ -86,13 +88,14 @@ def restore(
         stagings = Stagings(output, "run", lambda _: set())
         opened.callback(stagings.close)
         retry = RetryPolicy(attempts=attempts, first_wait_seconds=0.01)
-        tools = RestoreTools(
+        stop = stop or threading.Event()
+        check = CheckTools(
             output=output,
-            fetcher=Fetcher(store=store, retry=retry, stop=stop or threading.Event()),
+            fetcher=Fetcher(store=store, retry=retry, stop=stop),
+            crew=Crew(jobs, stop),
             progress=progress or Progress(),
-            stagings=stagings,
         )
-        result, ended = apply_plan(plan, tools, jobs, ResultSink(), {})
+        result, ended = apply_plan(plan, RestoreTools(check=check, stagings=stagings), ResultSink(), {})
     assert ended
     (raw_file_result,) = result.raw_files
     (file_result,) = raw_file_result.files

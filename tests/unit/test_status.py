@@ -8,7 +8,7 @@ from applier.restore.check_file import Verdict
 from applier.restore.decide import Action, LocalKind, LocalState, decide
 from applier.restore.preflight import Preflight
 from applier.restore.status import FileStatus, LocalFile, S3State, Totals, WouldDo, file_statuses
-from applier.s3.object_store import ObjectInfo
+from applier.s3.protocol import ObjectInfo
 from schemas.results import Failure, FailureKind
 
 INFO = ObjectInfo(etag="d8e8fca2dc0f896fd7cb4cb0031ba249", size_bytes=3)

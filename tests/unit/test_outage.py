@@ -6,16 +6,17 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from applier.s3.faults import S3Fault, changed_during_download, fault_of_answer
 from applier.s3.fetcher import Fetcher, RetryPolicy
-from applier.s3.object_store import ObjectInfo, S3Fault, changed_during_download, fault_of_answer
 from applier.s3.outage import (
     LEAST_SILENCE_SECONDS,
     MAX_OUTAGE_SECONDS,
     MOST_DENIED_FILES,
     MOST_SILENT_FILES,
     PROBE_SECONDS,
-    Patience,
+    OutageWatch,
 )
+from applier.s3.protocol import ObjectInfo
 from schemas.s3_location import ObjectLocation
 
 GET, HEAD, OTHER = ("b", "GET"), ("b", "HEAD"), ("other", "GET")
@@ -39,76 +40,76 @@ def answer(status: int, code: str, number: int = 0) -> S3Fault:
     return fault_of_answer(located(number), status, code)
 
 
-def fail(patience: Patience, numbers: range, status: int = 503, code: str = "SlowDown", *, begun: float = 0.0) -> None:
+def fail(outage: OutageWatch, numbers: range, status: int = 503, code: str = "SlowDown", *, begun: float = 0.0) -> None:
     for number in numbers:
-        patience.failed(GET, located(number), answer(status, code, number), begun=begun)
+        outage.note_failure(GET, located(number), answer(status, code, number), begun=begun)
 
 
-def patience_at(clock: Clock) -> Patience:
-    return Patience(clock=clock)
+def outage_at(clock: Clock) -> OutageWatch:
+    return OutageWatch(clock=clock)
 
 
-def silent(clock: Clock) -> Patience:
-    """A patience that has just learnt that S3 gives nothing."""
-    patience = patience_at(clock)
-    fail(patience, range(MOST_SILENT_FILES), begun=clock.now)
+def silent(clock: Clock) -> OutageWatch:
+    """The watch of a run that has just learnt that S3 gives nothing."""
+    outage = outage_at(clock)
+    fail(outage, range(MOST_SILENT_FILES), begun=clock.now)
     clock.now += LEAST_SILENCE_SECONDS
-    return patience
+    return outage
 
 
-def gave_up(patience: Patience, topic: tuple[str, str] = GET) -> bool:
-    return patience.refusal(topic, located(99)) is not None
+def gave_up(outage: OutageWatch, topic: tuple[str, str] = GET) -> bool:
+    return outage.refusal(topic, located(99)) is not None
 
 
 def test_silence_should_be_waited_for_with_one_request_now_and_then() -> None:
     clock = Clock()
-    patience = silent(clock)
+    outage = silent(clock)
 
     for _ in range(3):
-        assert patience.pause_seconds(GET) == 0.0  # this one asks
-        assert not gave_up(patience)
-        assert patience.pause_seconds(GET) == PROBE_SECONDS  # and these wait
+        assert outage.pause_seconds(GET) == 0.0  # this one asks
+        assert not gave_up(outage)
+        assert outage.pause_seconds(GET) == PROBE_SECONDS  # and these wait
         clock.now += 1
-        assert patience.pause_seconds(GET) == PROBE_SECONDS - 1
+        assert outage.pause_seconds(GET) == PROBE_SECONDS - 1
         clock.now += PROBE_SECONDS - 1
 
 
 def test_nothing_should_be_waited_for_before_enough_files_have_failed_for_long_enough() -> None:
     clock = Clock()
-    patience = patience_at(clock)
+    outage = outage_at(clock)
 
-    fail(patience, range(90), begun=clock.now)
-    assert [patience.pause_seconds(GET) for _ in range(2)] == [0.0, 0.0]
+    fail(outage, range(90), begun=clock.now)
+    assert [outage.pause_seconds(GET) for _ in range(2)] == [0.0, 0.0]
 
-    few = patience_at(clock)
+    few = outage_at(clock)
     fail(few, range(MOST_SILENT_FILES - 1), begun=clock.now)
     clock.now += LEAST_SILENCE_SECONDS
     assert [few.pause_seconds(GET) for _ in range(2)] == [0.0, 0.0]
-    assert [patience.pause_seconds(GET) for _ in range(2)] == [0.0, PROBE_SECONDS]
+    assert [outage.pause_seconds(GET) for _ in range(2)] == [0.0, PROBE_SECONDS]
 
 
 def test_a_success_should_end_the_waiting_at_once() -> None:
     clock = Clock()
-    patience = silent(clock)
-    assert [patience.pause_seconds(GET) for _ in range(2)] == [0.0, PROBE_SECONDS]
+    outage = silent(clock)
+    assert [outage.pause_seconds(GET) for _ in range(2)] == [0.0, PROBE_SECONDS]
 
-    patience.succeeded(GET)
+    outage.note_success(GET)
 
-    assert [patience.pause_seconds(GET) for _ in range(2)] == [0.0, 0.0]
+    assert [outage.pause_seconds(GET) for _ in range(2)] == [0.0, 0.0]
     clock.now += MAX_OUTAGE_SECONDS
-    assert not gave_up(patience)
+    assert not gave_up(outage)
 
 
 def test_an_outage_should_be_given_up_in_the_end() -> None:
     clock = Clock()
-    patience = silent(clock)
+    outage = silent(clock)
 
     clock.now += MAX_OUTAGE_SECONDS - LEAST_SILENCE_SECONDS - 1
-    assert not gave_up(patience)
+    assert not gave_up(outage)
 
     clock.now += 1
-    assert [patience.pause_seconds(GET) for _ in range(2)] == [0.0, 0.0]
-    refusal = patience.refusal(GET, located(99))
+    assert [outage.pause_seconds(GET) for _ in range(2)] == [0.0, 0.0]
+    refusal = outage.refusal(GET, located(99))
     assert refusal is not None
     assert refusal.failure.message == (
         "Network error: s3://b/99 was not asked for, as 8 files in a row had failed; the last: "
@@ -119,96 +120,96 @@ def test_an_outage_should_be_given_up_in_the_end() -> None:
 
 def test_no_outage_should_be_waited_for_if_so_asked() -> None:
     clock = Clock()
-    patience = Patience(0.0, clock)
-    fail(patience, range(MOST_SILENT_FILES), begun=clock.now)
-    assert not gave_up(patience)
+    outage = OutageWatch(0.0, clock)
+    fail(outage, range(MOST_SILENT_FILES), begun=clock.now)
+    assert not gave_up(outage)
 
     clock.now += LEAST_SILENCE_SECONDS
 
-    assert patience.pause_seconds(GET) == 0.0
-    assert gave_up(patience)
+    assert outage.pause_seconds(GET) == 0.0
+    assert gave_up(outage)
 
 
 def test_one_file_should_be_no_reason_to_give_up_others() -> None:
     """As with the many ranges of a big one, which is waited for, too: it may be all that is left."""
     clock = Clock()
-    patience = patience_at(clock)
+    outage = outage_at(clock)
 
     for offset in range(100):
-        patience.failed(GET, located(0), answer(503, "SlowDown"), begun=clock.now, offset=offset)
+        outage.note_failure(GET, located(0), answer(503, "SlowDown"), begun=clock.now, offset=offset)
     clock.now += LEAST_SILENCE_SECONDS
-    assert [patience.pause_seconds(GET) for _ in range(2)] == [0.0, PROBE_SECONDS]
+    assert [outage.pause_seconds(GET) for _ in range(2)] == [0.0, PROBE_SECONDS]
 
     clock.now += MAX_OUTAGE_SECONDS
-    assert [patience.pause_seconds(GET) for _ in range(2)] == [0.0, 0.0]
-    assert not gave_up(patience)
+    assert [outage.pause_seconds(GET) for _ in range(2)] == [0.0, 0.0]
+    assert not gave_up(outage)
 
 
 def test_one_request_should_not_be_waited_for_beyond_its_retries() -> None:
     clock = Clock()
-    patience = patience_at(clock)
+    outage = outage_at(clock)
 
     for _ in range(100):
-        fail(patience, range(1), begun=clock.now)
+        fail(outage, range(1), begun=clock.now)
     clock.now += LEAST_SILENCE_SECONDS
 
-    assert [patience.pause_seconds(GET) for _ in range(2)] == [0.0, 0.0]
-    assert not patience.waits(GET)
+    assert [outage.pause_seconds(GET) for _ in range(2)] == [0.0, 0.0]
+    assert not outage.is_waiting(GET)
 
 
 def test_a_success_should_begin_the_count_anew() -> None:
-    patience = patience_at(Clock())
-    fail(patience, range(MOST_SILENT_FILES - 1))
-    patience.succeeded(GET)
-    fail(patience, range(50, 50 + MOST_SILENT_FILES - 1))
-    assert not gave_up(patience)
-    fail(patience, range(1))
-    assert gave_up(patience)
+    outage = outage_at(Clock())
+    fail(outage, range(MOST_SILENT_FILES - 1))
+    outage.note_success(GET)
+    fail(outage, range(50, 50 + MOST_SILENT_FILES - 1))
+    assert not gave_up(outage)
+    fail(outage, range(1))
+    assert gave_up(outage)
 
 
 def test_an_answer_about_the_object_should_count_as_a_success() -> None:
     for fault in (answer(404, "NoSuchKey"), changed_during_download(located(0), "etag")):
-        patience = patience_at(Clock())
-        fail(patience, range(MOST_SILENT_FILES - 1))
+        outage = outage_at(Clock())
+        fail(outage, range(MOST_SILENT_FILES - 1))
 
-        patience.failed(GET, located(0), fault, begun=0.0)
+        outage.note_failure(GET, located(0), fault, begun=0.0)
 
-        fail(patience, range(50, 51))
-        assert not gave_up(patience)
+        fail(outage, range(50, 51))
+        assert not gave_up(outage)
 
 
 def test_only_what_fails_should_be_given_up() -> None:
-    patience = patience_at(Clock())
-    fail(patience, range(MOST_SILENT_FILES))
-    patience.succeeded(HEAD)
+    outage = outage_at(Clock())
+    fail(outage, range(MOST_SILENT_FILES))
+    outage.note_success(HEAD)
 
-    assert gave_up(patience)
-    assert not gave_up(patience, HEAD)
-    assert not gave_up(patience, OTHER)
+    assert gave_up(outage)
+    assert not gave_up(outage, HEAD)
+    assert not gave_up(outage, OTHER)
 
 
 def test_a_bucket_that_denies_everything_should_be_asked_now_and_then_only() -> None:
-    patience = patience_at(Clock())
+    outage = outage_at(Clock())
 
-    fail(patience, range(MOST_DENIED_FILES - 1), 403, "AccessDenied")
-    assert not gave_up(patience)
+    fail(outage, range(MOST_DENIED_FILES - 1), 403, "AccessDenied")
+    assert not gave_up(outage)
 
-    fail(patience, range(MOST_DENIED_FILES), 403, "AccessDenied")
-    assert [gave_up(patience) for _ in range(2 * MOST_DENIED_FILES)].count(False) == 2
-    assert patience.pause_seconds(GET) == 0.0
+    fail(outage, range(MOST_DENIED_FILES), 403, "AccessDenied")
+    assert [gave_up(outage) for _ in range(2 * MOST_DENIED_FILES)].count(False) == 2
+    assert outage.pause_seconds(GET) == 0.0
 
 
 def test_silence_and_denials_should_not_be_added_up() -> None:
-    patience = patience_at(Clock())
+    outage = outage_at(Clock())
 
     for number in range(100):
-        fail(patience, range(number, number + 1), *((403, "AccessDenied") if number % 2 else (503, "SlowDown")))
+        fail(outage, range(number, number + 1), *((403, "AccessDenied") if number % 2 else (503, "SlowDown")))
 
-    assert not gave_up(patience)
+    assert not gave_up(outage)
 
 
 def test_expired_credentials_should_end_all_at_once_and_a_wrong_signature_only_its_file() -> None:
-    wrong, expired = patience_at(Clock()), patience_at(Clock())
+    wrong, expired = outage_at(Clock()), outage_at(Clock())
     fail(wrong, range(1), 403, "SignatureDoesNotMatch")
     fail(expired, range(1), 403, "ExpiredToken")
 
@@ -254,7 +255,7 @@ def test_a_run_should_ask_for_no_more_bytes_where_none_came_but_go_on_looking() 
     clock = Clock()
     store = ThrottledStore(clock)
     retry = RetryPolicy(attempts=3, first_wait_seconds=0.001)
-    fetcher = Fetcher(store=store, retry=retry, stop=threading.Event(), patience=Patience(0.0, clock))
+    fetcher = Fetcher(store=store, retry=retry, stop=threading.Event(), outage=OutageWatch(0.0, clock))
 
     # when
     for number in range(20):
@@ -285,7 +286,7 @@ def test_a_request_should_not_use_up_its_retries_on_an_outage_that_is_waited_for
     clock = Clock()
     store = AwayStore(clock, until=clock.now + MAX_OUTAGE_SECONDS - 20)
     retry = RetryPolicy(attempts=3, first_wait_seconds=0.001)
-    fetcher = Fetcher(store=store, retry=retry, stop=threading.Event(), patience=silent(clock))
+    fetcher = Fetcher(store=store, retry=retry, stop=threading.Event(), outage=silent(clock))
 
     # when
     fetched: list[bytes] = []
@@ -299,7 +300,7 @@ def test_a_request_should_not_use_up_its_retries_on_an_outage_that_is_waited_for
 def test_a_request_should_be_given_up_with_an_outage_that_lasts() -> None:
     clock = Clock()
     retry = RetryPolicy(attempts=3, first_wait_seconds=0.001)
-    fetcher = Fetcher(store=ThrottledStore(clock), retry=retry, stop=threading.Event(), patience=silent(clock))
+    fetcher = Fetcher(store=ThrottledStore(clock), retry=retry, stop=threading.Event(), outage=silent(clock))
 
     with pytest.raises(S3Fault, match="throttled"):
         fetcher.download_file_from_s3(located(1), "e", (0, 1), lambda _buffer, _offset: None)

@@ -13,8 +13,6 @@ import pytest
 from temporary_process import installed_program, temporary_process
 from waiting import wait_for
 
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting a file system takes root")
-
 # Runs a program to which permissions apply, also where the tests have root's privileges.
 AS_ORDINARY_USER = ("setpriv", "--bounding-set=-all", "--inh-caps=-all") if os.geteuid() == 0 else ()
 

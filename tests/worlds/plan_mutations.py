@@ -8,7 +8,7 @@ from pathlib import Path
 
 from plan_samples import MD5, OTHER_MD5, JsonObject, plan_document, planned_file, planned_raw_file
 
-EXAMPLE = Path(__file__).parents[1] / "examples/plans/plan.json"
+EXAMPLE = Path(__file__).parents[2] / "examples/plans/plan.json"
 # Stand in a document for what json.dumps cannot write, and are replaced in its text.
 _LITERALS = {
     "@deep@": "[" * 100_000 + "]" * 100_000,

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from needs import need
 from temporary_process import LOOPBACK, free_ports, temporary_process, wait_for_port
 
 _USER = "postgres"  # Debian's own for it: the server refuses to run as root
@@ -26,8 +27,9 @@ _ENDING_SECONDS = 30
 def postgres_server() -> Iterator[str]:
     """Run a server with its data in a new folder of its own, gone afterwards; yields the database's SQLAlchemy URL.
 
+    Without PostgreSQL the test is skipped.
+
     Raises:
-        FileNotFoundError: PostgreSQL is not installed.
         RuntimeError: It did not start.
     """
     # not below a test's folder, through which the server's user is not let
@@ -69,8 +71,7 @@ def _is_ready(process: subprocess.Popen[bytes], question: list[str]) -> bool:
 
 def _programs() -> Path:
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    if not found:
-        raise FileNotFoundError("PostgreSQL is needed for Airflow 2.11 (Debian: apt-get install postgresql)")
+    need(found, "PostgreSQL is needed for Airflow 2.11 (Debian: apt-get install postgresql)")
     return found[-1].parent
 
 

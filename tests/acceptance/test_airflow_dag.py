@@ -7,7 +7,7 @@ from airflow_environment import DAG_FILE, ROOT, VERSIONS, Airflow
 
 from schemas.results import FailureKind
 
-FACTS = ROOT / "tests" / "airflow_dag_facts.py"
+FACTS = ROOT / "tests" / "clusters" / "airflow_dag_facts.py"
 QUEUE = "kraken_queue_s3_download"
 
 

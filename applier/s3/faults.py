@@ -1,26 +1,7 @@
-"""S3 as apply needs it, apart from any vendor: what an object is, how a request can fail, what a store can do."""
-
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Protocol
+"""Explains how a request to S3 fails: what kind of fault it is, whether it may pass, and what to do about it."""
 
 from schemas.results import Failure, FailureKind
 from schemas.s3_location import ObjectLocation
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ObjectInfo:
-    """What S3 says of an object.
-
-    Args:
-        etag: without quotes, as S3 sent it; it may be of no known form.
-        size_bytes: of the whole object.
-        version_id: of the version that was asked about; None where the bucket keeps no versions.
-    """
-
-    etag: str
-    size_bytes: int
-    version_id: str | None = None
 
 
 class S3Fault(Exception):  # noqa: N818  # the field's word: faults are transient or final
@@ -41,47 +22,6 @@ class S3Fault(Exception):  # noqa: N818  # the field's word: faults are transien
         self.transient = transient
         self.status, self.code = status, code
         super().__init__(self.failure.message)
-
-
-class ObjectStore(Protocol):
-    """What apply asks of S3. One request a call: no retries in here. Everything may raise `S3Fault`."""
-
-    def check_bucket(self, bucket_name: str) -> None:
-        """Ask whether the bucket is there; BUCKET_MISSING if not. No permission to ask counts as there."""
-
-    def head(self, location: ObjectLocation) -> ObjectInfo:
-        """Return etag and size of an object; an archived one has them, too."""
-
-    def check_readable(self, location: ObjectLocation) -> None:
-        """Ask for one byte of an object that is not empty, for a HEAD does not tell whether there is any to be had.
-
-        ARCHIVED with the storage class and what to do if it must be restored first, ACCESS_DENIED if it may not be
-        read (the key that it is encrypted with is not permitted, for one).
-        """
-
-    def encryption(self, location: ObjectLocation) -> str | None:
-        """Return how S3 encrypts an object: what its etag is made of depends on it. None if it is not said."""
-
-    def read_range(self, location: ObjectLocation, start: int, end: int, etag: str) -> Iterator[memoryview]:
-        """Yield the bytes of a half-open range, exactly so many, in buffers of at most about 1 MiB.
-
-        Sent with `If-Match`, and the answer's own ETag is checked before the first byte is yielded: all bytes are of
-        the version of the object that has this etag.
-        """
-
-
-def normalized_etag(header: str | None) -> str:
-    """Return the ETag header without its quotes.
-
-    >>> normalized_etag('"9dff3479548c346bbeeeab2c23af22fd"')
-    '9dff3479548c346bbeeeab2c23af22fd'
-    """
-    return (header or "").strip().removeprefix("W/").strip('"')
-
-
-def kept_version(version_id: str | None) -> str | None:
-    """Return the version id that S3 sent, if it names a version that stays: `null` is overwritten in place."""
-    return None if version_id == "null" else version_id
 
 
 def changed_during_download(location: ObjectLocation, found: str) -> S3Fault:

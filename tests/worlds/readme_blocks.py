@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 EXAMPLE_PLAN = ROOT / "examples" / "plans" / "plan.json"
 EXAMPLE_REPORT = ROOT / "examples" / "reports" / "_download_status_batch_20250204_143022.txt"

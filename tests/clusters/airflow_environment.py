@@ -1,7 +1,6 @@
 """Airflow in an environment of its own: which version, its home, its settings, its programs."""
 
 import json
-import os
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,8 +9,9 @@ from pathlib import Path
 import pytest
 from cli import PROGRAM
 from embedded_s3 import EmbeddedS3
+from needs import need
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 DAG_FILE = ROOT / "examples" / "airflow" / "s3_downloader.py"
 POOLS_FILE = DAG_FILE.parent / "pools.json"
 DAG_ID = "s3_downloader"
@@ -44,16 +44,10 @@ class Airflow:
 
     @property
     def programs(self) -> Path:
-        """The folder of its programs.
-
-        Raises:
-            FileNotFoundError: Nobody has made the environment.
-        """
+        """The folder of its programs; without its environment the test is skipped."""
         environment = ROOT / ".airflow" / self.version
-        if environment.is_dir() and not (environment / ".ready").exists() and "CI" not in os.environ:
-            pytest.skip("Airflow's pins are for Python 3.11, which is not here")
-        if not (environment / ".ready").exists():
-            raise FileNotFoundError(f"Airflow {self.version} is not there: run `make .airflow/{self.version}/.ready`")
+        ready = (environment / ".ready").exists()
+        need(ready, f"Airflow {self.version} is not there (`make .airflow/{self.version}/.ready`, with Python 3.11)")
         return environment / "bin"
 
     @property

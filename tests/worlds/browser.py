@@ -1,13 +1,12 @@
 """A real browser for pages: Debian's Chromium, headless, driven by playwright, cut off from any network."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pytest
+from needs import need
 from playwright.sync_api import Browser, Page, sync_playwright
 
 CHROMIUM = "chromium"
@@ -27,13 +26,9 @@ NARROW = (390, 800)
 
 @contextmanager
 def running_chromium() -> Iterator[Browser]:
-    """A browser; without Chromium on the machine the test is skipped, or failed where CI should have installed it."""
+    """Start a browser for the length of a block."""
     path = shutil.which(CHROMIUM)
-    if path is None:
-        reason = f"there is no {CHROMIUM} (Debian: apt-get install chromium; `.ci/environment` does it as root)"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+    need(path, f"there is no {CHROMIUM} (Debian: apt-get install chromium; `.ci/environment` does it as root)")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=_ARGUMENTS)
         yield browser
