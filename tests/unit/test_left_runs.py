@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from ended_runs import EARLIER_BOOT, ENDED_HERE, OTHER_CONTAINER, OTHER_HOST
-from file_systems import needs_root
+from needs import needs_root
 
 from applier.disk.folders import OutputFolder
 from applier.disk.journal import Journal, StagedContent
