@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from applier.disk.hashing import ByteRange, WrongSizeError, cores, hash_ranges, hashed_together
-from applier.disk.local_prefix import LocalPrefix
 from applier.disk.part_hashing import Part, PartHasher
 from applier.disk.staged_file import StagedFile
+from applier.disk.staging import SegmentSource
 from applier.restore.crew import Task
 from applier.restore.find_object import FoundObject
 from applier.restore.progress import VerifiedBytes
@@ -33,7 +33,7 @@ def download(  # noqa: PLR0913  # what, from where, to where, and with what
     verified: VerifiedBytes,
     tools: CheckTools,
     *,
-    prefix: LocalPrefix | None = None,
+    copies: SegmentSource | None = None,
 ) -> Etag:
     """Fill a staged file and return the etag of what was read back from it.
 
@@ -43,7 +43,7 @@ def download(  # noqa: PLR0913  # what, from where, to where, and with what
         staged: where its bytes go.
         verified: counts the bytes read back.
         tools: fetch, and run pieces at once.
-        prefix: what can be copied from a local file in place of fetching it.
+        copies: what can be copied in place of fetching it.
 
     Raises:
         S3Fault: S3 does not give the bytes, or has another object by now.
@@ -55,7 +55,7 @@ def download(  # noqa: PLR0913  # what, from where, to where, and with what
     hasher = PartHasher(
         hashed_ranges(expected, source.info.size_bytes, target.file.chunk_size_mb), on_done=staged.end_part
     )
-    filling = _Filling(target, source, staged, prefix, hasher, verified, tools)
+    filling = _Filling(target, source, staged, copies, hasher, verified, tools)
     tools.crew.share(filling.staged_earlier())
     tools.crew.share(filling.missing(), at_once=hasher.segments_at_once)
     if staged.size_bytes() != source.info.size_bytes:
@@ -70,7 +70,7 @@ class _Filling:
     target: Target
     source: FoundObject
     staged: StagedFile
-    prefix: LocalPrefix | None
+    copies: SegmentSource | None
     hasher: PartHasher
     verified: VerifiedBytes
     tools: CheckTools
@@ -105,7 +105,7 @@ class _Filling:
 
     def _bring(self, part: Part, segment: ByteRange) -> None:
         fetcher = self.tools.fetcher
-        copied = self.prefix is not None and self.prefix.copy(segment, self.staged.descriptor, fetcher.raise_if_stopped)
+        copied = self.copies is not None and self.copies.copy(segment, self.staged.descriptor, fetcher.raise_if_stopped)
         if not copied:
             fetcher.download_file_from_s3(self.source.location, self.source.info.etag, segment, self.staged.write)
         self.staged.land(segment)

@@ -11,7 +11,7 @@ from applier.disk.journal import StagedContent
 from applier.disk.local_prefix import LocalPrefix
 from applier.disk.publish import Judged, ReplacedMeanwhileError, UnsyncedError, publish, set_aside
 from applier.disk.staged_file import StagedFile, open_staged_file
-from applier.disk.staging import Staging, staged_name
+from applier.disk.staging import SegmentSource, Staging, staged_name
 from applier.restore.check_file import Verdict, check_file, is_absent
 from applier.restore.decide import Action, LocalKind, judge_encryption
 from applier.restore.download import SMALL_FILE_BYTES, download
@@ -176,19 +176,15 @@ def _try_download(
     Raises:
         BytesRefutedError: it is not.
     """
-    source, local = verdict.source, verdict.local
+    source = verdict.source
     if source is None:
         raise AssertionError("a download needs the pre-check's answer")
     expected = Etag.parse(target.file.expected_etag)
     verified = VerifiedBytes(tools.check.progress, tools.check.fetcher.raise_if_stopped)
     with _staged(target, source.info, staging, verified) as staged:
-        prefix = None
-        if not from_scratch and local is not None and local.kind is LocalKind.WRONG:
-            prefix = LocalPrefix.of(tools.check.output, target, local.identity, source.info.size_bytes)
-            if prefix is not None and not staged.allow_local_bytes():
-                prefix = None
+        copies = None if from_scratch else _find_copies(target, verdict, source.info, staged, tools)
         try:
-            found = download(target, source, staged, verified, tools.check, prefix=prefix)
+            found = download(target, source, staged, verified, tools.check, copies=copies)
         except (WrongSizeError, OSError) as error:
             # where the file system copies by sharing blocks, a bad one of the local file shows only when read back
             bad_block = isinstance(error, OSError) and error.errno == errno.EIO and staged.may_hold_local_bytes
@@ -209,6 +205,18 @@ def _try_download(
     outcome = Outcome.HEALED if verdict.action is Action.HEAL else Outcome.DOWNLOADED
     remark = "by MD5" if by_md5 else source.remark
     return _End(outcome=outcome, object_bytes=source.info.size_bytes, corrupt_copy=corrupt_copy, remark=remark)
+
+
+def _find_copies(
+    target: Target, verdict: Verdict, info: ObjectInfo, staged: StagedFile, tools: RestoreTools
+) -> SegmentSource | None:
+    """Return what has bytes of the file already: a local file that is too short, or another run's staged file."""
+    local = verdict.local
+    copies: SegmentSource | None = None
+    if local is not None and local.kind is LocalKind.WRONG:
+        copies = LocalPrefix.of(tools.check.output, target, local.identity, info.size_bytes)
+    copies = copies or staged.find_elsewhere()
+    return copies if copies is not None and staged.allow_local_bytes() else None
 
 
 @contextmanager
