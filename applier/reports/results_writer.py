@@ -111,7 +111,7 @@ class ResultsWriter(ResultSink):
 
 
 @contextmanager
-def results_sink(path: Path | None, source: str, plan: Plan, started_at: datetime) -> Iterator[ResultSink]:
+def results_sink(path: Path | None, source: str, plan: Plan, started_at: datetime, host: str) -> Iterator[ResultSink]:
     """Give the sink of a run: a results file, or nothing.
 
     Args:
@@ -119,6 +119,7 @@ def results_sink(path: Path | None, source: str, plan: Plan, started_at: datetim
         source: the plan's path, which must not be overwritten.
         plan: as it is applied.
         started_at: UTC.
+        host: the name of this computer.
 
     Raises:
         ConfigError: the file cannot be written, another run is writing it, or it would be in the plan's way.
@@ -128,7 +129,7 @@ def results_sink(path: Path | None, source: str, plan: Plan, started_at: datetim
         return
     if reason := _explain_bad_place(path, source, plan):
         raise ConfigError(f"--results {printable(str(path))}: {reason}")
-    head = head_line(plan, started_at).encode()
+    head = head_line(plan, started_at, host).encode()
     writer = ResultsWriter(path, _open_results(path), head)
     try:
         yield writer

@@ -120,13 +120,15 @@ def _status(raw_file: RawFilePlan, file: PlannedFile, verdict: Verdict | None, s
         local=None if verdict.local is None else verdict.local.kind,
         action=None if isinstance(verdict.action, Failure) else verdict.action,
         detail=_detail(verdict),
-        size_bytes=verdict.info.size_bytes if verdict.info and verdict.s3_failure is None else file.expected_size,
+        size_bytes=verdict.source.info.size_bytes if verdict.source else file.expected_size,
         staged_bytes=staged_bytes,
     )
 
 
 _S3_STATES = {
     FailureKind.S3_CORRUPTION: S3State.DIFFERS,
+    FailureKind.OVERWRITTEN: S3State.DIFFERS,
+    FailureKind.OTHER_PARTS: S3State.DIFFERS,
     FailureKind.NOT_VERIFIABLE: S3State.DIFFERS,
     FailureKind.KEY_NOT_FOUND: S3State.MISSING,
     FailureKind.BUCKET_MISSING: S3State.MISSING,
@@ -140,7 +142,7 @@ _S3_STATES = {
 def _s3_state(verdict: Verdict) -> S3State:
     if verdict.s3_failure is not None:
         return _S3_STATES.get(verdict.s3_failure.kind, S3State.NOT_ASKED)
-    return S3State.AS_PLANNED if verdict.info is not None else S3State.NOT_ASKED
+    return S3State.AS_PLANNED if verdict.source is not None else S3State.NOT_ASKED
 
 
 def _detail(verdict: Verdict) -> str:

@@ -1,6 +1,7 @@
 """`kraken-plan apply`: options -> collaborators -> run -> reports -> exit code."""
 
 import functools
+import platform
 import sys
 import uuid
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from applier.restore.apply_plan import apply_plan
 from applier.restore.check_file import Look
 from applier.restore.check_plan import check_plan
 from applier.restore.crew import Crew
+from applier.restore.find_object import Acceptance
 from applier.restore.jobs import allowed_idle_folders
 from applier.restore.leftovers import planned_names, unfinished_names
 from applier.restore.preflight import look_before_flight
@@ -48,12 +50,22 @@ class ApplyOptions(AccessOptions):
     results: Path | None
     max_bandwidth: int | None
     on_corrupt: str
+    recover_versions: bool
+    accept_other_parts: bool
+    accept_md5: bool
     no_report: bool
 
     @property
     def keep_corrupt(self) -> bool:
         """Whether the old bytes of a healed file stay."""
         return self.on_corrupt == "quarantine"
+
+    @property
+    def accept(self) -> Acceptance:
+        """Which objects are accepted beside those that the plan names."""
+        return Acceptance(
+            older_versions=self.recover_versions, other_parts=self.accept_other_parts, md5=self.accept_md5
+        )
 
 
 @click.command(
@@ -100,6 +112,24 @@ makes it say how far it has come.
     help="What to do with the bytes of a corrupt local file once it is healed: quarantine keeps them as "
     "NAME.corrupted.",
 )
+@click.option(
+    "--recover-versions",
+    is_flag=True,
+    help="Where S3's current object is missing or has another etag, restore the newest older version that has the "
+    "planned one. Needs s3:ListBucketVersions and s3:GetObjectVersion.",
+)
+@click.option(
+    "--accept-other-parts",
+    is_flag=True,
+    help="Fetch objects of the right size that were uploaded anew in other parts (a copied or migrated bucket), whose "
+    "etag therefore differs. The planned etag, computed from the bytes as read back, decides.",
+)
+@click.option(
+    "--accept-md5",
+    is_flag=True,
+    help="Where S3's etag is not made of the object's bytes (SSE-KMS, SSE-C, some S3 clones), verify by the MD5 that "
+    "the plan has.",
+)
 @click.option("--no-report", is_flag=True, help="Write no txt reports.")
 def apply_command(**options: object) -> None:
     """Restore what PLAN says, and verify it; `-` reads the plan from stdin.
@@ -128,7 +158,7 @@ def _apply(options: ApplyOptions) -> int:
         if problems := preflight.problems(skip_space_check=options.skip_space_check):
             raise PreflightError(problems)
         if options.dry_run:
-            return _dry_run(session, stop, preflight.bucket_failures)
+            return _dry_run(session, stop, options, preflight.bucket_failures)
         return _restore(session, stop, options, preflight.bucket_failures)
 
 
@@ -139,10 +169,10 @@ def _restore(session: Session, stop: StopRequest, options: ApplyOptions, bucket_
     stagings = Stagings(output, uuid.uuid4().hex[:16], wanted, most_idle)
     with (
         shown_progress(plan, stop) as progress,
-        results_sink(options.results, options.plan, plan, datetime.now(UTC)) as sink,
+        results_sink(options.results, options.plan, plan, datetime.now(UTC), platform.node()) as sink,
     ):
         tools = RestoreTools(
-            check=_check_tools(session, progress),
+            check=_check_tools(session, progress, options.accept),
             stagings=stagings,
             quarantine=Quarantine(keep_healed=options.keep_corrupt, planned_paths=_planned_as_corrupted(plan)),
         )
@@ -161,9 +191,10 @@ def _restore(session: Session, stop: StopRequest, options: ApplyOptions, bucket_
     return _exit_code(stop, well=well, ended=ended)
 
 
-def _dry_run(session: Session, stop: StopRequest, bucket_failures: Mapping[str, Failure]) -> int:
+def _dry_run(session: Session, stop: StopRequest, options: ApplyOptions, bucket_failures: Mapping[str, Failure]) -> int:
     with shown_progress(session.plan, stop) as progress:
-        look = check_plan(session.plan, _check_tools(session, progress), Look.THREE_WAY, bucket_failures)
+        tools = _check_tools(session, progress, options.accept)
+        look = check_plan(session.plan, tools, Look.THREE_WAY, bucket_failures)
     for file in look.files:
         click.echo(dry_run_line(file))
     return _exit_code(stop, well=all(file.action is not None for file in look.files), ended=look.ended)
@@ -177,9 +208,9 @@ def _exit_code(stop: StopRequest, *, well: bool, ended: bool) -> int:
     return exit_code
 
 
-def _check_tools(session: Session, progress: Progress) -> CheckTools:
+def _check_tools(session: Session, progress: Progress, accept: Acceptance) -> CheckTools:
     crew = Crew(session.jobs, session.fetcher.stop)
-    return CheckTools(output=session.output, fetcher=session.fetcher, crew=crew, progress=progress)
+    return CheckTools(output=session.output, fetcher=session.fetcher, crew=crew, progress=progress, accept=accept)
 
 
 def _check_digest(plan: Plan, options: ApplyOptions) -> None:

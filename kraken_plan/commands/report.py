@@ -3,22 +3,24 @@
 import sys
 import uuid
 from contextlib import ExitStack
+from datetime import UTC, datetime
 
 import click
 
 from applier.disk.folders import open_output_location
 from applier.disk.run_folders import Stagings
+from applier.reports.confirm_results import confirm_results
+from applier.reports.merge_results import check_same_place
 from applier.restore.output_root import reroot_plan
 from applier.restore.site_policy import SitePolicy, absolute_roots
 from kraken_plan.output_files import write_page
 from kraken_plan.report_results import report_results, say_summary
 from kraken_plan.shared_options import allow_output_root_option, config_option, output_root_option
 from kraken_plan.views.plan_page import plan_page
-from schemas.merged_results import check_same_place, merge_results
 from schemas.plan import Plan
 from schemas.plan_source import load_plan, plan_name
-from schemas.recorded_results import load_results
 from schemas.results import ApplyResult
+from schemas.results_file import load_results
 
 
 @click.command(
@@ -86,6 +88,6 @@ def merged_result(plan: Plan, results: tuple[str, ...]) -> ApplyResult:
     Raises:
         ResultsError: one of them is not a results file, or is of another plan or place.
     """
-    runs = [load_results(path) for path in results]
+    runs = [run for path in results for run in load_results(path)]
     check_same_place(plan, runs)
-    return merge_results(plan, runs)
+    return confirm_results(plan, runs, datetime.now(UTC))

@@ -6,8 +6,8 @@ from dataclasses import asdict
 
 from kraken_plan.views.diff_text import Compared
 from kraken_plan.views.plan_summary import PlanSummary, summarize_plan
+from planner.plan_diff import Change, DiffKind, PlanDiff, RawFileDiff, Value
 from schemas.plan import Plan, RawFilePlan
-from schemas.plan_diff import Change, DiffKind, PlanDiff, RawFileDiff, Value
 
 
 def plan_as_json(plan: Plan, *, with_files: bool) -> Iterator[str]:

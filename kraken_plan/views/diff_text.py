@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from kraken_plan.views.table import Paint, Tone
+from planner.plan_diff import Change, DiffKind, FileDiff, PlanDiff, RawFileDiff, Value
 from schemas.plan import Plan, PlannedFile
-from schemas.plan_diff import Change, DiffKind, FileDiff, PlanDiff, RawFileDiff, Value
 from schemas.text import counted, human_size, printable
 
 _SIGNS = {DiffKind.ADDED: "+", DiffKind.REMOVED: "-", DiffKind.CHANGED: "~"}

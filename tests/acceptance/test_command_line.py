@@ -138,7 +138,7 @@ def test_closed_streams_should_not_show_a_traceback(run_cli: Cli, closed: str) -
     assert exit_codes == [0, 2, 2 if ">&-" in closed.replace("2>&-", "") else 1]
 
 
-def test_it_should_run_as_a_module_too(tmp_path: Path) -> None:
+def test_the_program_should_run_as_a_module(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "kraken_plan", "--version"],
         capture_output=True,
