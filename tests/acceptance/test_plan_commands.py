@@ -83,7 +83,10 @@ def test_seal_should_write_elsewhere_if_told_to(run_cli: Cli, plan_path: Path) -
 
 def test_seal_should_overwrite_nothing_but_plans(run_cli: Cli, plan_path: Path) -> None:
     (run_cli.folder / "raw_file.jsonl").write_text('{"_id": "a"}\n')
-    for output, words in (("raw_file.jsonl", "no plan; it is kept"), ("/", "something else under this name")):
+    for output, words in (
+        ("raw_file.jsonl", "is not a plan already exists there; it was left untouched"),
+        ("/", "something that is not a plan already exists there"),
+    ):
         result = run_cli("seal", plan_path, "-o", output)
         assert result.exit_code == 2
         assert words in result.stderr

@@ -74,9 +74,19 @@ def test_nobody_should_import_the_command_line() -> None:
     assert {module for module in importers_of("kraken_plan") if room_of(module) != "kraken_plan"} == set()
 
 
-def test_the_front_door_should_load_commands_by_name_only() -> None:
-    names = {name for name in IMPORTS["kraken_plan.command_group"] if name.partition(".")[0] in ROOMS}
-    assert {".".join(name.split(".")[:2]) for name in names} <= {"schemas.errors", "schemas.text", "schemas.version"}
+def test_the_command_group_should_load_commands_by_name_only() -> None:
+    entrance = {"kraken_plan.entry_point", "kraken_plan.command_group", "kraken_plan.console", "kraken_plan.logs"}
+    entrance |= {"kraken_plan.signals", "schemas.errors", "schemas.text", "schemas.version"}
+    for module in ("kraken_plan.entry_point", "kraken_plan.command_group", "kraken_plan.console", "kraken_plan.logs"):
+        assert {name for name in IMPORTS[module] if name in MODULES} <= entrance
+
+
+def test_views_should_only_render() -> None:
+    """All but the terminal: they neither print nor open files, and know nothing of click."""
+    views = {module for module in MODULES if module.startswith("kraken_plan.views.")} - {"kraken_plan.views.terminal"}
+    assert views
+    assert not views & importers_of("click", "sys", "os", "pathlib", "logging")
+    assert not {name for view in views for name in IMPORTS[view] if name.startswith("kraken_plan.commands")}
 
 
 @pytest.mark.parametrize(
