@@ -31,6 +31,8 @@ class FailureKind(Enum):
 
     UNRESOLVED = "{}"
     S3_CORRUPTION = "S3 corruption detected ({})"
+    OVERWRITTEN = "S3 object was overwritten ({})"
+    OTHER_PARTS = "S3 object has other parts ({})"
     VERIFICATION = "Download verification failed ({})"
     KEY_NOT_FOUND = "S3 key not found: {}"
     BUCKET_MISSING = "S3 bucket does not exist: {}"
@@ -76,6 +78,7 @@ class FileResult:
         size_bytes: the file's size; None where it was never learnt.
         duration_seconds: from its start to its end.
         corrupt_copy: the name under which the corrupt bytes were kept, if they were.
+        remark: how a file that succeeded was not simply what the plan names: from which version, by which proof.
     """
 
     relative_path: str
@@ -84,6 +87,7 @@ class FileResult:
     size_bytes: int | None = None
     duration_seconds: float = 0.0
     corrupt_copy: str | None = None
+    remark: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from applier.restore.site_policy import SitePolicy, absolute_roots
 from kraken_plan.console import say
 from kraken_plan.views.page_file import write_page
 from kraken_plan.views.plan_page import plan_page
-from kraken_plan.write_reports import summary, write_reports
+from kraken_plan.views.result_text import summary, write_reports
 from schemas.plan import Plan
 from schemas.plan_source import load_plan, plan_name
 from schemas.results import ApplyResult

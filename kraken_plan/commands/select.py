@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from applier.reports.confirm_results import confirm_results
-from kraken_plan.plan_output import STDOUT, refuse_to_overwrite, write_plan_output
+from kraken_plan.output_files import STDOUT, refuse_to_overwrite, write_plan_output
 from planner.raw_file_ids import ids_from_arguments
 from planner.select_plan import Selection, check_names, select_failed, select_from_plan
 from schemas.errors import ConfigError

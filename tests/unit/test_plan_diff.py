@@ -95,7 +95,7 @@ def test_plans_should_differ_exactly_where_their_contents_do(old: Plan, new: Pla
 
 
 @given(plans, plans)
-def test_files_should_add_up(old: Plan, new: Plan) -> None:
+def test_files_of_both_plans_should_add_up_to_those_of_the_difference(old: Plan, new: Plan) -> None:
     diff = diff_plans(old, new)
     before, after = (sum(len(raw_file.files) for raw_file in plan.raw_files) for plan in (old, new))
     assert after - before == diff.totals(DiffKind.ADDED).files - diff.totals(DiffKind.REMOVED).files

@@ -156,13 +156,13 @@ def changed(line: str, **changes: object) -> str:
         ),
     ],
 )
-def test_what_is_wrong_should_be_refused_with_its_line(text: str, words: str) -> None:
+def test_wrong_results_should_be_refused_with_their_line(text: str, words: str) -> None:
     with pytest.raises(ResultsError) as refused:
         read(text)
     assert str(refused.value).startswith(f"r: {words}")
 
 
-def test_what_a_later_minor_version_added_should_be_ignored() -> None:
+def test_results_of_a_later_minor_version_should_be_read_without_what_it_added() -> None:
     text = changed(HEAD, results_version="1.7", new=1) + changed(LINE, another=[])
     assert read_one(text).lines == read_one(HEAD + LINE).lines
 
