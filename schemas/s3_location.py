@@ -66,6 +66,6 @@ def explain_bad_endpoint_url(url: str) -> str | None:
         usable = False
     if usable and url.startswith(("http://", "https://")) and not any(c in "?#" or c.isspace() for c in url):
         return None
-    address, query, _ = url.partition("?")  # the query of a signed address is as good as a password
-    shown = printable(address, 200) + ("?…" if query else "")
+    address, mark, _ = url.partition("?")  # the query of a signed address is as good as a password
+    shown = printable(address, 200) + ("?…" if mark else "")
     return f"{shown!r} is not the address of a server (expected http://host[:port] or https://host[:port])"
