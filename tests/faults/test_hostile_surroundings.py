@@ -9,6 +9,7 @@ import pytest
 from apply_case import assert_failed, bruker, compile_plan, last_report, left_staged, thermo
 from cli import Cli
 from conftest import MakeRestoreCase
+from ended_runs import plant_ended_run
 from faulty_proxy import FaultyProxy
 from network_faults import Answer, Fault, Flip, Rewrite, Stall
 from restore_case import RestoreCase
@@ -33,14 +34,6 @@ def unsealed(plan: Path) -> Any:  # noqa: ANN401  # JSON to be changed at will
 
 def corrupt_copies(case: RestoreCase) -> list[bytes]:
     return [path.read_bytes() for path in case.output_location.rglob("*.corrupted*")]
-
-
-def plant_dead_run(case: RestoreCase) -> Path:
-    """The staging folder of a run that died, empty."""
-    dead = case.destination() / ".kraken-plan" / "run-dead"
-    dead.mkdir(parents=True)
-    dead.with_name("run-dead.lock").touch()
-    return dead
 
 
 # --- other writers
@@ -75,7 +68,7 @@ def test_a_journal_that_makes_no_sense_should_cost_a_fetch_alone(
     case = make_restore_case(thermo(size_bytes=33 * MIB))
     plan = compile_plan(run_cli, case)
     (_, file), *_ = read_plan(plan.read_bytes(), "plan.json").planned_files()
-    staged = plant_dead_run(case) / f"{staged_name(file)}.part"
+    staged = plant_ended_run(case.destination()) / f"{staged_name(file)}.part"
     staged.write_bytes(b"")
     staged.with_suffix(".journal").write_text("[" * 100_000, encoding="ascii")
 
@@ -90,7 +83,7 @@ def test_a_stray_folder_in_a_dead_runs_staging_should_not_stop_apply(
     run_cli: Cli, make_restore_case: MakeRestoreCase
 ) -> None:
     case = make_restore_case(thermo())
-    (plant_dead_run(case) / "sub").mkdir()
+    (plant_ended_run(case.destination()) / "sub").mkdir()
 
     result = run_cli("apply", compile_plan(run_cli, case))
 

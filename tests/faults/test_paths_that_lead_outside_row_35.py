@@ -12,6 +12,7 @@ import pytest
 from apply_case import compile_plan, left_staged, thermo
 from cli import Cli
 from conftest import MakeRestoreCase
+from ended_runs import ENDED_HERE, plant_ended_run
 from faulty_proxy import FaultyProxy
 from file_systems import picture
 from restore_case import raw_file
@@ -117,9 +118,9 @@ def test_links_under_our_own_names_should_not_be_followed_row_35(
     plan = compile_plan(run_cli, case)
     staging = case.destination() / ".kraken-plan"
     staging.mkdir(parents=True)
-    (staging / "run-one.lock").symlink_to(outside / "run-dead.lock")
-    (staging / "run-two.lock").touch()
-    (staging / "run-two").symlink_to(outside)
+    (staging / f"{ENDED_HERE.run_name('one')}.lock").symlink_to(outside / "run-dead.lock")
+    (staging / f"{ENDED_HERE.run_name('two')}.lock").touch()
+    (staging / ENDED_HERE.run_name("two")).symlink_to(outside)
     (case.destination() / "sample.raw").write_bytes(b"corrupt")
     (case.destination() / "sample.raw.corrupted").symlink_to(outside / "y")
     before = picture(outside)
@@ -157,9 +158,7 @@ def test_a_planted_hard_link_should_never_be_written_to_row_35(
     case = make_restore_case(thermo(size_bytes=33 * MIB))
     plan = compile_plan(run_cli, case)
     (_, file), *_ = read_plan(plan.read_bytes(), "plan.json").planned_files()
-    dead = case.destination() / ".kraken-plan" / "run-dead"
-    dead.mkdir(parents=True)
-    dead.with_name("run-dead.lock").touch()
+    dead = plant_ended_run(case.destination())
     staged = dead / f"{staged_name(file)}.part"
     staged.hardlink_to(outside / "y")
     head = {"etag": file.expected_etag, "chunk_size_mb": file.chunk_size_mb, "size_bytes": file.expected_size}

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from plan_samples import MD5, OTHER_MD5, make_plan, planned_file, planned_raw_file
 
+from planner.plan_diff import Change, DiffKind, DiffTotals, FileDiff, PlanDiff, RawFileDiff, diff_plans
 from schemas.plan import CompiledFrom, Plan, PlannedFile, RawFilePlan, S3Settings, UnresolvedFile
-from schemas.plan_diff import Change, DiffKind, DiffTotals, FileDiff, PlanDiff, RawFileDiff, diff_plans
 
 A, B = planned_file("s.d/a", size=3), planned_file("s.d/b", size=4)
 BAD = UnresolvedFile(relative_path="s.d/bad", error="no etag")
