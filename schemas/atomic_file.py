@@ -10,6 +10,9 @@ from pathlib import Path
 from schemas.errors import ConfigError
 from schemas.text import printable
 
+# How file systems (some SMB, AFS, FUSE and VM shares) say that their folders cannot be synced.
+CANNOT_SYNC_FOLDERS = frozenset({errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.ENOTTY, errno.EBADF})
+
 
 def write_atomically(path: Path, content: Iterable[bytes]) -> None:
     """Write a file, given in pieces, beside its final name, bring it to the disk, and rename it.
@@ -17,7 +20,8 @@ def write_atomically(path: Path, content: Iterable[bytes]) -> None:
     A link is followed, so that what it points to is replaced and the link stays.
 
     Raises:
-        ConfigError: it cannot be written; what was there before still is.
+        ConfigError: it cannot be written, and what was there before still is; or it is in place, and whether it would
+            outlast a power loss is not known.
     """
     target = Path(os.path.realpath(path))
     temporary = target.parent / f".kraken-plan-{secrets.token_hex(8)}.tmp"
@@ -53,7 +57,9 @@ def _write_durably(path: Path, content: Iterable[bytes]) -> None:
 def _sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        with suppress(OSError):  # some network file systems cannot; the rename itself has succeeded
-            os.fsync(descriptor)
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in CANNOT_SYNC_FOLDERS:
+            raise
     finally:
         os.close(descriptor)

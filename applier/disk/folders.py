@@ -6,17 +6,25 @@ from its parent's descriptor with O_NOFOLLOW, so that a link planted before or d
 
 import errno
 import itertools
+import logging
 import os
 import stat
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from schemas.atomic_file import CANNOT_SYNC_FOLDERS
 from schemas.errors import DestinationError
 from schemas.paths import path_below
 from schemas.text import printable
+
+logger = logging.getLogger(__name__)
+
+_warned_of: set[int] = set()  # the reasons why folders cannot be synced, each worth one warning a run
+_warning_lock = threading.Lock()
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 # How file systems say that they have no hard links, or none left for this file.
@@ -159,8 +167,28 @@ def open_or_make_folder(name: str, parent: int) -> int:
     except FileNotFoundError:
         with suppress(FileExistsError):  # another thread or run has just made it
             os.mkdir(name, dir_fd=parent)
-            os.fsync(parent)
+            sync_folder(parent)
         return open_folder(name, parent)
+
+
+def sync_folder(folder: int) -> None:
+    """Make the entries of a folder outlast a power loss; where folders cannot be synced, warn once.
+
+    Raises:
+        OSError: the disk failed.
+    """
+    try:
+        os.fsync(folder)
+    except OSError as error:
+        if error.errno not in CANNOT_SYNC_FOLDERS:
+            raise
+        with _warning_lock:
+            if error.errno not in _warned_of:
+                _warned_of.add(error.errno)
+                logger.warning(
+                    "folders cannot be synced here (%s): after a power loss, the files restored last may be missing",
+                    error.strerror,
+                )
 
 
 def create_file(name: str, folder: int) -> int:

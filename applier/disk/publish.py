@@ -10,7 +10,14 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from applier.disk.folders import NO_HARD_LINKS, FileIdentity, OutputFolder, file_identity, move_to_free_name
+from applier.disk.folders import (
+    NO_HARD_LINKS,
+    FileIdentity,
+    OutputFolder,
+    file_identity,
+    move_to_free_name,
+    sync_folder,
+)
 from applier.disk.staging import Staging
 from applier.target import Target
 from schemas.paths import MAX_COMPONENT_BYTES
@@ -79,7 +86,7 @@ def publish(staging: Staging, staged: str, output: OutputFolder, target: Target,
                 raise OtherFileSystemError from error
             raise
         try:
-            os.fsync(folder)
+            sync_folder(folder)
         except OSError as error:
             raise UnsyncedError(error.errno, f"the folder cannot be synced: {error.strerror}") from error
         return kept
@@ -97,7 +104,7 @@ def set_aside(output: OutputFolder, target: Target, judged: Judged) -> str | Non
         if _identity(target.name, folder) != judged.identity:
             return None
         kept = move_to_free_name(target.name, folder, _corrupted_names(target, judged), folder)
-        os.fsync(folder)
+        sync_folder(folder)
         return kept
 
 

@@ -16,7 +16,7 @@ from collections.abc import Set as AbstractSet
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
-from applier.disk.folders import OutputFolder, closing_descriptor, create_file, open_folder
+from applier.disk.folders import OutputFolder, closing_descriptor, create_file, open_folder, sync_folder
 from applier.disk.left_runs import LOCK_SUFFIX, Here, Lock, note_closed, note_open, remove_run, take_over, try_lock
 from applier.disk.run_owner import this_process
 from applier.disk.staged_elsewhere import find_staged_elsewhere
@@ -211,7 +211,7 @@ def _open_base(parent: int) -> int:
         return open_folder(STAGING_FOLDER, parent)
     with suppress(FileExistsError):  # another thread or run has just made it
         os.mkdir(STAGING_FOLDER, dir_fd=parent)
-        os.fsync(parent)
+        sync_folder(parent)
         base = open_folder(STAGING_FOLDER, parent)
         with suppress(OSError):
             os.fchmod(base, stat.S_IMODE(os.fstat(parent).st_mode) & ~stat.S_ISVTX)

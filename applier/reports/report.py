@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from applier.disk.folders import OutputFolder, publish_to_free_name, write_all
+from applier.disk.folders import OutputFolder, publish_to_free_name, sync_folder, write_all
 from applier.disk.staging import REPORT, Staging
 from schemas.etag import MIB
 from schemas.paths import REPORT_PREFIX, join_path, path_below
@@ -54,7 +54,7 @@ def write_batch_status_report(
             os.close(descriptor)
         with output.folder(path_below(destination, output.path), create=True) as folder:
             name = publish_to_free_name(REPORT, staging.descriptor, _report_names(written_at), folder)
-            os.fsync(folder)
+            sync_folder(folder)
     finally:
         staging.remove(REPORT)
     return join_path(destination, name)
