@@ -5,7 +5,8 @@ import os
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from applier.disk.folders import OutputFolder, publish_to_free_name, sync_folder, write_all
+from applier.disk.folders import OutputFolder, sync_folder, write_all
+from applier.disk.rename import rename_to_first_free_name
 from applier.disk.staging import REPORT, Staging
 from schemas.etag import MIB
 from schemas.paths import REPORT_PREFIX, join_path, path_below
@@ -37,7 +38,7 @@ def write_batch_status_report(
         same second gets `_2`.
 
     Raises:
-        OSError: it could not be written.
+        OSError: it could not be written, or not where its path says.
     """
     output, staging = place
     descriptor = staging.open_report()
@@ -53,8 +54,10 @@ def write_batch_status_report(
         finally:
             os.close(descriptor)
         with output.folder(path_below(destination, output.path), create=True) as folder:
-            name = publish_to_free_name(REPORT, staging.descriptor, _report_names(written_at), folder)
+            staging.give_rights_of_new_file(REPORT, folder)
+            name = rename_to_first_free_name(REPORT, staging.descriptor, _report_names(written_at), folder)
             sync_folder(folder)
+        output.check_in_place()  # else the path would lead to nothing
     finally:
         staging.remove(REPORT)
     return join_path(destination, name)

@@ -28,7 +28,7 @@ CONTENTS = {
     "s.d/right.bin": made_up_bytes("right", 3000),
 }
 CORRUPT = b"not what the plan says"
-CALLS = ("open", "pwrite", "preadv", "fsync", "rename", "mkdir", "unlink", "write", "close", "fstat")
+CALLS = ("open", "pwrite", "preadv", "fsync", "rename", "renameat2", "mkdir", "unlink", "write", "close", "fstat")
 # In an ordinary run every so manieth call of those that there are many of.
 STRIDES = {"open": 5, "unlink": 3, "close": 4}
 
