@@ -4,7 +4,7 @@ import os
 from contextlib import suppress
 
 from applier.disk.folders import write_all
-from applier.disk.hashing import ByteRange
+from applier.disk.hashing import ByteRange, hash_ranges
 from applier.disk.journal import Journal, StagedContent, StagedState
 from applier.disk.staging import SegmentSource, Staging, resumable_file
 
@@ -86,6 +86,15 @@ class StagedFile:
         """Note the binary MD5 of a part that has been read back."""
         if self._journal is not None:
             self._journal.part_done(index, digest)
+
+    def md5(self) -> str:
+        """Return the MD5 (hexadecimal) of all of it, as read back.
+
+        Raises:
+            WrongSizeError: it became shorter while it was read.
+        """
+        (digest,) = hash_ranges(self.descriptor, [(0, self.size_bytes())])
+        return digest.hex()
 
     def sync(self) -> None:
         """Make it outlast a power loss."""

@@ -13,9 +13,9 @@ from applier.disk.part_hashing import Part, PartHasher
 from applier.disk.staged_file import StagedFile
 from applier.disk.staging import SegmentSource
 from applier.restore.crew import Task
+from applier.restore.find_object import FoundObject
 from applier.restore.progress import VerifiedBytes
 from applier.restore.tools import CheckTools
-from applier.s3.protocol import ObjectInfo
 from applier.target import Target
 from schemas.etag import MIB, Etag, fold_part_digests, hashed_ranges
 from schemas.text import printable
@@ -28,22 +28,22 @@ SMALL_FILE_BYTES = 32 * MIB
 
 def download(  # noqa: PLR0913  # what, from where, to where, and with what
     target: Target,
-    info: ObjectInfo,
+    source: FoundObject,
     staged: StagedFile,
     verified: VerifiedBytes,
     tools: CheckTools,
     *,
-    source: SegmentSource | None = None,
+    copies: SegmentSource | None = None,
 ) -> Etag:
     """Fill a staged file and return the etag of what was read back from it.
 
     Args:
         target: the file.
-        info: the object as the pre-check saw it.
+        source: the object as the pre-check found it.
         staged: where its bytes go.
         verified: counts the bytes read back.
         tools: fetch, and run pieces at once.
-        source: what can be copied in place of fetching it.
+        copies: what can be copied in place of fetching it.
 
     Raises:
         S3Fault: S3 does not give the bytes, or has another object by now.
@@ -52,11 +52,13 @@ def download(  # noqa: PLR0913  # what, from where, to where, and with what
         OSError: the file system failed.
     """
     expected = Etag.parse(target.file.expected_etag)
-    hasher = PartHasher(hashed_ranges(expected, info.size_bytes, target.file.chunk_size_mb), on_done=staged.end_part)
-    filling = _Filling(target, info, staged, source, hasher, verified, tools)
+    hasher = PartHasher(
+        hashed_ranges(expected, source.info.size_bytes, target.file.chunk_size_mb), on_done=staged.end_part
+    )
+    filling = _Filling(target, source, staged, copies, hasher, verified, tools)
     tools.crew.share(filling.staged_earlier())
     tools.crew.share(filling.missing(), at_once=hasher.segments_at_once)
-    if staged.size_bytes() != info.size_bytes:
+    if staged.size_bytes() != source.info.size_bytes:
         raise WrongSizeError
     return fold_part_digests(hasher.digests, multipart=expected.parts is not None)
 
@@ -66,9 +68,9 @@ class _Filling:
     """What the pieces of one download have in common."""
 
     target: Target
-    info: ObjectInfo
+    source: FoundObject
     staged: StagedFile
-    source: SegmentSource | None
+    copies: SegmentSource | None
     hasher: PartHasher
     verified: VerifiedBytes
     tools: CheckTools
@@ -103,9 +105,9 @@ class _Filling:
 
     def _bring(self, part: Part, segment: ByteRange) -> None:
         fetcher = self.tools.fetcher
-        copied = self.source is not None and self.source.copy(segment, self.staged.descriptor, fetcher.raise_if_stopped)
+        copied = self.copies is not None and self.copies.copy(segment, self.staged.descriptor, fetcher.raise_if_stopped)
         if not copied:
-            fetcher.download_file_from_s3(self.target.location, self.info.etag, segment, self.staged.write)
+            fetcher.download_file_from_s3(self.source.location, self.source.info.etag, segment, self.staged.write)
         self.staged.land(segment)
         self.hasher.land(part, [segment])
         self.hasher.hash_landed(self.staged.descriptor, self.verified.add)

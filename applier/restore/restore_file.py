@@ -16,6 +16,7 @@ from applier.restore.check_file import Verdict, check_file, is_absent
 from applier.restore.decide import Action, LocalKind, judge_encryption
 from applier.restore.download import SMALL_FILE_BYTES, download
 from applier.restore.failures import FileFailedError, failure_of
+from applier.restore.find_object import FoundObject, name_md5
 from applier.restore.progress import VerifiedBytes
 from applier.restore.tools import RestoreTools
 from applier.s3.faults import S3Fault
@@ -43,6 +44,7 @@ class _End:
     failure: Failure | None = None
     object_bytes: int | None = None
     corrupt_copy: str | None = None
+    remark: str | None = None
 
 
 class BytesRefutedError(Exception):
@@ -75,6 +77,7 @@ def restore_file(target: Target, tools: RestoreTools) -> FileResult:
         size_bytes=end.object_bytes if planned_bytes is None else planned_bytes,
         duration_seconds=tools.clock() - begun,
         corrupt_copy=end.corrupt_copy,
+        remark=end.remark,
     )
     _log(path, result)
     tools.check.progress.file_ended(result)
@@ -86,12 +89,11 @@ def _restore(target: Target, tools: RestoreTools) -> _End:
         return end
     for checks_left in reversed(range(_MAX_CHECKS)):
         verdict = check_file(target, tools.check)
-        object_bytes = verdict.info.size_bytes if verdict.info else None
         match verdict.action:
             case Failure() as failure:
-                return _End(outcome=Outcome.FAILED, failure=failure, object_bytes=object_bytes)
+                return _End(outcome=Outcome.FAILED, failure=failure)
             case Action.SKIP:
-                return _End(outcome=Outcome.SKIPPED, object_bytes=object_bytes)
+                return _End(outcome=Outcome.SKIPPED, object_bytes=_object_bytes(verdict))
             case Action.VERIFY:
                 raise AssertionError("the local file was not hashed")
             case Action.DOWNLOAD | Action.HEAL:
@@ -116,14 +118,15 @@ def _download_if_absent(target: Target, tools: RestoreTools) -> _End | None:
     if not is_absent(tools.check.output, target):
         return None
     info = ObjectInfo(etag=file.expected_etag, size_bytes=file.expected_size)
+    assumed = Verdict(action=Action.DOWNLOAD, source=FoundObject(location=target.location, info=info))
     try:
-        end = _download_and_publish(target, Verdict(action=Action.DOWNLOAD, info=info), tools, is_checked=False)
+        end = _download_and_publish(target, assumed, tools, is_checked=False)
     except (BytesRefutedError, ReplacedMeanwhileError):
         return None  # S3 or the local file is not what was assumed: the check says what it is
     except S3Fault as fault:
-        if fault.failure.kind is not FailureKind.VERIFICATION:
+        if fault.failure.kind not in {FailureKind.VERIFICATION, FailureKind.KEY_NOT_FOUND}:
             raise
-        return None  # S3 has another etag; it may be another form of the same content
+        return None  # S3 has another etag, perhaps another form of the same content; or it has an older version
     name = printable(file.relative_path)
     logger.info("%s: S3 pre-check passed with the download, If-Match %s", name, file.expected_etag)
     return end
@@ -159,7 +162,7 @@ def _judge_refuted(target: Target, refuted: BytesRefutedError, downloads: int, t
     name = printable(target.file.relative_path)
     logger.warning("%s: read back with etag %s, expected %s", name, refuted.found, expected)
     if failure := judge_encryption(target.file, tools.check.fetcher.encryption(target.location)):
-        raise FileFailedError(failure)
+        raise FileFailedError(name_md5(target.file, failure))
     if downloads == _MAX_DOWNLOADS:
         detail = f"etag mismatch: downloaded {refuted.found}, expected {expected}; tried {downloads} times"
         raise FileFailedError(Failure(FailureKind.VERIFICATION, detail))
@@ -173,43 +176,47 @@ def _try_download(
     Raises:
         BytesRefutedError: it is not.
     """
-    info = verdict.info
-    if info is None:
+    source = verdict.source
+    if source is None:
         raise AssertionError("a download needs the pre-check's answer")
     expected = Etag.parse(target.file.expected_etag)
     verified = VerifiedBytes(tools.check.progress, tools.check.fetcher.raise_if_stopped)
-    with _staged(target, info, staging, verified) as staged:
-        source = None if from_scratch else _find_source(target, verdict, info, staged, tools)
+    with _staged(target, source.info, staging, verified) as staged:
+        copies = None if from_scratch else _find_copies(target, verdict, source.info, staged, tools)
         try:
-            found = download(target, info, staged, verified, tools.check, source=source)
+            found = download(target, source, staged, verified, tools.check, copies=copies)
         except (WrongSizeError, OSError) as error:
             # where the file system copies by sharing blocks, a bad one of the local file shows only when read back
             bad_block = isinstance(error, OSError) and error.errno == errno.EIO and staged.may_hold_local_bytes
             if isinstance(error, WrongSizeError) or bad_block:
                 raise BytesRefutedError(None, with_local_bytes=staged.may_hold_local_bytes) from error
             raise
-        if found != expected:
+        md5 = tools.check.accept.md5_of(target.file)
+        by_md5 = found != expected and md5 is not None and staged.md5() == md5
+        if found != expected and not by_md5:
             raise BytesRefutedError(found, with_local_bytes=staged.may_hold_local_bytes)
-        logger.info("%s: verified as read back, etag %s", printable(target.file.relative_path), expected)
+        proof = f"MD5 {md5}" if by_md5 else f"etag {expected}"
+        logger.info("%s: verified as read back, %s", printable(target.file.relative_path), proof)
         tools.check.fetcher.raise_if_stopped()
         staged.sync()
         staged.close()
         corrupt_copy = publish(staging, staged.file_name, tools.check.output, target, _seen_before(verdict, tools))
         _try_to(staged.remove_journal)
     outcome = Outcome.HEALED if verdict.action is Action.HEAL else Outcome.DOWNLOADED
-    return _End(outcome=outcome, object_bytes=info.size_bytes, corrupt_copy=corrupt_copy)
+    remark = "by MD5" if by_md5 else source.remark
+    return _End(outcome=outcome, object_bytes=source.info.size_bytes, corrupt_copy=corrupt_copy, remark=remark)
 
 
-def _find_source(
+def _find_copies(
     target: Target, verdict: Verdict, info: ObjectInfo, staged: StagedFile, tools: RestoreTools
 ) -> SegmentSource | None:
     """Return what has bytes of the file already: a local file that is too short, or another run's staged file."""
     local = verdict.local
-    source: SegmentSource | None = None
+    copies: SegmentSource | None = None
     if local is not None and local.kind is LocalKind.WRONG:
-        source = LocalPrefix.of(tools.check.output, target, local.identity, info.size_bytes)
-    source = source or staged.find_elsewhere()
-    return source if source is not None and staged.allow_local_bytes() else None
+        copies = LocalPrefix.of(tools.check.output, target, local.identity, info.size_bytes)
+    copies = copies or staged.find_elsewhere()
+    return copies if copies is not None and staged.allow_local_bytes() else None
 
 
 @contextmanager
@@ -245,8 +252,11 @@ def _fail(target: Target, verdict: Verdict, tools: RestoreTools, error: BaseExce
         if corrupt_copy is not None:
             detail = f"{failure.detail}; the corrupt local file was moved to {corrupt_copy}"
             failure = Failure(failure.kind, detail)
-    object_bytes = verdict.info.size_bytes if verdict.info else None
-    return _End(outcome=Outcome.FAILED, failure=failure, object_bytes=object_bytes, corrupt_copy=corrupt_copy)
+    return _End(outcome=Outcome.FAILED, failure=failure, object_bytes=_object_bytes(verdict), corrupt_copy=corrupt_copy)
+
+
+def _object_bytes(verdict: Verdict) -> int | None:
+    return verdict.source.info.size_bytes if verdict.source is not None else None
 
 
 def _seen_before(verdict: Verdict, tools: RestoreTools) -> Judged:

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING, TypeVar
 
 import botocore.session
@@ -43,7 +44,7 @@ from applier.s3.faults import (
     no_answer_in_time,
     wrong_range,
 )
-from applier.s3.protocol import ObjectInfo, kept_version, normalized_etag
+from applier.s3.protocol import ObjectInfo, ObjectVersion, kept_version, normalized_etag
 from schemas.errors import ConfigError
 from schemas.results import FailureKind
 from schemas.s3_location import ObjectLocation, explain_bad_endpoint_url
@@ -196,6 +197,29 @@ class BotoStore:
     def encryption(self, location: ObjectLocation) -> str | None:
         """See `ObjectStore.encryption`."""
         return self._explained(location, lambda: self._head_object(location)).get("ServerSideEncryption")
+
+    def list_versions(self, location: ObjectLocation) -> list[ObjectVersion]:
+        """See `ObjectStore.list_versions`.
+
+        A request: S3 sorts by key and then by age, and no key that this one is a prefix of comes before it.
+        """
+        client = self._client(location.bucket_name)
+        answer = _asked(location, lambda: client.list_object_versions(Bucket=location.bucket_name, Prefix=location.key))
+        versions = [
+            (entry["LastModified"], entry.get("IsLatest", False), entry)
+            for entry in [*answer.get("Versions", ()), *answer.get("DeleteMarkers", ())]
+            if entry.get("Key") == location.key
+        ]
+        versions.sort(key=itemgetter(0, 1), reverse=True)  # the time has seconds: of two in one, the latest comes first
+        return [
+            ObjectVersion(
+                version_id=entry.get("VersionId", "null"),
+                last_modified=last_modified,
+                etag=normalized_etag(etag) if (etag := str(entry.get("ETag", ""))) else None,
+                size_bytes=size if isinstance(size := entry.get("Size"), int) else None,
+            )
+            for last_modified, _, entry in versions
+        ]
 
     def read_range(self, location: ObjectLocation, start: int, end: int, etag: str) -> Iterator[memoryview]:
         """See `ObjectStore.read_range`."""

@@ -17,7 +17,7 @@ from obstore.store import HTTPStore, S3Store
 
 from applier.s3.boto_store import BotoStore
 from applier.s3.faults import S3Fault, changed_during_download, fault_of_answer, no_answer_in_time, wrong_range
-from applier.s3.protocol import ObjectInfo, kept_version, normalized_etag
+from applier.s3.protocol import ObjectInfo, ObjectVersion, kept_version, normalized_etag
 from schemas.errors import ConfigError
 from schemas.etag import MIB
 from schemas.paths import STAGING_FOLDER
@@ -111,6 +111,10 @@ class ObstoreStore:
     def encryption(self, location: ObjectLocation) -> str | None:
         """See `ObjectStore.encryption`."""
         return self._boto.encryption(location)
+
+    def list_versions(self, location: ObjectLocation) -> list[ObjectVersion]:
+        """See `ObjectStore.list_versions`."""
+        return self._boto.list_versions(location)
 
     def read_range(self, location: ObjectLocation, start: int, end: int, etag: str) -> Iterator[memoryview]:
         """See `ObjectStore.read_range`."""

@@ -12,8 +12,8 @@ from applier.restore.preflight import look_before_flight
 from applier.restore.session import open_session
 from applier.restore.status import Totals
 from applier.restore.tools import CheckTools
-from kraken_plan.access_options import AccessOptions, access_options, rate
 from kraken_plan.console import leave, say, shown_progress
+from kraken_plan.shared_options import AccessOptions, access_options, rate
 from kraken_plan.signals import stop_on_signals
 from kraken_plan.views.status_text import PlanStatus, status_json, status_lines
 from kraken_plan.views.terminal import show_lines, stdout_paint, write_all

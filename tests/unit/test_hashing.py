@@ -60,7 +60,7 @@ def test_reading_on_should_say_that_a_file_is_too_short(three_mib: int) -> None:
         read_on(three_mib, [(RangeHasher(0), len(CONTENT) + 1)])
 
 
-def test_reading_on_should_go_on_where_it_stopped_and_tell_the_bytes(three_mib: int) -> None:
+def test_reading_on_should_resume_where_it_stopped_and_give_the_bytes(three_mib: int) -> None:
     told: list[int] = []
     hasher = RangeHasher(0)
 

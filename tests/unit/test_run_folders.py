@@ -56,7 +56,7 @@ def test_a_run_that_ends_well_should_leave_nothing(tmp_path: Path, output: Outpu
     assert below(tmp_path) == []
 
 
-def test_a_run_should_keep_what_the_next_can_go_on_with(tmp_path: Path, output: OutputFolder) -> None:
+def test_a_run_should_keep_what_the_next_can_resume(tmp_path: Path, output: OutputFolder) -> None:
     run = stagings(output, "a", "wanted")
     descriptor, journal, _ = run.below("PRID001").create_resumable("wanted", CONTENT)
     os.close(descriptor)

@@ -12,7 +12,7 @@ from needs import needs_root
 @pytest.mark.parametrize(
     ("one", "other"), [("Sample.raw", "sample.RAW"), ("x.d/y", "X.D/Y"), ("x", "X/y")], ids=["name", "both", "folder"]
 )
-def test_row_04_names_that_are_one_file_there_should_be_refused_by_both_names(
+def test_names_that_are_one_file_there_should_be_refused_by_both_names_row_04(
     run_cli: Cli, make_restore_case: MakeRestoreCase, one: str, other: str
 ) -> None:
     case = make_restore_case(thermo(one, size_bytes=100), thermo(other, size_bytes=200), thermo("ok", size_bytes=10))
@@ -27,7 +27,7 @@ def test_row_04_names_that_are_one_file_there_should_be_refused_by_both_names(
 
 
 @needs_root
-def test_row_04_names_that_stay_apart_there_should_be_restored_and_healed(
+def test_names_that_stay_apart_there_should_be_restored_and_healed_row_04(
     run_cli: Cli, make_restore_case: MakeRestoreCase
 ) -> None:
     # given names that another file system might fold, and a corrupt file under another case
@@ -48,7 +48,7 @@ def test_row_04_names_that_stay_apart_there_should_be_restored_and_healed(
         assert left_staged(case) == []
 
 
-def test_row_04_names_that_only_look_alike_should_be_restored_where_they_are_two(
+def test_names_that_only_look_alike_should_be_restored_where_they_are_two_row_04(
     run_cli: Cli, make_restore_case: MakeRestoreCase
 ) -> None:
     case = make_restore_case(
@@ -63,7 +63,7 @@ def test_row_04_names_that_only_look_alike_should_be_restored_where_they_are_two
 
 
 @needs_root
-def test_row_04_a_full_file_system_should_be_left_as_it_was(run_cli: Cli, make_restore_case: MakeRestoreCase) -> None:
+def test_a_full_file_system_should_be_left_as_it_was_row_04(run_cli: Cli, make_restore_case: MakeRestoreCase) -> None:
     """There is no room to try the names out."""
     names = [f"{stem}{number}" for number in range(8) for stem in "aA"]
     case = make_restore_case(*(thermo(name, size_bytes=100 + number) for number, name in enumerate(names)))

@@ -104,7 +104,7 @@ def run_all(
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_row_23_no_failing_call_should_lose_anything(
+def test_any_failing_call_should_leave_old_or_right_files_row_23(
     name: str,
     case: RestoreCase,
     run_cli: Cli,
@@ -123,7 +123,7 @@ def test_row_23_no_failing_call_should_lose_anything(
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("error_number", [errno.EIO, errno.ENOSPC, errno.EDQUOT], ids=["EIO", "ENOSPC", "EDQUOT"])
 @pytest.mark.parametrize("name", [*CALLS, "stat", "ftruncate", "posix_fallocate", "link", "listdir", "rmdir"])
-def test_row_23_no_failing_call_should_lose_anything_at_full_size(  # noqa: PLR0917  # fixtures
+def test_any_failing_call_should_leave_old_or_right_files_at_full_size_row_23(  # noqa: PLR0917  # fixtures
     name: str,
     error_number: int,
     case: RestoreCase,

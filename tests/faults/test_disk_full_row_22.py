@@ -27,7 +27,7 @@ def small_ext4(folder: Path) -> AbstractContextManager[None]:
 
 @needs_root
 @pytest.mark.parametrize("small", [small_tmpfs, small_ext4])
-def test_row_22_full_disk_should_fail_what_does_not_fit_and_free_its_space(
+def test_full_disk_should_fail_what_does_not_fit_and_free_its_space_row_22(
     run_cli: Cli, make_restore_case: MakeRestoreCase, small: Callable[[Path], AbstractContextManager[None]]
 ) -> None:
     # given 20 MB for 6 + 36 + 6 MB, with something wrong in place of the large one
@@ -50,7 +50,9 @@ def test_row_22_full_disk_should_fail_what_does_not_fit_and_free_its_space(
 
 
 @needs_root
-def test_row_22_many_at_once_should_leave_what_fits(run_cli: Cli, make_restore_case: MakeRestoreCase) -> None:
+def test_many_files_on_a_full_disk_at_once_should_leave_what_fits_row_22(
+    run_cli: Cli, make_restore_case: MakeRestoreCase
+) -> None:
     # given 20 MB for 12 x 4 MB
     case = make_restore_case(*(thermo(f"{number}.raw", size_bytes=4 * MIB) for number in range(12)))
     plan = compile_plan(run_cli, case)

@@ -76,7 +76,7 @@ def s3_error(message: str) -> Answer:
     ],
     ids=["the server's own", "400", "403", "403 of no XML", "500", "200", "307"],
 )
-def test_row_36_names_and_answers_should_be_one_escaped_line_each(
+def test_names_and_answers_should_be_one_escaped_line_each_row_36(
     run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy, answer: Answer | None
 ) -> None:
     # given
@@ -107,7 +107,7 @@ def longest_id(results: str) -> str:
     return line.partition('"raw_file_id": "')[2].partition('", "relative_path"')[0]
 
 
-def test_row_36_results_should_hold_every_name_whole(run_cli: Cli, make_restore_case: MakeRestoreCase) -> None:
+def test_results_should_hold_every_name_whole_row_36(run_cli: Cli, make_restore_case: MakeRestoreCase) -> None:
     case = make_restore_case(thermo(size_bytes=100))
     plan = hostile_plan(run_cli, case)
 
@@ -142,7 +142,7 @@ def read_to_the_end(descriptor: int) -> str:
             return b"".join(pieces).decode()
 
 
-def test_row_36_a_terminal_should_not_be_steered(run_cli: Cli, make_restore_case: MakeRestoreCase) -> None:
+def test_a_terminal_should_not_be_steered_row_36(run_cli: Cli, make_restore_case: MakeRestoreCase) -> None:
     # given a destination, too, whose name turns text around
     case = make_restore_case(thermo(size_bytes=100))
     base = f"{case.output_location}/PRID001"
@@ -168,7 +168,7 @@ def test_row_36_a_terminal_should_not_be_steered(run_cli: Cli, make_restore_case
         assert character not in said, repr(character)
 
 
-def test_row_36_piped_paths_of_reports_should_be_the_real_ones(
+def test_piped_paths_of_reports_should_be_the_real_ones_row_36(
     run_cli: Cli, make_restore_case: MakeRestoreCase
 ) -> None:
     case = make_restore_case(thermo(size_bytes=100))
@@ -178,7 +178,7 @@ def test_row_36_piped_paths_of_reports_should_be_the_real_ones(
     assert Path(result.stdout.removesuffix("\n")).is_file()
 
 
-def test_row_36_compile_should_say_one_escaped_line_for_each_hostile_entry(run_cli: Cli) -> None:
+def test_compile_should_say_one_escaped_line_for_each_hostile_entry_row_36(run_cli: Cli) -> None:
     # given a catalog of hostile names
     document = {
         "_id": "r" + FORGERY,
@@ -202,7 +202,7 @@ def test_row_36_compile_should_say_one_escaped_line_for_each_hostile_entry(run_c
 
 
 @pytest.mark.parametrize("status", [307, 400, 403, 500])
-def test_row_37_what_s3_answers_of_signatures_and_keys_should_not_be_passed_on(
+def test_what_s3_answers_of_signatures_and_keys_should_not_be_passed_on_row_37(
     run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy, status: int
 ) -> None:
     """AWS tells what a wrong signature was made of; an answer may echo a token, or redirect to a signed URL."""
@@ -230,7 +230,7 @@ def test_row_37_what_s3_answers_of_signatures_and_keys_should_not_be_passed_on(
 
 
 @pytest.mark.parametrize("places", ["~/.aws/credentials", "container"])
-def test_row_37_credentials_that_cannot_be_used_should_not_be_shown(
+def test_unusable_credentials_should_not_be_shown_row_37(
     run_cli: Cli, make_restore_case: MakeRestoreCase, places: str
 ) -> None:
     case = make_restore_case(thermo(size_bytes=100))

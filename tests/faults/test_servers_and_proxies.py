@@ -238,7 +238,7 @@ def test_catalog_should_be_empty_in_the_next_test(catalog: Catalog) -> None:
 # --- the restore case and the program's checks
 
 
-def test_case_should_tell_what_is_not_restored(make_restore_case: MakeRestoreCase, s3: "S3Client") -> None:
+def test_restore_case_should_name_what_is_not_restored(make_restore_case: MakeRestoreCase, s3: "S3Client") -> None:
     # given
     content = made_up_bytes("case", 6 * MIB)
     files = {"a.d/big.bin": (content, 5), "a.d/sub/small.xml": (b"<x/>", 100)}

@@ -25,7 +25,7 @@ HEALED = "sample.raw: OK - Self-healed (hash mismatch detected, re-downloaded)\n
 
 
 @pytest.mark.parametrize("damage", ["flipped", "short", "long", "zeros", "same size and time"])
-def test_row_24_a_damaged_file_should_be_healed_by_a_rename(
+def test_a_damaged_file_should_be_healed_by_a_rename_row_24(
     run_cli: Cli, make_restore_case: MakeRestoreCase, damage: str
 ) -> None:
     # given a restored file that another hard link shares, damaged
@@ -58,7 +58,7 @@ def test_row_24_a_damaged_file_should_be_healed_by_a_rename(
 
 
 @pytest.mark.parametrize("content", [b"wrong", None], ids=["wrong", "right"])
-def test_row_24_a_file_that_must_not_be_read_should_be_replaced(
+def test_a_file_that_must_not_be_read_should_be_replaced_row_24(
     run_cli: Cli, make_restore_case: MakeRestoreCase, content: bytes | None
 ) -> None:
     # given a file without any permission, in a folder that may be written to
@@ -81,7 +81,7 @@ def test_row_24_a_file_that_must_not_be_read_should_be_replaced(
     assert case.unrestored() == []
 
 
-def test_row_24_a_read_only_file_should_be_replaced_and_another_link_keep_it(
+def test_a_read_only_file_should_be_replaced_and_another_link_keep_it_row_24(
     run_cli: Cli, make_restore_case: MakeRestoreCase
 ) -> None:
     case = make_restore_case(thermo(size_bytes=1000))
@@ -140,7 +140,7 @@ def stands_in_the_way(kind: str, folder: Path, outside: Path) -> None:
         "file on the way",
     ],
 )
-def test_row_25_what_is_no_file_should_neither_be_touched_nor_followed(
+def test_folders_devices_and_links_under_a_final_name_should_neither_be_touched_nor_followed_row_25(
     run_cli: Cli, make_restore_case: MakeRestoreCase, kind: str
 ) -> None:
     # given something else under a final name
@@ -181,7 +181,7 @@ def immutable_file(folder: Path) -> AbstractContextManager[None]:
         pytest.param(immutable_file, "Operation not permitted", marks=needs_root),
     ],
 )
-def test_row_25_what_must_not_be_written_should_stay_as_it_is(
+def test_places_that_must_not_be_written_should_stay_as_they_are_row_25(
     run_cli: Cli,
     make_restore_case: MakeRestoreCase,
     forbid: Callable[[Path], AbstractContextManager[None]],
@@ -212,7 +212,7 @@ def test_row_25_what_must_not_be_written_should_stay_as_it_is(
 # --- row 26: long names
 
 
-def test_row_26_a_name_of_255_bytes_should_be_restored_healed_and_kept(
+def test_a_name_of_255_bytes_should_be_restored_healed_and_kept_row_26(
     run_cli: Cli, make_restore_case: MakeRestoreCase
 ) -> None:
     case = make_restore_case(thermo("ä" * 127 + "x", size_bytes=100))
@@ -244,7 +244,7 @@ def path_of(destination: Path, size_bytes: int) -> str:
 
 
 @pytest.mark.parametrize("case_of", ["name of 256 bytes", "path of 4,096 bytes"])
-def test_row_26_what_is_too_long_should_be_refused_before_anything_is_touched(
+def test_names_and_paths_that_are_too_long_should_be_refused_before_anything_is_touched_row_26(
     run_cli: Cli, make_restore_case: MakeRestoreCase, case_of: str
 ) -> None:
     case = make_restore_case(thermo(size_bytes=100))
@@ -259,7 +259,7 @@ def test_row_26_what_is_too_long_should_be_refused_before_anything_is_touched(
     assert list(case.output_location.iterdir()) == []
 
 
-def test_row_26_a_path_of_4095_bytes_should_be_restored(run_cli: Cli, make_restore_case: MakeRestoreCase) -> None:
+def test_a_path_of_4095_bytes_should_be_restored_row_26(run_cli: Cli, make_restore_case: MakeRestoreCase) -> None:
     case = make_restore_case(thermo(size_bytes=100))
     relative_path = path_of(case.destination(), 4095)
     plan = planned_anew(compile_plan(run_cli, case), case.destination(), relative_path)
@@ -272,7 +272,7 @@ def test_row_26_a_path_of_4095_bytes_should_be_restored(run_cli: Cli, make_resto
     assert left_staged(case) == []
 
 
-def test_row_26_an_output_root_that_makes_a_path_too_long_should_be_refused(
+def test_an_output_root_that_makes_a_path_too_long_should_be_refused_row_26(
     run_cli: Cli, make_restore_case: MakeRestoreCase
 ) -> None:
     case = make_restore_case(thermo(size_bytes=100))
@@ -290,7 +290,7 @@ def test_row_26_an_output_root_that_makes_a_path_too_long_should_be_refused(
 # --- row 27: no report
 
 
-def test_row_27_a_report_that_is_too_large_should_be_said_with_the_counts(
+def test_a_report_that_is_too_large_should_be_said_with_the_counts_row_27(
     run_cli: Cli, make_restore_case: MakeRestoreCase
 ) -> None:
     # given files that may have 40 kB each, and a report of more than that
@@ -310,7 +310,7 @@ def test_row_27_a_report_that_is_too_large_should_be_said_with_the_counts(
     assert left_staged(case) == []
 
 
-def test_row_27_a_destination_that_is_closed_meanwhile_should_be_said_with_the_counts(
+def test_a_destination_that_is_closed_meanwhile_should_be_said_with_the_counts_row_27(
     run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy
 ) -> None:
     # given a run that waits for the second of two files
@@ -333,7 +333,7 @@ def test_row_27_a_destination_that_is_closed_meanwhile_should_be_said_with_the_c
     assert case.unrestored() == ["PRID001/b.raw"]
 
 
-def test_row_27_a_staging_folder_that_cannot_be_made_should_cost_the_report_alone(
+def test_a_staging_folder_that_cannot_be_made_should_cost_the_report_alone_row_27(
     run_cli: Cli, make_restore_case: MakeRestoreCase
 ) -> None:
     # given that the staging folder's name is taken by a file once everything is restored

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from random import Random
 
 import pytest
@@ -11,11 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from plan_samples import MD5, OTHER_MD5, make_plan, planned_file, planned_raw_file
 
+from applier.reports.merge_results import RestoredFile, check_same_place, merge_results, warn_of_clocks_ahead
 from schemas.errors import ResultsError
-from schemas.merged_results import check_same_place, merge_results
 from schemas.plan import Plan, UnresolvedFile
-from schemas.recorded_results import RecordedFile, RecordedRawFile, RecordedRun, RunHead
-from schemas.results import Failure, FailureKind, FileResult, Outcome
+from schemas.results import (
+    Failure,
+    FailureKind,
+    FileResult,
+    Outcome,
+    RecordedFile,
+    RecordedRawFile,
+    RecordedRun,
+    RunHead,
+)
 
 BIG = f"{MD5}-2"
 PLAN = make_plan(
@@ -46,18 +54,19 @@ def said(
     )
 
 
-def run(*words: RecordedFile | RecordedRawFile, at: int = 0, location: str = "/out") -> RecordedRun:
-    return RecordedRun(
-        name=f"run-{at}",
-        head=RunHead(plan_digest="sha256:0", output_location=location, started_at=datetime(2026, 1, 1, 0, at)),  # noqa: DTZ001  # UTC
-        files=tuple(word for word in words if isinstance(word, RecordedFile)),
-        failed_raw_files=tuple(word for word in words if isinstance(word, RecordedRawFile)),
-    )
+def run(
+    *lines: RecordedFile | RecordedRawFile, at: int = 0, location: str = "/out", host: str = "a", name: str = ""
+) -> RecordedRun:
+    started_at = datetime(2026, 1, 1, 0, at, tzinfo=UTC)
+    head = RunHead(plan_digest="sha256:0", output_location=location, started_at=started_at, host=host)
+    return RecordedRun(name=name or f"run-{at}", head=head, lines=lines)
 
 
-def words(runs: Sequence[RecordedRun], plan: Plan = PLAN) -> dict[str, Outcome | Failure]:
+def words(
+    runs: Sequence[RecordedRun], plan: Plan = PLAN, out_of_place: dict[RestoredFile, str] | None = None
+) -> dict[str, Outcome | Failure]:
     """What the merged result says of each file, or of each raw file that failed as a whole."""
-    result = merge_results(plan, runs)
+    result = merge_results(plan, runs).apply_result(out_of_place or {})
     assert [raw_file.raw_file_id for raw_file in result.raw_files] == [raw.raw_file_id for raw in plan.raw_files]
     whole = {raw_file.raw_file_id: raw_file.failure for raw_file in result.raw_files if raw_file.failure}
     return {**{file.relative_path: file.failure or file.outcome for file in result.files()}, **whole}
@@ -152,7 +161,7 @@ def test_what_the_plan_could_not_resolve_should_be_of_this_plan_whoever_says_so(
 
 
 def test_a_run_that_was_killed_at_once_should_say_nothing() -> None:
-    assert words([RecordedRun(name="r", head=None)]) == words([run()]) == words([])
+    assert words([run()]) == words([])
 
 
 FILES = ["s.d/a", "t.raw"]
@@ -167,3 +176,53 @@ def test_the_order_of_the_results_files_should_not_matter(
     shuffled = list(runs)
     random.shuffle(shuffled)
     assert words(shuffled) == words(runs)
+
+
+def test_a_success_should_say_where_to_look_for_its_file() -> None:
+    runs = [run(said("s.d/a"), said("t.raw", NETWORK)), run(said("s.d/big", etag=BIG), at=1)]
+    assert list(merge_results(PLAN, runs).successes()) == [
+        RestoredFile("/out", "PRID001/s.d/a", 3),
+        RestoredFile("/out", "PRID001/s.d/big", 8_000_000),
+    ]
+    elsewhere = run(said("s.d/a", place="/mnt/x/PRID001/"), location="/mnt/x")
+    assert list(merge_results(PLAN, [elsewhere]).successes()) == [RestoredFile("/mnt/x", "PRID001/s.d/a", 3)]
+    assert list(merge_results(PLAN, [run(said("s.d/a")), run(said("s.d/a", NETWORK), at=1)]).successes()) == []
+
+
+def test_a_success_that_is_not_in_place_should_count_as_the_other_run_says() -> None:
+    gone = {RestoredFile("/out", "PRID001/s.d/a", 3): "there is no such file now"}
+    for other in (NETWORK, Failure(FailureKind.ACCESS_DENIED, "no")):
+        assert words([run(said("s.d/a"), at=2), run(said("s.d/a", other), at=1)], out_of_place=gone)["s.d/a"] == other
+
+
+@pytest.mark.parametrize("other", [(), (said("s.d/a", INTERRUPTED),), (said("s.d/a", Outcome.SKIPPED),)])
+def test_a_success_that_is_not_in_place_should_count_as_a_failure(other: tuple[RecordedFile, ...]) -> None:
+    gone = {RestoredFile("/out", "PRID001/s.d/a", 3): "there is no such file now"}
+    failure = words([run(said("s.d/a"), at=2), run(*other, at=1)], out_of_place=gone)["s.d/a"]
+    assert isinstance(failure, Failure)
+    assert failure.message == (
+        "Not as restored: there is no such file now; run-2 reports it as downloaded. Apply the plan again"
+    )
+
+
+@pytest.mark.parametrize(("minutes", "later"), [(1, "first and second"), (-1, "second and first")])
+def test_runs_of_different_hosts_that_disagree_should_be_named(
+    minutes: int, later: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    def warned(host: str, *second: RecordedFile) -> str:
+        caplog.clear()
+        first = run(said("s.d/a", NETWORK), said("t.raw"), at=5, name="first")
+        merge_results(PLAN, [first, run(*second, at=5 + minutes, host=host, name="second")]).warn_of_disagreements()
+        return caplog.text
+
+    assert f"{later}, of different hosts, disagree on 1 file" in warned("b", said("s.d/a"), said("t.raw"))
+    assert warned("a", said("s.d/a"), said("t.raw")) == ""
+    assert warned("b", said("t.raw"), said("s.d/big", etag=BIG)) == ""
+    assert warned("b", said("s.d/a", INTERRUPTED), said("t.raw", INTERRUPTED)) == ""
+
+
+def test_a_run_that_began_in_the_future_should_be_named(caplog: pytest.LogCaptureFixture) -> None:
+    now = run().head.started_at
+    warn_of_clocks_ahead([run(at=1), run(at=30)], now + timedelta(seconds=1))
+    assert "run-1:" not in caplog.text
+    assert "run-30: this run began in the future, at 2026-01-01 00:30:00 UTC" in caplog.text

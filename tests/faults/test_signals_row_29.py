@@ -28,7 +28,7 @@ def staged_bytes(case: RestoreCase) -> int:
 
 
 @BOTH
-def test_row_29_a_signal_should_stop_in_order_and_the_next_run_should_go_on(
+def test_a_signal_should_stop_in_order_and_the_next_run_should_resume_row_29(
     run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy, number: signal.Signals
 ) -> None:
     # given a run that hangs in the last part of a file and before another, corrupt one, while a third one is done
@@ -76,7 +76,7 @@ def test_row_29_a_signal_should_stop_in_order_and_the_next_run_should_go_on(
 
 
 @pytest.mark.parametrize(("first", "second"), [(signal.SIGINT, signal.SIGINT), (signal.SIGTERM, signal.SIGINT)])
-def test_row_29_a_second_signal_should_end_at_once(
+def test_a_second_signal_should_end_at_once_row_29(
     run_cli: Cli,
     make_restore_case: MakeRestoreCase,
     faulty_proxy: FaultyProxy,
@@ -101,7 +101,7 @@ def test_row_29_a_second_signal_should_end_at_once(
     assert left_staged(case) != []
 
 
-def test_row_29_sigterm_that_comes_twice_should_be_one(
+def test_sigterm_that_comes_twice_should_be_one_row_29(
     run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy
 ) -> None:
     # given a run, as a job of a scheduler that signals the launcher, which passes it on, and the whole process group
@@ -122,7 +122,7 @@ def test_row_29_sigterm_that_comes_twice_should_be_one(
 
 
 @BOTH
-def test_row_29_a_signal_while_s3_says_nothing_should_report_all_files_as_not_attempted(
+def test_a_signal_while_s3_says_nothing_should_report_all_files_as_not_attempted_row_29(
     run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy, number: signal.Signals
 ) -> None:
     case = make_restore_case(bruker(), thermo("sample.raw", size_bytes=100), endpoint_url=faulty_proxy.endpoint_url)
@@ -176,7 +176,7 @@ def stop_at_random(  # noqa: PLR0917  # fixtures
 
 
 @BOTH
-def test_row_29_four_signals_at_random_instants_should_leave_old_or_right_files_and_reports(
+def test_four_signals_at_random_instants_should_leave_old_or_right_files_and_reports_row_29(
     run_cli: Cli, make_restore_case: MakeRestoreCase, s3_server: EmbeddedS3, number: signal.Signals
 ) -> None:
     stop_at_random(run_cli, make_restore_case, s3_server, number, 4, 29)
@@ -185,7 +185,7 @@ def test_row_29_four_signals_at_random_instants_should_leave_old_or_right_files_
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 @BOTH
-def test_row_29_sixty_signals_at_random_instants_should_leave_old_or_right_files_and_reports(
+def test_sixty_signals_at_random_instants_should_leave_old_or_right_files_and_reports_row_29(
     run_cli: Cli, make_restore_case: MakeRestoreCase, s3_server: EmbeddedS3, number: signal.Signals
 ) -> None:
     stop_at_random(run_cli, make_restore_case, s3_server, number, 60, 290)

@@ -10,7 +10,7 @@ from file_systems import picture
 # --- row 30
 
 
-def test_row_30_a_second_apply_should_verify_skip_and_touch_nothing(
+def test_a_second_apply_should_verify_skip_and_touch_nothing_row_30(
     run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy
 ) -> None:
     # given a restored plan
@@ -38,7 +38,7 @@ def test_row_30_a_second_apply_should_verify_skip_and_touch_nothing(
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
-def test_row_31_closed_streams_should_not_keep_apply_from_its_work(
+def test_closed_streams_should_not_keep_apply_from_its_work_row_31(
     run_cli: Cli, make_restore_case: MakeRestoreCase, closed: str
 ) -> None:
     case = make_restore_case(thermo(), thermo("p.raw", "PRID002", 100))
@@ -54,7 +54,7 @@ def test_row_31_closed_streams_should_not_keep_apply_from_its_work(
 
 
 @pytest.mark.parametrize("locale", [{"LANG": "C"}, {"LC_ALL": "POSIX", "LANG": None}])
-def test_row_31_names_should_be_utf_8_in_any_c_locale(
+def test_names_should_be_utf_8_in_any_c_locale_row_31(
     run_cli: Cli, make_restore_case: MakeRestoreCase, locale: dict[str, str | None]
 ) -> None:
     case = make_restore_case(thermo("Müller 试样.raw", "PRID001", 100))
@@ -68,7 +68,7 @@ def test_row_31_names_should_be_utf_8_in_any_c_locale(
     assert "\nMüller 试样.raw: OK - Downloaded and verified " in last_report(case)
 
 
-def test_row_31_names_that_are_not_utf_8_here_should_be_refused_before_anything_is_touched(
+def test_names_that_are_not_utf_8_here_should_be_refused_before_anything_is_touched_row_31(
     run_cli: Cli, make_restore_case: MakeRestoreCase
 ) -> None:
     case = make_restore_case(thermo("Müller.raw", size_bytes=100))

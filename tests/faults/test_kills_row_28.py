@@ -48,7 +48,7 @@ def kill_the_program(
     assert left_staged(case) == [], f"seed {seed}"
 
 
-def test_row_28_30_kills_should_leave_old_or_right_files(
+def test_30_kills_should_leave_old_or_right_files_row_28(
     run_cli: Cli, make_restore_case: MakeRestoreCase, s3_server: EmbeddedS3
 ) -> None:
     kill_the_program(run_cli, make_restore_case, s3_server, count=30, seed=28)
@@ -57,13 +57,13 @@ def test_row_28_30_kills_should_leave_old_or_right_files(
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("seed", [280, 281])
-def test_row_28_120_kills_should_leave_old_or_right_files(
+def test_120_kills_should_leave_old_or_right_files_row_28(
     run_cli: Cli, make_restore_case: MakeRestoreCase, s3_server: EmbeddedS3, seed: int
 ) -> None:
     kill_the_program(run_cli, make_restore_case, s3_server, count=120, seed=seed)
 
 
-def test_row_28_a_restorer_that_writes_in_place_should_be_caught(
+def test_a_restorer_that_writes_in_place_should_be_caught_row_28(
     run_cli: Cli, make_restore_case: MakeRestoreCase, s3_server: EmbeddedS3
 ) -> None:
     """The control: the same kills and the same check."""

@@ -43,7 +43,7 @@ def ending_after(seconds: float, proxy: FaultyProxy) -> Iterator[None]:
 # --- row 18
 
 
-def test_row_18_two_errors_of_the_server_should_be_got_over(
+def test_two_errors_of_the_server_should_be_retried_row_18(
     run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy
 ) -> None:
     # given
@@ -62,7 +62,7 @@ def test_row_18_two_errors_of_the_server_should_be_got_over(
 
 
 @pytest.mark.parametrize("outage_seconds", [3, pytest.param(30, marks=pytest.mark.long)])
-def test_row_18_an_outage_should_be_waited_out(
+def test_an_outage_should_be_waited_out_row_18(
     run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy, outage_seconds: float
 ) -> None:
     # given a server that is throttled as a whole, and from the bucket check on
@@ -84,7 +84,7 @@ def test_row_18_an_outage_should_be_waited_out(
     [(THROTTLED, ": S3 answered 503 SlowDown (throttled)\n"), (Stall(seconds=60), ": no answer in time\n")],
     ids=["throttled", "silent"],
 )
-def test_row_18_files_of_a_server_that_never_recovers_should_be_told_one_by_one(
+def test_files_of_a_server_that_never_recovers_should_be_told_one_by_one_row_18(
     run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy, action: Action, said: str
 ) -> None:
     # given a server that lists its bucket, and no more
@@ -103,7 +103,7 @@ def test_row_18_files_of_a_server_that_never_recovers_should_be_told_one_by_one(
     assert len(case.unrestored()) == count
 
 
-def test_row_18_an_outage_that_outlasts_all_retries_should_cost_few_files(
+def test_an_outage_that_outlasts_all_retries_should_cost_few_files_row_18(
     run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy
 ) -> None:
     # given requests with retries for 8 seconds, and an outage of 16
@@ -122,7 +122,7 @@ def test_row_18_an_outage_that_outlasts_all_retries_should_cost_few_files(
     assert_old_or_right(case, result.exit_code)
 
 
-def test_row_18_an_outage_that_outlasts_all_retries_should_not_cost_a_big_file(
+def test_an_outage_that_outlasts_all_retries_should_not_cost_a_big_file_row_18(
     run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy
 ) -> None:
     # given the one file of a plan, of 12 ranges, of which each has retries for 8 seconds
@@ -140,7 +140,7 @@ def test_row_18_an_outage_that_outlasts_all_retries_should_not_cost_a_big_file(
     assert case.unrestored() == []
 
 
-def test_row_18_a_server_that_stays_away_should_be_given_up(
+def test_a_server_that_stays_away_should_be_given_up_row_18(
     run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy
 ) -> None:
     # given
@@ -159,7 +159,7 @@ def test_row_18_a_server_that_stays_away_should_be_given_up(
 
 @pytest.mark.long
 @pytest.mark.timeout(400)
-def test_row_18_a_server_that_never_recovers_should_be_given_up_after_a_minute(
+def test_a_server_that_never_recovers_should_be_given_up_after_a_minute_row_18(
     run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy
 ) -> None:
     # given
@@ -178,7 +178,7 @@ def test_row_18_a_server_that_never_recovers_should_be_given_up_after_a_minute(
     assert len(faulty_proxy.requests("GET", "many.d/")) <= DEFAULT_JOBS * 8
 
 
-def test_row_18_a_server_that_is_not_there_should_be_told_once_for_a_bucket(
+def test_a_server_that_is_not_there_should_be_told_once_for_a_bucket_row_18(
     run_cli: Cli, make_restore_case: MakeRestoreCase
 ) -> None:
     case = make_restore_case(many_files(20), endpoint_url="http://127.0.0.1:1")
@@ -224,7 +224,7 @@ ELSEWHERE = {
 
 
 @pytest.mark.parametrize("times", [1, None], ids=["once", "always"])
-def test_row_19_answers_that_are_not_s3s_should_be_named_or_got_over(
+def test_answers_that_are_not_s3s_should_be_named_or_retried_row_19(
     run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy, times: int | None
 ) -> None:
     with RawServer({path.replace(" ", "%20"): answer for path, answer in RAW.items()}) as other_host:
@@ -265,7 +265,7 @@ def test_row_19_answers_that_are_not_s3s_should_be_named_or_got_over(
     ],
     ids=["unknown", "expired", "right"],
 )
-def test_row_20_a_certificate_should_be_refused_with_its_reason_or_accepted_with_the_right_ca(
+def test_a_certificate_should_be_refused_with_its_reason_or_accepted_with_the_right_ca_row_20(
     run_cli: Cli,
     make_restore_case: MakeRestoreCase,
     s3_server: EmbeddedS3,
@@ -294,7 +294,7 @@ def test_row_20_a_certificate_should_be_refused_with_its_reason_or_accepted_with
             assert proxy.connections == 1
 
 
-def test_row_20_a_server_without_tls_should_be_told_as_such(
+def test_a_server_without_tls_should_be_named_as_such_row_20(
     run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy
 ) -> None:
     case = make_restore_case(many_files(1), endpoint_url=faulty_proxy.endpoint_url.replace("http:", "https:"))
@@ -308,7 +308,7 @@ def test_row_20_a_server_without_tls_should_be_told_as_such(
 
 
 @pytest.mark.parametrize("away_seconds", [1, pytest.param(20, marks=pytest.mark.long)])
-def test_row_21_a_server_that_is_killed_and_comes_back_should_be_waited_for(
+def test_a_server_that_is_killed_and_comes_back_should_be_waited_for_row_21(
     run_cli: Cli, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, away_seconds: float
 ) -> None:
     folder, case_folder, bucket = tmp_path_factory.mktemp("s3"), tmp_path / "case", "alphakraken-prid001"

@@ -25,7 +25,7 @@ def case(archive: ArchivingS3, tmp_path: Path) -> RestoreCase:
 
 
 @pytest.mark.parametrize("storage_class", ["GLACIER", "DEEP_ARCHIVE"])
-def test_row_13_archived_should_be_named_with_its_class_and_what_to_do(
+def test_archived_should_be_named_with_its_class_and_what_to_do_row_13(
     run_cli: Cli, archive: ArchivingS3, case: RestoreCase, storage_class: Archive
 ) -> None:
     # given
@@ -45,7 +45,7 @@ def test_row_13_archived_should_be_named_with_its_class_and_what_to_do(
 
 
 @pytest.mark.parametrize("storage_class", ["GLACIER", "GLACIER_IR"])
-def test_row_13_what_can_be_read_should_be_restored(
+def test_archived_objects_that_can_be_read_should_be_restored_row_13(
     run_cli: Cli, archive: ArchivingS3, case: RestoreCase, storage_class: Archive
 ) -> None:
     plan = compile_plan(run_cli, case)
@@ -59,7 +59,7 @@ def test_row_13_what_can_be_read_should_be_restored(
     assert case.unrestored() == []
 
 
-def test_row_13_a_right_local_file_should_not_need_its_object_restored(
+def test_a_right_local_file_should_not_need_its_object_restored_row_13(
     run_cli: Cli, archive: ArchivingS3, case: RestoreCase
 ) -> None:
     plan = compile_plan(run_cli, case)
@@ -69,7 +69,7 @@ def test_row_13_a_right_local_file_should_not_need_its_object_restored(
     assert run_cli("apply", plan).exit_code == 0
 
 
-def test_row_13_the_tier_of_an_intelligent_tiering_object_should_be_named(
+def test_the_tier_of_an_intelligent_tiering_object_should_be_named_row_13(
     run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy
 ) -> None:
     """As AWS answers; no test server plays it."""
@@ -96,7 +96,7 @@ def store(request: pytest.FixtureRequest, archive: ArchivingS3, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("key", ["sample.raw", "a//b"])
-def test_row_13_asking_for_a_byte_should_tell_what_a_head_does_not(
+def test_asking_for_a_byte_should_tell_what_a_head_does_not_row_13(
     archive: ArchivingS3, case: RestoreCase, store: ObjectStore, key: str
 ) -> None:
     # given

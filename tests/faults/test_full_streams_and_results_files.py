@@ -26,7 +26,9 @@ def many_small(count: int) -> RawFileSample:
 # --- streams
 
 
-def test_full_stdout_should_be_told_once_everything_is_done(run_cli: Cli, make_restore_case: MakeRestoreCase) -> None:
+def test_full_stdout_should_be_reported_once_everything_is_done(
+    run_cli: Cli, make_restore_case: MakeRestoreCase
+) -> None:
     case = make_restore_case(thermo(), thermo("p.raw", "PRID002", 100))
     plan = compile_plan(run_cli, case)
 
@@ -125,7 +127,7 @@ def test_results_that_fill_their_disk_should_be_told_and_everything_restored(
 
 
 @pytest.mark.parametrize("victim", ["plan.json", "raw_file.jsonl", "empty-lines.txt"])
-def test_results_should_never_overwrite_what_are_no_results(
+def test_results_should_never_overwrite_a_file_that_is_not_results(
     run_cli: Cli, make_restore_case: MakeRestoreCase, victim: str
 ) -> None:
     # given
@@ -208,7 +210,7 @@ def test_credentials_with_a_line_end_should_be_refused_and_not_shown(
     "url", ["http://user:SECRETPW@127.0.0.1:1", "ftp://x", "http://127.0.0.1:99999", "http://h/?q=1"]
 )
 @pytest.mark.parametrize("way", ["option", "environment"])
-def test_what_is_no_endpoint_should_be_refused_and_no_password_shown(
+def test_a_text_that_is_not_an_endpoint_should_be_refused_and_no_password_shown(
     run_cli: Cli, make_restore_case: MakeRestoreCase, url: str, way: str
 ) -> None:
     case = make_restore_case(thermo(size_bytes=100))

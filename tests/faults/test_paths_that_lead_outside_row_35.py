@@ -54,7 +54,7 @@ def outside(tmp_path: Path) -> Path:
         ("/etc", "y", "not within the output_location"),
     ],
 )
-def test_row_35_a_path_that_leads_out_or_to_our_own_files_should_be_refused_by_name(
+def test_a_path_that_leads_out_or_to_our_own_files_should_be_refused_by_name_row_35(
     run_cli: Cli, outside: Path, destination: str, path: str, words: str
 ) -> None:
     # given a plan that is as it should be, but for one path
@@ -96,7 +96,7 @@ def test_row_35_a_path_that_leads_out_or_to_our_own_files_should_be_refused_by_n
 # --- links planted before
 
 
-def test_row_35_a_destination_that_is_a_link_should_be_refused(
+def test_a_destination_that_is_a_link_should_be_refused_row_35(
     run_cli: Cli, make_restore_case: MakeRestoreCase, outside: Path
 ) -> None:
     case = make_restore_case(thermo(size_bytes=100))
@@ -110,7 +110,7 @@ def test_row_35_a_destination_that_is_a_link_should_be_refused(
     assert picture(outside) == before
 
 
-def test_row_35_links_under_our_own_names_should_not_be_followed(
+def test_links_under_our_own_names_should_not_be_followed_row_35(
     run_cli: Cli, make_restore_case: MakeRestoreCase, outside: Path
 ) -> None:
     # given a dead run whose folder and lock are links, and a link where corrupt bytes would be kept
@@ -135,7 +135,7 @@ def test_row_35_links_under_our_own_names_should_not_be_followed(
     assert picture(outside) == before
 
 
-def test_row_35_a_staging_folder_that_is_a_link_should_not_be_used(
+def test_a_staging_folder_that_is_a_link_should_not_be_used_row_35(
     run_cli: Cli, make_restore_case: MakeRestoreCase, outside: Path
 ) -> None:
     case = make_restore_case(thermo(size_bytes=1000))
@@ -151,7 +151,7 @@ def test_row_35_a_staging_folder_that_is_a_link_should_not_be_used(
     assert picture(outside) == before
 
 
-def test_row_35_a_planted_hard_link_should_never_be_written_to(
+def test_a_planted_hard_link_should_never_be_written_to_row_35(
     run_cli: Cli, make_restore_case: MakeRestoreCase, outside: Path
 ) -> None:
     # given a hard link to a file outside where a dead run would have staged, with its journal
@@ -198,7 +198,7 @@ def swapping(one: Path, other: Path) -> Iterator[list[int]]:
         thread.join()
 
 
-def test_row_35_a_folder_swapped_for_a_link_again_and_again_should_lead_nothing_out(
+def test_a_folder_swapped_for_a_link_again_and_again_should_lead_nothing_out_row_35(
     run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy, outside: Path
 ) -> None:
     # given 150 files, every third of them wrong, in a folder that somebody keeps swapping for a link to the outside

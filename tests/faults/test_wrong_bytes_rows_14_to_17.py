@@ -29,7 +29,7 @@ def unsealed(case: RestoreCase, run_cli: Cli) -> Any:  # noqa: ANN401  # JSON to
 
 
 @pytest.mark.parametrize("old", [False, True], ids=["absent", "old"])
-def test_row_14_etags_that_are_not_made_of_the_bytes_should_be_told_after_one_attempt(
+def test_etags_that_are_not_made_of_the_bytes_should_be_told_after_one_attempt_row_14(
     run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy, *, old: bool
 ) -> None:
     # given a clone's etag, an object encrypted since by SSE-KMS, one whose etag of SSE-KMS is in the plan, and SSE-C
@@ -73,7 +73,7 @@ def test_row_14_etags_that_are_not_made_of_the_bytes_should_be_told_after_one_at
 # --- row 15
 
 
-def test_row_15_other_bytes_should_not_pass_though_the_server_ignores_if_match(
+def test_other_bytes_should_not_pass_though_the_server_ignores_if_match_row_15(
     run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy
 ) -> None:
     # given other bytes under their own etag, and under the planned one
@@ -120,7 +120,7 @@ def break_each(proxy: FaultyProxy, actions: list[Action], *, times: int | None) 
 
 
 @pytest.mark.parametrize("way", BREAKS)
-def test_row_16_a_body_that_breaks_once_should_be_fetched_again(
+def test_a_body_that_breaks_once_should_be_fetched_again_row_16(
     run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy, way: str
 ) -> None:
     case = make_restore_case(many_files(len(OFFSETS), BODY_BYTES), endpoint_url=faulty_proxy.endpoint_url)
@@ -133,7 +133,7 @@ def test_row_16_a_body_that_breaks_once_should_be_fetched_again(
     assert len([exchange for exchange in faulty_proxy.log if exchange.fault]) == len(OFFSETS)
 
 
-def test_row_16_bodies_that_always_break_should_be_named_and_cost_no_other_file(
+def test_bodies_that_always_break_should_be_named_and_cost_no_other_file_row_16(
     run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy
 ) -> None:
     # given
@@ -154,7 +154,7 @@ def test_row_16_bodies_that_always_break_should_be_named_and_cost_no_other_file(
     assert all(len(faulty_proxy.requests("GET", f"many.d/{number:03}")) == 2 for number in range(len(ways)))
 
 
-def test_row_16_a_body_that_drips_should_be_waited_for(
+def test_a_body_that_drips_should_be_waited_for_row_16(
     run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy
 ) -> None:
     case = make_restore_case(many_files(2, BODY_BYTES), endpoint_url=faulty_proxy.endpoint_url)
@@ -168,7 +168,7 @@ def test_row_16_a_body_that_drips_should_be_waited_for(
 
 @pytest.mark.long
 @pytest.mark.timeout(600)
-def test_row_16_a_body_that_drips_for_ever_should_end_after_five_minutes(
+def test_a_body_that_drips_for_ever_should_end_after_five_minutes_row_16(
     run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy
 ) -> None:
     case = make_restore_case(many_files(2, BODY_BYTES), endpoint_url=faulty_proxy.endpoint_url)
@@ -183,7 +183,7 @@ def test_row_16_a_body_that_drips_for_ever_should_end_after_five_minutes(
 # --- row 17
 
 
-def test_row_17_a_bit_flipped_anywhere_should_be_noticed_and_fetched_again(
+def test_a_bit_flipped_anywhere_should_be_noticed_and_fetched_again_row_17(
     run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy
 ) -> None:
     # given small files with a random byte flipped once, and a large one in each of whose parts it is
@@ -202,7 +202,7 @@ def test_row_17_a_bit_flipped_anywhere_should_be_noticed_and_fetched_again(
 
 
 @pytest.mark.parametrize("old", [False, True], ids=["absent", "old"])
-def test_row_17_a_bit_that_is_always_flipped_should_fail_and_leave_nothing(
+def test_a_bit_that_is_always_flipped_should_fail_and_leave_nothing_row_17(
     run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy, *, old: bool
 ) -> None:
     # given

@@ -14,7 +14,7 @@ def many_small(count: int) -> RawFileSample:
 
 
 @pytest.mark.parametrize("limit", [52, 58, 64])
-def test_row_32_right_files_should_stay_where_they_are_when_descriptors_run_out(
+def test_right_files_should_stay_where_they_are_when_descriptors_run_out_row_32(
     run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy, limit: int
 ) -> None:
     # given everything restored, and a network that keeps many connections busy at once
@@ -35,7 +35,7 @@ def test_row_32_right_files_should_stay_where_they_are_when_descriptors_run_out(
     assert faulty_proxy.requests("GET", "many.d") == []
 
 
-def test_row_32_many_destinations_should_do_with_64_descriptors(
+def test_many_destinations_should_do_with_64_descriptors_row_32(
     run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy
 ) -> None:
     # given more destinations and buckets than there are descriptors for, their files by turns
@@ -57,7 +57,7 @@ def test_row_32_many_destinations_should_do_with_64_descriptors(
     assert left_staged(case) == []
 
 
-def test_row_32_little_memory_should_mean_fewer_jobs(run_cli: Cli, make_restore_case: MakeRestoreCase) -> None:
+def test_little_memory_should_mean_fewer_jobs_row_32(run_cli: Cli, make_restore_case: MakeRestoreCase) -> None:
     case = make_restore_case(many_small(100), thermo())
     plan = compile_plan(run_cli, case)
 
@@ -69,7 +69,9 @@ def test_row_32_little_memory_should_mean_fewer_jobs(run_cli: Cli, make_restore_
 
 
 @pytest.mark.parametrize("limit", ["--nofile=20", "--nofile=30", "--as=300000000"])
-def test_row_32_too_little_should_be_a_clean_stop(run_cli: Cli, make_restore_case: MakeRestoreCase, limit: str) -> None:
+def test_too_few_descriptors_or_too_little_memory_should_be_a_clean_stop_row_32(
+    run_cli: Cli, make_restore_case: MakeRestoreCase, limit: str
+) -> None:
     case = make_restore_case(many_small(20))
     plan = compile_plan(run_cli, case)
 

@@ -10,7 +10,7 @@ import pytest
 from cli import PROGRAM, Cli
 from plan_samples import make_plan
 
-from kraken_plan.front_door import COMMANDS
+from kraken_plan.command_group import COMMANDS
 from schemas.plan_file import serialize_plan
 from schemas.version import __version__
 
@@ -53,7 +53,7 @@ def test_shared_settings_should_show_their_variable_in_the_help(run_cli: Cli) ->
 
 def test_help_should_import_nothing_but_click_and_the_contract() -> None:
     code = (
-        "import sys, kraken_plan.front_door; kraken_plan.front_door.cli.main(['--help'], standalone_mode=False); "
+        "import sys, kraken_plan.command_group; kraken_plan.command_group.cli.main(['--help'], standalone_mode=False); "
         f"loaded = [name for name in {VENDORS} if name in sys.modules]; "
         "rooms = sorted(name for name in sys.modules if name.split('.')[0] in {'planner', 'applier', 'schemas'}); "
         "sys.exit(repr((loaded, rooms)))"
@@ -63,7 +63,9 @@ def test_help_should_import_nothing_but_click_and_the_contract() -> None:
 
 
 def test_help_should_be_nearly_as_fast_as_importing_click() -> None:
-    show_help = "import kraken_plan.front_door; kraken_plan.front_door.cli.main(['--help'], standalone_mode=False)"
+    show_help = (
+        "import kraken_plan.command_group; kraken_plan.command_group.cli.main(['--help'], standalone_mode=False)"
+    )
     rounds = [(seconds_to_run(show_help), seconds_to_run("import click")) for _ in range(12)]
     help_seconds, click_seconds = (min(times) for times in zip(*rounds, strict=True))
     assert help_seconds < 1.5 * click_seconds
@@ -138,7 +140,7 @@ def test_closed_streams_should_not_show_a_traceback(run_cli: Cli, closed: str) -
     assert exit_codes == [0, 2, 2 if ">&-" in closed.replace("2>&-", "") else 1]
 
 
-def test_it_should_run_as_a_module_too(tmp_path: Path) -> None:
+def test_the_program_should_run_as_a_module(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "kraken_plan", "--version"],
         capture_output=True,

@@ -77,7 +77,7 @@ VALID = to_text(plan_document())
         (VALID.replace(": 3,", f": {'9' * 5000},"), "a number of thousands of digits", "plan.json"),
     ],
 )
-def test_row_01_what_is_no_plan_should_be_refused_in_one_line_with_its_place(
+def test_a_file_that_is_not_a_plan_should_be_refused_in_one_line_with_its_place_row_01(
     run_cli: Cli, content: Content, what: str, where: str
 ) -> None:
     message = refusal(run_cli, content)
@@ -97,7 +97,7 @@ def test_row_01_what_is_no_plan_should_be_refused_in_one_line_with_its_place(
         ({"expected_etag": f'"{MD5}"'}, "expected_etag"),
     ],
 )
-def test_row_02_an_entry_that_can_never_verify_should_be_refused_by_name(
+def test_an_entry_that_can_never_verify_should_be_refused_by_name_row_02(
     run_cli: Cli, changes: JsonObject, words: str
 ) -> None:
     message = refusal(run_cli, with_file(**changes))
@@ -105,7 +105,7 @@ def test_row_02_an_entry_that_can_never_verify_should_be_refused_by_name(
     assert "sample.raw" in message
 
 
-def test_row_02_compile_should_make_it_an_error_of_its_file(run_cli: Cli) -> None:
+def test_compile_should_make_it_an_error_of_its_file_row_02(run_cli: Cli) -> None:
     # given a catalog with one good entry among impossible ones
     bad = {"parts": f"{MD5}-2__5", "zero": f"{MD5}__0", "many": f"{MD5}-10001__5", "upper": f"{MD5.upper()}__5"}
     bad |= {"quoted": f'"{MD5}"__5'}
@@ -136,7 +136,7 @@ def test_row_02_compile_should_make_it_an_error_of_its_file(run_cli: Cli) -> Non
     ],
     ids=["unknown property", "other major version", "wrong digest"],
 )
-def test_row_03_a_plan_of_another_kind_should_be_refused_with_what_to_do(
+def test_a_plan_of_another_kind_should_be_refused_with_what_to_do_row_03(
     run_cli: Cli, content: Content, words: list[str]
 ) -> None:
     message = refusal(run_cli, content)
@@ -152,7 +152,7 @@ def test_row_03_a_plan_of_another_kind_should_be_refused_with_what_to_do(
         (planned_file("a"), planned_file("a/b"), "a file and the folder of the other"),
     ],
 )
-def test_row_04_entries_in_each_others_way_should_both_be_named(
+def test_entries_in_each_others_way_should_both_be_named_row_04(
     run_cli: Cli, one: object, other: object, words: str
 ) -> None:
     raw_files = [planned_raw_file(name, file) for name, file in (("first.d", one), ("second.d", other))]  # type: ignore[arg-type]  # files
@@ -162,7 +162,7 @@ def test_row_04_entries_in_each_others_way_should_both_be_named(
     assert "\n  second.d: a" in message
 
 
-def test_row_05_an_empty_plan_should_be_applied_to_the_end(run_cli: Cli) -> None:
+def test_an_empty_plan_should_be_applied_to_the_end_row_05(run_cli: Cli) -> None:
     (run_cli.folder / "out").mkdir()
     document = {**plan_document(), "raw_files": {}, "output_location": f"{run_cli.folder}/out"}
     for command in (["validate"], ["apply"], ["apply", "--dry-run"]):
@@ -171,7 +171,7 @@ def test_row_05_an_empty_plan_should_be_applied_to_the_end(run_cli: Cli) -> None
     assert list((run_cli.folder / "out").iterdir()) == []
 
 
-def test_row_07_a_catalog_that_says_nothing_should_leave_an_earlier_plan_alone(run_cli: Cli) -> None:
+def test_a_catalog_that_says_nothing_should_leave_an_earlier_plan_alone_row_07(run_cli: Cli) -> None:
     earlier = b'{"format_version": "1.0", "and": "so on"}'
     (run_cli.folder / "plan.json").write_bytes(earlier)
     with socket.create_server(("127.0.0.1", 0)) as silent:

@@ -50,7 +50,7 @@ def outside(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("way", ["renamed over it", "written anew", "written into it"])
-def test_row_34_a_file_that_another_run_has_healed_meanwhile_should_be_left_in_place(
+def test_a_file_that_another_run_has_healed_meanwhile_should_be_left_in_place_row_34(
     run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy, way: str
 ) -> None:
     # given a healing that hangs
@@ -85,7 +85,7 @@ def test_row_34_a_file_that_another_run_has_healed_meanwhile_should_be_left_in_p
     assert left_staged(case) == []
 
 
-def test_row_34_quarantine_should_keep_what_was_written_there_during_the_download(
+def test_quarantine_should_keep_what_was_written_there_during_the_download_row_34(
     run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy
 ) -> None:
     # given a file that is absent when its download begins
@@ -107,7 +107,7 @@ def test_row_34_quarantine_should_keep_what_was_written_there_during_the_downloa
 
 
 @pytest.mark.parametrize("before", [None, b"wrong"], ids=["absent", "wrong"])
-def test_row_34_a_file_that_is_deleted_or_comes_and_goes_should_be_restored(
+def test_a_file_that_is_deleted_or_comes_and_goes_should_be_restored_row_34(
     run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy, before: bytes | None
 ) -> None:
     # given
@@ -131,7 +131,7 @@ def test_row_34_a_file_that_is_deleted_or_comes_and_goes_should_be_restored(
 # --- folders
 
 
-def test_row_34_a_folder_swapped_for_a_link_should_fail_its_files_and_write_nothing_outside(
+def test_a_folder_swapped_for_a_link_should_fail_its_files_and_write_nothing_outside_row_34(
     run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy, outside: Path
 ) -> None:
     # given a wrong file that is being healed
@@ -159,7 +159,7 @@ def test_row_34_a_folder_swapped_for_a_link_should_fail_its_files_and_write_noth
 
 
 @pytest.mark.parametrize("way", ["deleted", "deleted with a journal", "swapped for a link", "emptied"])
-def test_row_34_a_staging_folder_that_vanishes_should_cost_the_file_at_most(
+def test_a_staging_folder_that_vanishes_should_cost_the_file_at_most_row_34(
     run_cli: Cli,
     make_restore_case: MakeRestoreCase,
     faulty_proxy: FaultyProxy,
@@ -199,7 +199,7 @@ def test_row_34_a_staging_folder_that_vanishes_should_cost_the_file_at_most(
     assert left_staged(case) == []
 
 
-def test_row_34_a_destination_swapped_for_a_link_should_not_lead_anything_out(
+def test_a_destination_swapped_for_a_link_should_not_lead_anything_out_row_34(
     run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy, outside: Path
 ) -> None:
     # given

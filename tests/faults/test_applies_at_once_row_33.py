@@ -12,7 +12,7 @@ from sample_data import MIB, made_up_bytes
 
 
 @pytest.mark.parametrize("under", [[], with_failing(flock=errno.EOPNOTSUPP)], ids=["locks", "no locks"])
-def test_row_33_three_applies_at_once_should_end_well(
+def test_three_applies_at_once_should_restore_all_and_write_a_report_each_row_33(
     run_cli: Cli, make_restore_case: MakeRestoreCase, under: list[str]
 ) -> None:
     # given a file of five parts, which has a journal, one without, and a corrupt one
@@ -35,7 +35,7 @@ def test_row_33_three_applies_at_once_should_end_well(
     assert left_staged(case) == []
 
 
-def test_row_33_reports_of_one_second_should_not_overwrite_each_other(
+def test_reports_of_one_second_should_not_overwrite_each_other_row_33(
     run_cli: Cli, make_restore_case: MakeRestoreCase
 ) -> None:
     case = make_restore_case(thermo(size_bytes=10))
@@ -49,7 +49,7 @@ def test_row_33_reports_of_one_second_should_not_overwrite_each_other(
     assert "Status: SUCCESS" in last_report(case)
 
 
-def test_row_33_without_hard_links_reports_and_corrupt_bytes_should_be_kept_all_the_same(
+def test_without_hard_links_reports_and_corrupt_bytes_should_be_kept_all_the_same_row_33(
     run_cli: Cli, make_restore_case: MakeRestoreCase
 ) -> None:
     # given a file system as SMB's often are

@@ -24,7 +24,7 @@ DENIED = Answer(status=403, code="AccessDenied")
 
 
 @pytest.mark.parametrize("old", [False, True], ids=["absent", "old"])
-def test_row_10_what_s3_says_of_one_object_should_be_told_by_its_own_name_and_cost_one_file(
+def test_what_s3_says_of_one_object_should_be_told_by_its_own_name_and_cost_one_file_row_10(
     run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy, s3: "S3Client", *, old: bool
 ) -> None:
     # given a key that is gone, one with a delete marker, one that is denied, and a good one
@@ -58,7 +58,7 @@ def test_row_10_what_s3_says_of_one_object_should_be_told_by_its_own_name_and_co
         assert 1 <= len(asked) <= 2
 
 
-def test_row_10_a_missing_bucket_should_be_told_once_per_raw_file_and_none_of_its_files_tried(
+def test_a_missing_bucket_should_be_told_once_per_raw_file_and_none_of_its_files_tried_row_10(
     run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy
 ) -> None:
     # given
@@ -80,7 +80,7 @@ def test_row_10_a_missing_bucket_should_be_told_once_per_raw_file_and_none_of_it
     assert case.unrestored() == [f"PRID001/{path}" for path in case.raw_files[0].contents]
 
 
-def test_row_10_a_wrong_secret_key_should_fail_the_raw_file_as_a_whole(
+def test_a_wrong_secret_key_should_fail_the_raw_file_as_a_whole_row_10(
     run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy
 ) -> None:
     # given 20 files that are absent
@@ -96,7 +96,7 @@ def test_row_10_a_wrong_secret_key_should_fail_the_raw_file_as_a_whole(
     assert [exchange for exchange in faulty_proxy.log if "/s.d/" in exchange.request.path] == []
 
 
-def test_row_10_a_bucket_that_denies_everything_should_not_be_asked_for_every_file(
+def test_a_bucket_that_denies_everything_should_not_be_asked_for_every_file_row_10(
     run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy
 ) -> None:
     # given
@@ -115,7 +115,7 @@ def test_row_10_a_bucket_that_denies_everything_should_not_be_asked_for_every_fi
     assert len(case.unrestored()) == 200
 
 
-def test_row_10_a_wrong_clock_should_be_named_before_any_file_is_tried(
+def test_a_wrong_clock_should_be_named_before_any_file_is_tried_row_10(
     run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy
 ) -> None:
     case = make_restore_case(thermo(size_bytes=100), endpoint_url=faulty_proxy.endpoint_url)
@@ -128,7 +128,7 @@ def test_row_10_a_wrong_clock_should_be_named_before_any_file_is_tried(
     assert [exchange for exchange in faulty_proxy.log if "sample.raw" in exchange.request.path] == []
 
 
-def test_row_10_credentials_that_expire_should_end_the_run_soon(
+def test_credentials_that_expire_should_end_the_run_soon_row_10(
     run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy
 ) -> None:
     # given credentials that are good for 30 requests, and files of which every other is to be healed
@@ -156,7 +156,7 @@ def test_row_10_credentials_that_expire_should_end_the_run_soon(
 
 
 @pytest.mark.parametrize("local", [None, b"what was there before"])
-def test_row_11_a_tampered_object_should_be_told_and_the_local_file_left_alone(
+def test_a_tampered_object_should_be_told_and_the_local_file_left_alone_row_11(
     run_cli: Cli, make_restore_case: MakeRestoreCase, s3: "S3Client", faulty_proxy: FaultyProxy, local: bytes | None
 ) -> None:
     # given
@@ -184,7 +184,7 @@ def test_row_11_a_tampered_object_should_be_told_and_the_local_file_left_alone(
 
 
 @pytest.mark.parametrize("size_mb", [36, 12])
-def test_row_12_an_object_overwritten_between_two_ranges_should_never_be_mixed(
+def test_an_object_overwritten_between_two_ranges_should_never_be_mixed_row_12(
     run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy, s3: "S3Client", size_mb: int
 ) -> None:
     # given a download whose first range is on its way
@@ -206,7 +206,7 @@ def test_row_12_an_object_overwritten_between_two_ranges_should_never_be_mixed(
     assert not (case.destination() / "sample.raw").exists()
 
 
-def test_row_12_an_answer_with_another_etag_should_not_be_mixed_in(
+def test_an_answer_with_another_etag_should_not_be_mixed_in_row_12(
     run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy
 ) -> None:
     # given an object whose ETag has changed when its second part is asked for
