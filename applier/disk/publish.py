@@ -99,7 +99,7 @@ def publish(  # noqa: PLR0913  # what, from where, to where, over what
         with verified_files.turn(folder):
             found = _find_as_judged(target, folder, judged)
             if found is not None:
-                verified_files.refuse_if_known(_path(target), found)
+                verified_files.refuse_if_known(target.path, found)
                 give_rights(rights_of(target.name, folder), staged, staging.descriptor)
             else:
                 staging.give_rights_of_new_file(staged, folder)
@@ -109,7 +109,7 @@ def publish(  # noqa: PLR0913  # what, from where, to where, over what
             except OSError:
                 _let_go(kept, target.name, folder)
                 raise
-            verified_files.note(_path(target), os.stat(target.name, dir_fd=folder, follow_symlinks=False))
+            verified_files.note(target.path, os.stat(target.name, dir_fd=folder, follow_symlinks=False))
         try:
             sync_folder(folder)
         except OSError as error:
@@ -135,16 +135,12 @@ def set_aside(
                 found = _find_as_judged(target, folder, judged)
                 if found is None:
                     return None
-                verified_files.refuse_if_known(_path(target), found)
+                verified_files.refuse_if_known(target.path, found)
             except (ReplacedMeanwhileError, SameFileError):
                 return None
             kept = rename_to_first_free_name(target.name, folder, _corrupted_names(target, judged), folder)
         sync_folder(folder)
         return kept
-
-
-def _path(target: Target) -> str:
-    return f"{target.folder}/{target.name}".lstrip("/")
 
 
 def _find_as_judged(target: Target, folder: int, judged: Judged) -> os.stat_result | None:
@@ -215,7 +211,7 @@ def _explained(folder: int, path: str) -> Iterator[None]:
         if error.errno != errno.EACCES:
             raise
         status = os.fstat(folder)
-        reason = f"no permission to write in {printable(path)}, which is {describe_rights(status)}"
+        reason = f"{error.strerror} in {printable(path)}, which is {describe_rights(status)}"
         raise PermissionError(errno.EACCES, reason) from error
 
 

@@ -99,13 +99,16 @@ def give_rights(wanted: Rights, name: str, folder: int) -> None:
 
 
 def _closed_mode(mode: int, *, same_owner: bool, same_group: bool) -> int:
-    """Return a mode that gives nobody more than the wanted one does, where owner or group cannot be set."""
+    """Return a mode that gives nobody more than the wanted one does, where owner or group cannot be set.
+
+    The owner, who may change the mode anyway, can read in any case: what nobody can read is healed again and again.
+    """
     owner, group, others = mode >> 6 & 7, mode >> 3 & 7, mode & 7
     if not same_group:  # who was in the group is one of the others now, and the other way round
         group = others = group & others
     if not same_owner:
         group, others = group & owner, others & owner
-    return owner << 6 | group << 3 | others
+    return (owner | 4) << 6 | group << 3 | others
 
 
 def _rights(descriptor: int) -> Rights:

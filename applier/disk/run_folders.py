@@ -186,9 +186,10 @@ def _claim(output: OutputFolder, destination: str, own: str) -> tuple[int, int]:
         with (
             suppress(FileNotFoundError),
             output.folder(destination, create=True) as parent,
-            closing_descriptor(_open_base(parent)) as base,
             ExitStack() as failed,
         ):
+            base = _open_base(parent)
+            failed.callback(os.close, base)
             lock = create_file(own + LOCK_SUFFIX, base)
             failed.callback(os.unlink, own + LOCK_SUFFIX, dir_fd=base)
             failed.callback(os.close, lock)
@@ -199,9 +200,8 @@ def _claim(output: OutputFolder, destination: str, own: str) -> tuple[int, int]:
                     printable(join_path(output.path, f"{destination}/{STAGING_FOLDER}".lstrip("/"))),
                 )
             if held is not Lock.BUSY and os.fstat(lock).st_nlink > 0:
-                own_base = os.dup(base)
                 failed.pop_all()
-                return own_base, lock
+                return base, lock
     raise OSError(errno.EBUSY, "other runs keep removing the staging folder", STAGING_FOLDER)
 
 

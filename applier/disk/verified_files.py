@@ -26,11 +26,7 @@ class SameFileError(OSError):
 
     def __init__(self, other: str) -> None:
         self.other = other
-        super().__init__(
-            errno.EEXIST,
-            f"for the file system this is the same file as {printable(other)} (a folder mounted twice, or a name that "
-            "it changes): restore one of them elsewhere",
-        )
+        super().__init__(errno.EEXIST, f"for the file system this is the same file as {printable(other)}")
 
 
 class VerifiedFiles:
@@ -70,7 +66,7 @@ class VerifiedFiles:
         """See that what stands under a path is not a file that this run has seen under another.
 
         Raises:
-            SameFileError: it is; both paths are noted as clashing.
+            SameFileError: it is; both paths are among the clashes from now on.
         """
         with self._lock:
             other = self._paths.get(_key(status))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from applier.disk.folders import OutputFolder
 from applier.disk.run_folders import Stagings
+from applier.disk.verified_files import VerifiedFiles
 from applier.restore.crew import Crew
 from applier.restore.find_object import Acceptance
 from applier.restore.progress import Progress
@@ -52,11 +53,13 @@ class RestoreTools:
     Args:
         check: what looking at it needs.
         stagings: the run's staging folders.
+        verified_files: what the run has verified or published so far.
         quarantine: what becomes of corrupt local files.
         clock: seconds that only grow.
     """
 
     check: CheckTools
     stagings: Stagings
+    verified_files: VerifiedFiles
     quarantine: Quarantine = field(default_factory=Quarantine)
     clock: Callable[[], float] = time.monotonic

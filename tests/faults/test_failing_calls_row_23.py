@@ -116,7 +116,7 @@ def test_any_failing_call_should_leave_old_or_right_files_row_23(
 
     tried = run_all(failing_calls(name, error_number, stride=STRIDES.get(name, 1)), case, run_cli, monkeypatch, caplog)
 
-    assert tried >= 4
+    assert tried >= (2 if name == "rename" else 4)  # only what is healed is renamed over another file
 
 
 @pytest.mark.long
