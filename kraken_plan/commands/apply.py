@@ -26,11 +26,12 @@ from applier.restore.progress import Progress
 from applier.restore.session import Session, open_session
 from applier.restore.tools import CheckTools, Quarantine, RestoreTools
 from applier.s3.bandwidth import BandwidthLimit
-from kraken_plan.console import leave, say
+from kraken_plan.console import leave, say, say_unless_quiet
 from kraken_plan.progress import shown_progress
-from kraken_plan.report_results import report_results, say_summary
+from kraken_plan.report_results import report_results
 from kraken_plan.shared_options import AccessOptions, access_options, rate_option
 from kraken_plan.signals import StopRequest, stop_on_signals
+from kraken_plan.views.result_text import summary_line, unresolvable_line
 from kraken_plan.views.status_text import dry_run_line
 from schemas.errors import PlanError, PreflightError
 from schemas.paths import path_below
@@ -184,7 +185,9 @@ def _restore(session: Session, stop: StopRequest, options: ApplyOptions, bucket_
                     stagings.sweep(path_below(destination, output.path))
             else:
                 well = report_results(result, output, stagings) and well
-            say_summary(result)
+            say_unless_quiet(summary_line(result))
+            if line := unresolvable_line(result):  # of all else that failed, the log has told
+                say(line)
         finally:
             if ended:
                 stagings.close(functools.partial(unfinished_names, plan, result))
