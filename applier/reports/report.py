@@ -7,12 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from applier.disk.folders import OutputFolder, publish_to_free_name, write_all
+from applier.disk.folders import OutputFolder, sync_folder, write_all
+from applier.disk.rename import rename_to_first_free_name
 from applier.disk.run_folders import Stagings
 from applier.disk.staging import REPORT, Staging
 from schemas.etag import MIB
 from schemas.paths import REPORT_PREFIX, join_path, path_below
-from schemas.results import ApplyResult, FileResult, Outcome, RawFileResult
+from schemas.results import MD5_BYTES, ApplyResult, FileResult, Outcome, RawFileResult
 from schemas.text import printable
 from schemas.version import CREATED_BY
 
@@ -73,7 +74,7 @@ def write_batch_status_report(
         same second gets `_2`.
 
     Raises:
-        OSError: it could not be written.
+        OSError: it could not be written, or not where its path says.
     """
     output, staging = place
     descriptor = staging.open_report()
@@ -89,8 +90,10 @@ def write_batch_status_report(
         finally:
             os.close(descriptor)
         with output.folder(path_below(destination, output.path), create=True) as folder:
-            name = publish_to_free_name(REPORT, staging.descriptor, _report_names(written_at), folder)
-            os.fsync(folder)
+            staging.give_rights_of_new_file(REPORT, folder)
+            name = rename_to_first_free_name(REPORT, staging.descriptor, _report_names(written_at), folder)
+            sync_folder(folder)
+        output.check_in_place()  # else the path would lead to nothing
     finally:
         staging.remove(REPORT)
     return join_path(destination, name)
@@ -163,9 +166,17 @@ def _outcome(file: FileResult) -> str:
             return "OK - Skipped (already exists)"
         case Outcome.HEALED:
             kept = f"; corrupt file kept as {printable(file.corrupt_copy)}" if file.corrupt_copy else ""
-            return f"OK - Self-healed (hash mismatch detected, re-downloaded{remark}{kept})"
+            return f"OK - Self-healed ({_how_much(file)} re-downloaded{remark}{kept})"
         case Outcome.FAILED:
             return f"FAILURE - {file.failure.message if file.failure else 'no reason recorded'}"
+
+
+def _how_much(file: FileResult) -> str:
+    """Return how much of a corrupt file was fetched again: all of it, or some of its parts."""
+    parts = len(file.part_md5s) // MD5_BYTES
+    if file.fetched_parts is None or file.fetched_parts >= parts:
+        return "hash mismatch detected,"
+    return f"{file.fetched_parts} of {parts} parts"
 
 
 def _report_names(written_at: datetime) -> Iterator[str]:

@@ -7,9 +7,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from applier.reports.results_writer import ResultSink
+from applier.restore.failures import conflict_with
 from applier.restore.restore_file import restore_file
 from applier.restore.tools import RestoreTools
 from applier.target import Target, distinct_targets
+from schemas.etag import MIB
+from schemas.paths import path_below
 from schemas.plan import Plan, PlannedFile, RawFilePlan, UnresolvedFile
 from schemas.results import ApplyResult, Failure, FailureKind, FileResult, Outcome, RawFileResult
 from schemas.text import printable
@@ -39,10 +42,14 @@ def apply_plan(
     results = _Results(plan, bucket_failures, sink, tools.check.fetcher.stop)
 
     def restore(indices: list[int], target: Target) -> None:
-        results.file_ended(indices, restore_file(target, tools))
+        result = restore_file(target, tools)
+        _log(result)
+        tools.check.progress.file_ended(result)
+        results.file_ended(indices, result)
 
     targets = distinct_targets(plan, bucket_failures)
     ended = tools.check.crew.run(functools.partial(restore, indices, target) for indices, target in targets)
+    results.fail_clashing(tools.verified_files.clashes)
     return results.apply_result(), ended
 
 
@@ -54,8 +61,7 @@ class _Results:
     ) -> None:
         self._plan, self._sink, self._stop = plan, sink, stop
         self._lock = threading.Lock()
-        self._raw_files = [raw_file for raw_file, _ in plan.planned_files()]
-        self._planned = [file for _, file in plan.planned_files()]
+        self._planned = list(plan.planned_files())
         self._files: list[FileResult | None] = [None] * len(self._planned)
         self._failed = {
             raw_file.raw_file_id: failure
@@ -68,7 +74,26 @@ class _Results:
         with self._lock:
             for index in indices:
                 self._files[index] = result
-                self._sink.file_ended(self._raw_files[index], self._planned[index], result)
+                self._sink.file_ended(*self._planned[index], result)
+
+    def fail_clashing(self, clashes: Mapping[str, str]) -> None:
+        """Have both names fail that are one file for the file system, also the one that was restored first.
+
+        Args:
+            clashes: each such path with the other, relative to the output location.
+        """
+        if not clashes:
+            return
+        with self._lock:
+            for index, (raw_file, file) in enumerate(self._plan.planned_files()):
+                path = path_below(raw_file.absolute_dest_path(file), self._plan.output_location)
+                result = self._files[index]
+                if result is not None and result.outcome.succeeded and path in clashes:
+                    failure = conflict_with(clashes[path])
+                    logger.error("%s: FAILURE - %s", printable(file.relative_path), failure.message)
+                    failed = replace(result, outcome=Outcome.FAILED, failure=failure)
+                    self._files[index] = failed
+                    self._sink.file_ended(raw_file, file, failed)
 
     def apply_result(self) -> ApplyResult:
         """Return all results; what has none was not attempted."""
@@ -111,6 +136,16 @@ class _Results:
         if raw_file.raw_file_id not in self._failed:
             self._sink.file_ended(raw_file, file, result)
         return result
+
+
+def _log(result: FileResult) -> None:
+    path = printable(result.relative_path)
+    if result.failure is not None:
+        logger.error("%s: FAILURE - %s", path, result.failure.message)
+        return
+    size_mb, seconds = (result.size_bytes or 0) / MIB, result.duration_seconds
+    rate = size_mb / seconds if seconds > 0 else 0.0
+    logger.info("%s: %s, %.1f MB in %.1f s (%.1f MB/s)", path, result.outcome.value, size_mb, seconds, rate)
 
 
 def _failure_as_a_whole(raw_file: RawFilePlan, bucket_failures: Mapping[str, Failure]) -> Failure | None:
