@@ -64,7 +64,7 @@ class ApplyOptions(AccessOptions):
 
     @property
     def accept(self) -> Acceptance:
-        """Which objects are accepted beside those that the plan names."""
+        """Which objects to accept besides those that the plan names."""
         return Acceptance(
             older_versions=self.recover_versions, other_parts=self.accept_other_parts, md5=self.accept_md5
         )
@@ -105,7 +105,7 @@ makes it say how far it has come.
     type=click.Path(path_type=Path),
     help="Write the result of each file to FILE, as JSON lines. Not for two runs at once.",
 )
-@rate_option("--max-bandwidth", "Fetch at most this much, all jobs together; no limit by default")
+@rate_option("--max-bandwidth", "Fetch at most this much over all jobs; the default is no limit")
 @click.option(
     "--on-corrupt",
     type=click.Choice(["replace", "quarantine"]),
@@ -117,20 +117,20 @@ makes it say how far it has come.
 @click.option(
     "--recover-versions",
     is_flag=True,
-    help="Where S3's current object is missing or has another etag, restore the newest older version that has the "
-    "planned one. Needs s3:ListBucketVersions and s3:GetObjectVersion.",
+    help="If S3's current object is missing or has another etag, restore the newest older version that has the planned "
+    "one. Needs s3:ListBucketVersions and s3:GetObjectVersion.",
 )
 @click.option(
     "--accept-other-parts",
     is_flag=True,
-    help="Fetch objects of the right size that were uploaded anew in other parts (a copied or migrated bucket), whose "
-    "etag therefore differs. The planned etag, computed from the bytes as read back, decides.",
+    help="Also fetch objects of the right size whose etag differs because they were uploaded again in other parts (a "
+    "copied or migrated bucket). The planned etag, computed from the bytes read back, decides.",
 )
 @click.option(
     "--accept-md5",
     is_flag=True,
-    help="Where S3's etag is not made of the object's bytes (SSE-KMS, SSE-C, some S3 clones), verify by the MD5 that "
-    "the plan has.",
+    help="If S3's etag is not made of the object's bytes (SSE-KMS, SSE-C, some S3 clones), verify by the MD5 in the "
+    "plan.",
 )
 @click.option("--no-report", is_flag=True, help="Write no txt reports.")
 def apply_command(**options: object) -> None:
@@ -188,7 +188,7 @@ def _restore(session: Session, stop: StopRequest, options: ApplyOptions, bucket_
             else:
                 well = report_results(result, output, stagings) and well
             say_unless_quiet(summary_line(result))
-            if line := unresolvable_line(result):  # of all else that failed, the log has told
+            if line := unresolvable_line(result):  # everything else that failed was logged
                 say(line)
         finally:
             if ended:
