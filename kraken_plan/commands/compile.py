@@ -117,7 +117,7 @@ def _compile(options: CompileOptions, now: datetime) -> int:
             created_at=now,
         )
     if options.probe_s3:
-        from applier.restore.probe import probe_plan  # noqa: PLC0415  # S3, which other compiles do not need
+        from applier.restore.probe import probe_plan  # noqa: PLC0415  # loads S3, which other compiles do not need
 
         plan = probe_plan(plan)
     write_plan_output(serialized_plan(plan), options.output)

@@ -53,6 +53,13 @@ def read_only(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
+def bind_mounted(source: Path, folder: Path) -> Iterator[None]:
+    """A folder in a second place."""
+    with _mounted(folder, "--bind", source):
+        yield
+
+
+@contextmanager
 def immutable(path: Path) -> Iterator[None]:
     """Forbid every change of a file or folder (`chattr +i`); skip the test where the file system has no such thing."""
     if subprocess.run(["/usr/bin/chattr", "+i", path], check=False, capture_output=True).returncode != 0:
