@@ -83,13 +83,8 @@ def read_plan_text(text: str, name: str) -> Plan:
     return replace(plan, plan_digest=digest)
 
 
-def serialize_plan(plan: Plan) -> bytes:
-    """Return the plan file of a plan, sealed with its digest."""
-    return b"".join(serialized_plan(plan))
-
-
-def serialized_plan(plan: Plan) -> Iterator[bytes]:
-    """Yield the plan file of a plan, sealed with its digest, in pieces, for a large plan's text is half a gigabyte."""
+def serialize_plan(plan: Plan) -> Iterator[bytes]:
+    """Yield the plan file of a plan, sealed with its digest, in pieces: a large plan's text is half a gigabyte."""
     return indented_json(_sealed(document_from_plan(replace(plan, plan_digest=None))))
 
 

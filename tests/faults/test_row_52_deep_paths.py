@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 from cli import Cli
-from plan_samples import make_plan, planned_file, planned_raw_file
+from plan_samples import make_plan, plan_bytes, planned_file, planned_raw_file
 
 from schemas.plan import PlannedFile
-from schemas.plan_file import serialize_plan
 
 LITTLE_MEMORY = ("prlimit", f"--as={600_000_000}")
 
@@ -24,7 +23,7 @@ def test_row_52_a_plan_of_deep_paths_should_take_little_memory(run_cli: Cli, com
     """Each path has 1,900 folders; a text of each of them, kept for all paths, would take a gigabyte."""
     files = (deep_file(f"{number}/{'a/' * 1900}f") for number in range(250))
     plan = run_cli.folder / "plan.json"
-    plan.write_bytes(serialize_plan(make_plan(planned_raw_file("r.d", *files))))
+    plan.write_bytes(plan_bytes(make_plan(planned_raw_file("r.d", *files))))
     assert plan.stat().st_size < 4_000_000
 
     done = run_cli(command[0], plan, *command[1:], under=LITTLE_MEMORY)
@@ -35,7 +34,7 @@ def test_row_52_a_plan_of_deep_paths_should_take_little_memory(run_cli: Cli, com
 def test_row_52_deep_paths_in_each_others_way_should_be_refused_in_little_memory(run_cli: Cli, tmp_path: Path) -> None:
     """The same with conflicts, each file being a folder on the way of the next."""
     files = (deep_file("a/" * number + "a") for number in range(1900))
-    (tmp_path / "plan.json").write_bytes(serialize_plan(make_plan(planned_raw_file("r.d", *files))))
+    (tmp_path / "plan.json").write_bytes(plan_bytes(make_plan(planned_raw_file("r.d", *files))))
 
     done = run_cli("validate", tmp_path / "plan.json", under=LITTLE_MEMORY)
 
