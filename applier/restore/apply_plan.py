@@ -58,8 +58,7 @@ class _Results:
     ) -> None:
         self._plan, self._sink, self._stop = plan, sink, stop
         self._lock = threading.Lock()
-        self._raw_files = [raw_file for raw_file, _ in plan.planned_files()]
-        self._planned = [file for _, file in plan.planned_files()]
+        self._planned = list(plan.planned_files())
         self._files: list[FileResult | None] = [None] * len(self._planned)
         self._failed = {
             raw_file.raw_file_id: failure
@@ -72,7 +71,7 @@ class _Results:
         with self._lock:
             for index in indices:
                 self._files[index] = result
-                self._sink.file_ended(self._raw_files[index], self._planned[index], result)
+                self._sink.file_ended(*self._planned[index], result)
 
     def apply_result(self) -> ApplyResult:
         """Return all results; what has none was not attempted."""
