@@ -124,5 +124,5 @@ def test_row_62_a_key_that_stands_twice_in_the_settings_should_be_named(
     case.config_path.write_text(settings(case.output_location))
     done = run_cli("compile", "a.raw", "--catalog", case.export_path, "--config", case.config_path, "-o", "plan.json")
     assert done.exit_code == 2
-    assert "stands twice, in lines 1 and" in done.stderr
+    assert "appears twice, in lines 1 and" in done.stderr
     assert not (run_cli.folder / "plan.json").exists()

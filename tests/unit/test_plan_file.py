@@ -176,10 +176,10 @@ def with_size(literal: str) -> bytes:
 @pytest.mark.parametrize(
     ("literal", "words"),
     [
-        ("NaN", "NaN: a plan holds whole numbers only"),
-        ("-Infinity", "-Infinity: a plan holds whole numbers only"),
-        ("1e3", "1e3: a plan holds whole numbers only"),
-        ("500.0", "500.0: a plan holds whole numbers only"),
+        ("NaN", "NaN: a plan contains only whole numbers"),
+        ("-Infinity", "-Infinity: a plan contains only whole numbers"),
+        ("1e3", "1e3: a plan contains only whole numbers"),
+        ("500.0", "500.0: a plan contains only whole numbers"),
         ("true", "expected_size: True is not of type 'integer', 'null'"),
         ('"3"', "expected_size: '3' is not of type"),
         ("-1", "less than the minimum"),
@@ -202,7 +202,7 @@ def test_a_number_that_is_refused_should_be_named_with_its_line() -> None:
 def test_a_key_that_stands_twice_should_be_refused(twice: str) -> None:
     text = json.dumps(plan_document())
     content = text.replace(f"{twice}:", f'{twice}: null, "x": 1, {twice}:', 1).encode()
-    assert f"{twice}: the key stands twice" in refusal(content)
+    assert f"{twice}: this key appears twice" in refusal(content)
 
 
 @pytest.mark.parametrize("place", ["raw_file_id", "project_id", "compiled_from", "unknown"])

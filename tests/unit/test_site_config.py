@@ -152,10 +152,10 @@ def test_aliases_that_multiply_should_cost_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (f"{GOOD}other: 1\n{GOOD}", "locations stands twice, in lines 1 and 4"),
-        ("locations: {output: /a, output: /b}", "locations.output stands twice, in lines 1 and 1"),
-        ("locations:\n output:\n  absolute_path: /a\n  absolute_path: /a\n", "absolute_path stands twice, in lines 3"),
-        (f"{GOOD}backup: {{s3: {{region: a}}}}\nbackup: {{s3: {{endpoint_url: http://h}}}}\n", "backup stands twice"),
+        (f"{GOOD}other: 1\n{GOOD}", "locations appears twice, in lines 1 and 4"),
+        ("locations: {output: /a, output: /b}", "locations.output appears twice, in lines 1 and 1"),
+        ("locations:\n output:\n  absolute_path: /a\n  absolute_path: /a\n", "absolute_path appears twice, in lines 3"),
+        (f"{GOOD}backup: {{s3: {{region: a}}}}\nbackup: {{s3: {{endpoint_url: http://h}}}}\n", "backup appears twice"),
     ],
 )
 def test_a_key_that_stands_twice_should_be_refused(tmp_path: Path, text: str, words: str) -> None:
