@@ -13,6 +13,7 @@ import click
 
 from applier.disk.folded_names import check_names
 from applier.disk.run_folders import Stagings
+from applier.disk.verified_files import VerifiedFiles
 from applier.reports.results_writer import results_sink
 from applier.restore.apply_plan import apply_plan
 from applier.restore.check_file import Look
@@ -174,6 +175,7 @@ def _restore(session: Session, stop: StopRequest, options: ApplyOptions, bucket_
         tools = RestoreTools(
             check=_check_tools(session, progress, options.accept),
             stagings=stagings,
+            verified_files=VerifiedFiles(output),
             quarantine=Quarantine(keep_healed=options.keep_corrupt, planned_paths=_planned_as_corrupted(plan)),
         )
         result, ended = apply_plan(plan, tools, sink, bucket_failures)
