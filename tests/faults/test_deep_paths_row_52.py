@@ -19,7 +19,7 @@ def deep_file(path: str) -> PlannedFile:
 
 
 @pytest.mark.parametrize("command", [("validate",), ("show", "--files"), ("show", "--json"), ("split", "-n", "2")])
-def test_row_52_a_plan_of_deep_paths_should_take_little_memory(run_cli: Cli, command: tuple[str, ...]) -> None:
+def test_a_plan_of_deep_paths_should_take_little_memory_row_52(run_cli: Cli, command: tuple[str, ...]) -> None:
     """Each path has 1,900 folders; a text of each of them, kept for all paths, would take a gigabyte."""
     files = (deep_file(f"{number}/{'a/' * 1900}f") for number in range(250))
     plan = run_cli.folder / "plan.json"
@@ -31,7 +31,7 @@ def test_row_52_a_plan_of_deep_paths_should_take_little_memory(run_cli: Cli, com
     assert done.exit_code == 0, done.stderr
 
 
-def test_row_52_deep_paths_in_each_others_way_should_be_refused_in_little_memory(run_cli: Cli, tmp_path: Path) -> None:
+def test_deep_paths_in_each_others_way_should_be_refused_in_little_memory_row_52(run_cli: Cli, tmp_path: Path) -> None:
     """The same with conflicts, each file being a folder on the way of the next."""
     files = (deep_file("a/" * number + "a") for number in range(1900))
     (tmp_path / "plan.json").write_bytes(plan_bytes(make_plan(planned_raw_file("r.d", *files))))
@@ -43,7 +43,7 @@ def test_row_52_deep_paths_in_each_others_way_should_be_refused_in_little_memory
     assert "and 1880 more" in done.stderr
 
 
-def test_row_52_deep_paths_in_the_catalog_should_be_compiled_in_little_memory(run_cli: Cli, tmp_path: Path) -> None:
+def test_deep_paths_in_the_catalog_should_be_compiled_in_little_memory_row_52(run_cli: Cli, tmp_path: Path) -> None:
     file_info = {f"{number}/{'a/' * 500}f": [3, "0" * 32, f"{'0' * 32}__5"] for number in range(2500)}
     document = {
         "_id": "r.d",
