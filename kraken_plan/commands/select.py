@@ -63,8 +63,8 @@ Several values of one option widen the selection, several options narrow it. Pat
     "--failed",
     metavar="RESULTS",
     multiple=True,
-    help="Take what failed or was not attempted in the apply that wrote RESULTS, or is no longer there; of several, the "
-    "latest counts.",
+    help="Take what failed or was not attempted in the apply that wrote RESULTS, or is no longer there; of several, "
+    "the latest counts.",
 )
 @plan_output_option
 def select_command(**options: object) -> None:
