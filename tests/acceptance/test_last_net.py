@@ -18,7 +18,7 @@ SAYING_NOTHING_OF_THE_KIND = "class Draft202012Validator:\n    def __init__(self
 @pytest.fixture
 def plan_path(run_cli: Cli) -> Path:
     path = run_cli.folder / "plan.json"
-    path.write_bytes(serialize_plan(make_plan()))
+    path.write_bytes(b"".join(serialize_plan(make_plan())))
     return path
 
 

@@ -51,7 +51,7 @@ def test_help_should_load_no_vendor_but_click(run_cli: Cli, arguments: list[str]
 @pytest.mark.parametrize("command", ["apply", "status", "show", "validate", "select", "split"])
 @pytest.mark.parametrize("fault", ["JSON", "digest", "schema"])
 def test_a_refused_plan_should_load_no_vendor(run_cli: Cli, command: str, fault: str) -> None:
-    content = serialize_plan(make_plan())
+    content = b"".join(serialize_plan(make_plan()))
     spoiled = {
         "JSON": content[:-10],
         "digest": content.replace(b"sample", b"other1"),
@@ -67,7 +67,7 @@ def test_a_refused_plan_should_load_no_vendor(run_cli: Cli, command: str, fault:
 
 def test_apply_should_load_the_s3_vendors_once_it_asks_s3(run_cli: Cli) -> None:
     """The control: this test would see them."""
-    (run_cli.folder / "plan.json").write_bytes(serialize_plan(make_plan()))
+    (run_cli.folder / "plan.json").write_bytes(b"".join(serialize_plan(make_plan())))
 
     exit_code, loaded = vendors_loaded_by(run_cli, "apply", "plan.json", "--output-root", str(run_cli.folder / "none"))
 

@@ -57,7 +57,7 @@ def wait_until_nothing_moves(proxy: FaultyProxy) -> None:
 
 def start_show_that_nobody_reads(run_cli: Cli) -> "subprocess.Popen[str]":
     plan = make_plan(planned_raw_file("many.d", *(planned_file(f"many.d/{'x' * 150}{n}") for n in range(ROWS))))
-    (run_cli.folder / "plan.json").write_bytes(serialize_plan(plan))
+    (run_cli.folder / "plan.json").write_bytes(b"".join(serialize_plan(plan)))
     process = run_cli.start("show", "plan.json", "--files")
     assert process.stdout is not None
     fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, PIPE_BYTES)

@@ -16,7 +16,7 @@ OUR_NAMES = ("planner", "applier", "schemas")
 @pytest.fixture
 def plan_path(run_cli: Cli) -> Path:
     path = run_cli.folder / "plan.json"
-    path.write_bytes(serialize_plan(make_plan()))
+    path.write_bytes(b"".join(serialize_plan(make_plan())))
     return path
 
 
