@@ -102,20 +102,24 @@ def take_over(base: int, own: int, here: Here, wanted: Callable[[], AbstractSet[
     Returns:
         The runs that may only be read.
     """
-    foreign = []
+    foreign, done_with = [], []
     for left in _left_runs(base, here):
         try:
             match left.claim:
                 case Claim.OURS:
                     _take_files(left, own, wanted)
                     remove_run(left.name, base)
+                    done_with.append(left.name)
                 case Claim.ABANDONED:
                     _delete_files(left, keep=frozenset())
                     remove_run(left.name, base)
+                    done_with.append(left.name)
                 case Claim.FOREIGN:
                     foreign.append(left.name)
         except OSError as error:
             logger.warning("%s cannot be taken over: %s", printable(left.name), error.strerror)
+    for name in done_with:  # SMB removes no lock that is open
+        remove_run(name, base)
     return tuple(foreign)
 
 
