@@ -124,7 +124,6 @@ def _client(network: Path, mount: Path, folder: Path) -> Iterator[None]:
             yield
         finally:
             subprocess.run([installed_program("umount"), "--lazy", mount], check=True)
-            process.wait(_ENDING_SECONDS)
 
 
 def _said(folder: Path) -> str:
