@@ -44,6 +44,7 @@ class FailureKind(Enum):
     TIMEOUT = "Timed out: {}"
     DISK_FULL = "Disk full: {}"
     CANNOT_WRITE = "Cannot write: {}"
+    CONFLICT = "Conflicts with {}"
     NOT_VERIFIABLE = "Not verifiable: {}"
     INTERRUPTED = "Not attempted (interrupted)"
     NOT_ATTEMPTED = "Not attempted"

@@ -16,7 +16,7 @@ from collections.abc import Set as AbstractSet
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
-from applier.disk.folders import OutputFolder, closing_descriptor, create_file, open_folder
+from applier.disk.folders import OutputFolder, closing_descriptor, create_file, open_folder, sync_folder
 from applier.disk.left_runs import LOCK_SUFFIX, Here, Lock, note_closed, note_open, remove_run, take_over, try_lock
 from applier.disk.run_owner import this_process
 from applier.disk.staged_elsewhere import find_staged_elsewhere
@@ -188,9 +188,10 @@ def _claim(output: OutputFolder, destination: str, own: str) -> tuple[int, int]:
         with (
             suppress(FileNotFoundError),
             output.folder(destination, create=True) as parent,
-            closing_descriptor(_open_base(parent)) as base,
             ExitStack() as failed,
         ):
+            base = _open_base(parent)
+            failed.callback(os.close, base)
             lock = create_file(own + LOCK_SUFFIX, base)
             failed.callback(os.unlink, own + LOCK_SUFFIX, dir_fd=base)
             failed.callback(os.close, lock)
@@ -201,9 +202,8 @@ def _claim(output: OutputFolder, destination: str, own: str) -> tuple[int, int]:
                     printable(join_path(output.path, f"{destination}/{STAGING_FOLDER}".lstrip("/"))),
                 )
             if held is not Lock.BUSY and os.fstat(lock).st_nlink > 0:
-                own_base = os.dup(base)
                 failed.pop_all()
-                return own_base, lock
+                return base, lock
     raise OSError(errno.EBUSY, "other runs keep removing the staging folder", STAGING_FOLDER)
 
 
@@ -213,7 +213,7 @@ def _open_base(parent: int) -> int:
         return open_folder(STAGING_FOLDER, parent)
     with suppress(FileExistsError):  # another thread or run has just made it
         os.mkdir(STAGING_FOLDER, dir_fd=parent)
-        os.fsync(parent)
+        sync_folder(parent)
         base = open_folder(STAGING_FOLDER, parent)
         with suppress(OSError):
             os.fchmod(base, stat.S_IMODE(os.fstat(parent).st_mode) & ~stat.S_ISVTX)

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from applier.disk.folders import OutputFolder, publish_to_free_name, write_all
+from applier.disk.folders import OutputFolder, sync_folder, write_all
+from applier.disk.rename import rename_to_first_free_name
 from applier.disk.run_folders import Stagings
 from applier.disk.staging import REPORT, Staging
 from schemas.etag import MIB
@@ -73,7 +74,7 @@ def write_batch_status_report(
         same second gets `_2`.
 
     Raises:
-        OSError: it could not be written.
+        OSError: it could not be written, or not where its path says.
     """
     output, staging = place
     descriptor = staging.open_report()
@@ -89,8 +90,10 @@ def write_batch_status_report(
         finally:
             os.close(descriptor)
         with output.folder(path_below(destination, output.path), create=True) as folder:
-            name = publish_to_free_name(REPORT, staging.descriptor, _report_names(written_at), folder)
-            os.fsync(folder)
+            staging.give_rights_of_new_file(REPORT, folder)
+            name = rename_to_first_free_name(REPORT, staging.descriptor, _report_names(written_at), folder)
+            sync_folder(folder)
+        output.check_in_place()  # else the path would lead to nothing
     finally:
         staging.remove(REPORT)
     return join_path(destination, name)

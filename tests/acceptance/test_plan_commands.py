@@ -141,6 +141,21 @@ def test_what_the_disk_does_not_take_should_be_an_error_and_leave_the_earlier_fi
     assert {**after, ".": None} == {**before, ".": None}  # the folder itself, where a temporary file came and went
 
 
+@pytest.mark.parametrize("limit", [0, 100])
+@pytest.mark.usefixtures("plan_path")
+def test_a_disk_that_gets_full_should_keep_the_earlier_plan(run_cli: Cli, limit: int) -> None:
+    (run_cli.folder / "earlier.json").write_bytes(PLAN)
+    before = picture(run_cli.folder)
+
+    result = run_cli(
+        "select", "plan.json", "--raw-file", "s.d", "-o", "earlier.json", under=["prlimit", f"--fsize={limit}"]
+    )
+
+    assert (result.exit_code, result.stderr) == (2, "kraken-plan: error: cannot write earlier.json: File too large\n")
+    after = picture(run_cli.folder)
+    assert {**after, ".": None} == {**before, ".": None}
+
+
 def test_schema_should_be_printed_as_it_is_published(run_cli: Cli) -> None:
     result = run_cli("schema")
     assert (result.exit_code, result.stdout) == (0, schema_text())

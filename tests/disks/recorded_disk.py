@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from applier.disk import rename
+
 ROOT = 0
 _SEEN = (
     "open", "dup", "close", "mkdir", "rmdir", "unlink", "rename", "link",
@@ -128,6 +130,7 @@ class RecordedDisk:
         with monkeypatch.context() as patched:
             for name in _SEEN:
                 patched.setattr(os, name, self._seen(getattr(os, name), getattr(self, f"_on_{name}")))
+            patched.setattr(rename, "renameat2", self._seen(rename.renameat2, self._on_rename))
             yield
 
     def _seen(self, real: Callable[..., int | None], note: Callable[..., None]) -> Callable[..., object]:
