@@ -141,7 +141,7 @@ def test_results_that_cannot_be_written_should_never_end_with_exit_code_0(
 
     # then
     assert result.exit_code == 1, result.stderr
-    assert "results cannot be written: File too large" in result.stderr
+    assert "the results in results.jsonl are not complete: File too large" in result.stderr
     assert (run_cli.folder / "results.jsonl").stat().st_size == largest
     assert case.unrestored() == []
     if "--no-report" not in options:
