@@ -41,6 +41,33 @@ class ResultSink:
         return True
 
 
+class SinkPair(ResultSink):
+    """Passes every result on to two sinks; only the first one has to take them all.
+
+    Args:
+        needed: the run is not well if this one fails.
+        useful: what this one loses is only logged.
+    """
+
+    def __init__(self, needed: ResultSink, useful: ResultSink) -> None:
+        self._needed, self._useful = needed, useful
+
+    def file_ended(self, raw_file: RawFilePlan, file: PlannedFile | UnresolvedFile, result: FileResult) -> None:
+        """See `ResultSink`."""
+        for sink in (self._needed, self._useful):
+            sink.file_ended(raw_file, file, result)
+
+    def raw_file_failed(self, result: RawFileResult) -> None:
+        """See `ResultSink`."""
+        for sink in (self._needed, self._useful):
+            sink.raw_file_failed(result)
+
+    def close(self) -> bool:
+        """See `ResultSink`."""
+        self._useful.close()
+        return self._needed.close()
+
+
 class ResultsWriter(ResultSink):
     """Writes each result to a file at once; logs the first thing that goes wrong, and remembers that it did.
 

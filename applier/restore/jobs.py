@@ -12,7 +12,7 @@ logger = logging.getLogger(__name__)
 # connection takes 1.4 MiB, so that with this default the whole process stays below 150 MB.
 DEFAULT_JOBS, MOST_JOBS = 40, 256
 
-# A job holds a staged file, its journal, a connection, a staging folder with its lock, and folders on its path.
+# A job holds a staged file, its journal, a connection, a staging folder with its lock, and folders on the way.
 _FILES_PER_JOB, _FILES_PER_STAGING_FOLDER, _FILES_FOR_THE_REST = 7, 2, 32
 _MOST_IDLE_FOLDERS = 1000
 # A job's thread reserves a stack of 8 MiB and an arena of 64 MiB. An obstore that gets no memory aborts the process.

@@ -9,7 +9,7 @@ from applier.disk.run_folders import Stagings
 from applier.disk.verified_files import VerifiedFiles
 from applier.restore.crew import Crew
 from applier.restore.find_object import Acceptance
-from applier.restore.part_hints import PartHints
+from applier.restore.part_hints import NoPartHints, PartHints
 from applier.restore.progress import Progress
 from applier.s3.fetcher import Fetcher
 
@@ -64,5 +64,5 @@ class RestoreTools:
     stagings: Stagings
     verified_files: VerifiedFiles
     quarantine: Quarantine = field(default_factory=Quarantine)
-    hints: PartHints = field(default_factory=PartHints)
+    hints: PartHints = field(default_factory=NoPartHints)
     clock: Callable[[], float] = time.monotonic

@@ -1,6 +1,7 @@
 """`kraken-plan apply`: options -> collaborators -> run -> reports -> exit code."""
 
 import functools
+import os
 import platform
 import sys
 import uuid
@@ -14,7 +15,8 @@ import click
 from applier.disk.folded_names import check_names
 from applier.disk.run_folders import Stagings
 from applier.disk.verified_files import VerifiedFiles
-from applier.reports.results_writer import results_sink
+from applier.reports.results_writer import SinkPair, results_sink
+from applier.reports.run_records import RunRecords
 from applier.restore.apply_plan import apply_plan
 from applier.restore.check_file import Look
 from applier.restore.check_plan import check_plan
@@ -50,6 +52,7 @@ class ApplyOptions(AccessOptions):
     expect_digest: str | None
     skip_space_check: bool
     results: Path | None
+    state_dir: Path | None
     max_bandwidth: int | None
     on_corrupt: str
     recover_versions: bool
@@ -61,6 +64,17 @@ class ApplyOptions(AccessOptions):
     def keep_corrupt(self) -> bool:
         """Whether the old bytes of a healed file stay."""
         return self.on_corrupt == "quarantine"
+
+    @property
+    def state_folder(self) -> Path | None:
+        """Where the results of runs are kept: https://specifications.freedesktop.org/basedir-spec; None if nowhere."""
+        if self.state_dir is not None:
+            return self.state_dir
+        base = Path(os.environ.get("XDG_STATE_HOME", ""))
+        try:
+            return (base if base.is_absolute() else Path("~/.local/state").expanduser()) / "kraken-plan"
+        except RuntimeError:  # a user without a home
+            return None
 
     @property
     def accept(self) -> Acceptance:
@@ -104,6 +118,14 @@ makes it say how far it has come.
     metavar="FILE",
     type=click.Path(path_type=Path),
     help="Write the result of each file to FILE, as JSON lines. Not for two runs at once.",
+)
+@click.option(
+    "--state-dir",
+    envvar="KRAKEN_PLAN_STATE_DIR",
+    show_envvar=True,
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Keep the results of the last ten runs of each plan in DIR. [default: ~/.local/state/kraken-plan]",
 )
 @rate_option("--max-bandwidth", "Fetch at most this much over all jobs; the default is no limit")
 @click.option(
@@ -168,16 +190,20 @@ def _restore(session: Session, stop: StopRequest, options: ApplyOptions, bucket_
     plan, output = session.plan, session.output
     check_names(plan, output)
     wanted, most_idle = functools.partial(planned_names, plan), allowed_idle_folders(session.jobs)
-    stagings = Stagings(output, uuid.uuid4().hex[:16], wanted, most_idle)
+    run_id, started_at, host = uuid.uuid4().hex[:16], datetime.now(UTC), platform.node()
+    stagings = Stagings(output, run_id, wanted, most_idle)
+    records = RunRecords(options.state_folder, plan.plan_digest)
     with (
         shown_progress(plan, stop) as progress,
-        results_sink(options.results, options.plan, plan, datetime.now(UTC), platform.node()) as sink,
+        results_sink(options.results, options.plan, plan, started_at, host) as results,
     ):
+        sink = SinkPair(results, records.start(plan, started_at, host, run_id))
         tools = RestoreTools(
             check=_check_tools(session, progress, options.accept),
             stagings=stagings,
             verified_files=VerifiedFiles(output),
             quarantine=Quarantine(keep_healed=options.keep_corrupt, planned_paths=_planned_as_corrupted(plan)),
+            hints=records,
         )
         result, ended = apply_plan(plan, tools, sink, bucket_failures)
         well = sink.close() and result.succeeded

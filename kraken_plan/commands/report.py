@@ -40,8 +40,9 @@ Examples:
   kraken-plan report --plan plan.json results.jsonl --html results.html
 
 Every file is reported once. What counts is the latest run that attempted it, by the time that run began, and only if it
-fetched the bytes that the plan asks for to the place that the plan asks for. What no run attempted is reported as
-`FAILURE - Not attempted`. With --output-root, give the one that the applies were given.
+fetched the bytes that the plan asks for to the place that the plan asks for. A file that a run verified also has to be
+there still, with its right size. What no run attempted is reported as `FAILURE - Not attempted`. With --output-root,
+give the one that the applies were given.
 """,
 )
 @click.argument("results", metavar="RESULTS...", nargs=-1, required=True)

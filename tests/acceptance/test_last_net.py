@@ -8,9 +8,7 @@ from pathlib import Path
 
 import pytest
 from cli import PROGRAM, Cli
-from plan_samples import make_plan, planned_file, planned_raw_file
-
-from schemas.plan_file import serialize_plan
+from plan_samples import make_plan, plan_bytes, planned_file, planned_raw_file
 
 SAYING_NOTHING_OF_THE_KIND = "class Draft202012Validator:\n    def __init__(self, schema):\n        raise {}\n"
 
@@ -18,7 +16,7 @@ SAYING_NOTHING_OF_THE_KIND = "class Draft202012Validator:\n    def __init__(self
 @pytest.fixture
 def plan_path(run_cli: Cli) -> Path:
     path = run_cli.folder / "plan.json"
-    path.write_bytes(serialize_plan(make_plan()))
+    path.write_bytes(plan_bytes(make_plan()))
     return path
 
 
@@ -71,7 +69,7 @@ def test_recursion_without_end_should_be_said_in_words(run_cli: Cli, plan_path: 
 
 def test_too_little_memory_should_be_said_in_words(run_cli: Cli, plan_path: Path) -> None:
     files = (planned_file(f"many.d/{number}") for number in range(100_000))
-    plan_path.write_bytes(serialize_plan(make_plan(planned_raw_file("many.d", *files))))
+    plan_path.write_bytes(plan_bytes(make_plan(planned_raw_file("many.d", *files))))
 
     result = run_cli("validate", plan_path, under=("prlimit", f"--as={80 * 1024 * 1024}"))
 

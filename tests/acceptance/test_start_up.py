@@ -5,10 +5,9 @@ import sys
 
 import pytest
 from cli import Cli
-from plan_samples import make_plan
+from plan_samples import make_plan, plan_bytes
 
 from kraken_plan.command_group import COMMANDS
-from schemas.plan_file import serialize_plan
 
 VENDORS = ("boto3", "botocore", "s3transfer", "obstore", "pymongo", "bson", "tqdm", "jinja2", "tenacity")
 # Runs the program as its console script does, and says at the end which vendors it has loaded.
@@ -51,7 +50,7 @@ def test_help_should_load_no_vendor_but_click(run_cli: Cli, arguments: list[str]
 @pytest.mark.parametrize("command", ["apply", "status", "show", "validate", "select", "split"])
 @pytest.mark.parametrize("fault", ["JSON", "digest", "schema"])
 def test_a_refused_plan_should_load_no_vendor(run_cli: Cli, command: str, fault: str) -> None:
-    content = serialize_plan(make_plan())
+    content = plan_bytes(make_plan())
     spoiled = {
         "JSON": content[:-10],
         "digest": content.replace(b"sample", b"other1"),
@@ -67,7 +66,7 @@ def test_a_refused_plan_should_load_no_vendor(run_cli: Cli, command: str, fault:
 
 def test_apply_should_load_the_s3_vendors_once_it_asks_s3(run_cli: Cli) -> None:
     """The control: this test would see them."""
-    (run_cli.folder / "plan.json").write_bytes(serialize_plan(make_plan()))
+    (run_cli.folder / "plan.json").write_bytes(plan_bytes(make_plan()))
 
     exit_code, loaded = vendors_loaded_by(run_cli, "apply", "plan.json", "--output-root", str(run_cli.folder / "none"))
 

@@ -14,12 +14,10 @@ from cli import Cli
 from conftest import MakeRestoreCase
 from faulty_proxy import FaultyProxy
 from network_faults import Fault, Stall
-from plan_samples import make_plan, planned_file, planned_raw_file
+from plan_samples import make_plan, plan_bytes, planned_file, planned_raw_file
 from restore_case import RestoreCase, raw_file
 from sample_data import made_up_bytes
 from waiting import wait_for
-
-from schemas.plan_file import serialize_plan
 
 if TYPE_CHECKING:
     import subprocess
@@ -57,7 +55,7 @@ def wait_until_nothing_moves(proxy: FaultyProxy) -> None:
 
 def start_show_that_nobody_reads(run_cli: Cli) -> "subprocess.Popen[str]":
     plan = make_plan(planned_raw_file("many.d", *(planned_file(f"many.d/{'x' * 150}{n}") for n in range(ROWS))))
-    (run_cli.folder / "plan.json").write_bytes(serialize_plan(plan))
+    (run_cli.folder / "plan.json").write_bytes(plan_bytes(plan))
     process = run_cli.start("show", "plan.json", "--files")
     assert process.stdout is not None
     fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, PIPE_BYTES)

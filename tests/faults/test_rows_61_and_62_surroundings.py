@@ -6,9 +6,7 @@ from pathlib import Path
 
 import pytest
 from cli import PROGRAM, Cli
-from plan_samples import make_plan, planned_file, planned_raw_file
-
-from schemas.plan_file import serialize_plan
+from plan_samples import make_plan, plan_bytes, planned_file, planned_raw_file
 
 OUR_NAMES = ("planner", "applier", "schemas")
 
@@ -16,7 +14,7 @@ OUR_NAMES = ("planner", "applier", "schemas")
 @pytest.fixture
 def plan_path(run_cli: Cli) -> Path:
     path = run_cli.folder / "plan.json"
-    path.write_bytes(serialize_plan(make_plan()))
+    path.write_bytes(plan_bytes(make_plan()))
     return path
 
 
@@ -76,7 +74,7 @@ def test_a_package_of_others_that_is_loaded_already_should_be_named_in_one_line_
 @pytest.mark.parametrize("command", [["show", "plan.json", "--files"], ["show", "plan.json", "--json"], ["schema"]])
 def test_a_reader_that_has_seen_enough_should_end_it_as_it_ends_cat_row_62(run_cli: Cli, command: list[str]) -> None:
     files = (planned_file(f"many.d/{number}") for number in range(5000))
-    (run_cli.folder / "plan.json").write_bytes(serialize_plan(make_plan(planned_raw_file("many.d", *files))))
+    (run_cli.folder / "plan.json").write_bytes(plan_bytes(make_plan(planned_raw_file("many.d", *files))))
     script = 'set -o pipefail; "$@" | head -n 1 > /dev/null'
 
     codes = []
