@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, cast
 
-from schemas.digest import plan_digest
 from schemas.errors import PlanError
 from schemas.plan import Plan
 from schemas.plan_document import (
@@ -22,7 +21,7 @@ from schemas.plan_document import (
 )
 from schemas.plan_rules import find_rule_issues
 from schemas.plan_schema import find_schema_issues, schema_text
-from schemas.plan_text import indented_json
+from schemas.plan_text import indented_json, plan_digest
 from schemas.text import printable
 
 logger = logging.getLogger(__name__)
@@ -69,7 +68,7 @@ def read_plan_text(text: str, name: str) -> Plan:
     document = _parse_json(text, name)
     del text
     plan = _check(document, name)
-    digest = plan_digest(document)
+    digest = _digest(document, name)
     stated = plan.plan_digest or digest
     if stated != digest:
         raise PlanError(
@@ -102,12 +101,20 @@ def seal_plan(content: bytes, name: str) -> bytes:
     """
     document = _parse_json(decode_plan(content, name), name)
     _check(document, name)
+    _digest(document, name)
     return b"".join(indented_json(_sealed(document)))
 
 
 def _sealed(document: Mapping[str, object]) -> Mapping[str, object]:
     head = {"format_version": document["format_version"], "plan_digest": plan_digest(document)}
     return {**head, **{key: value for key, value in document.items() if key not in head}}
+
+
+def _digest(document: Mapping[str, object], name: str) -> str:
+    try:
+        return plan_digest(document)
+    except ValueError as error:  # in a property that a later minor version added: the schema forbids it elsewhere
+        raise PlanError(name, [f"it has no canonical form, and so no digest: {error}"]) from None
 
 
 def _check(document: dict[str, Any], name: str) -> Plan:

@@ -56,7 +56,7 @@ def reconstruct_s3_paths(s3_upload_path: str, relative_paths: Iterable[str]) -> 
 
 
 def explain_bad_endpoint_url(url: str) -> str | None:
-    """Return why this can be no S3 endpoint of a plan, without showing a password that it may hold; None if it can."""
+    """Return why this cannot be the endpoint of a plan, without showing a secret in it; None if it can."""
     if "@" in url:
         return "it must not hold credentials: leave them to the AWS chain (environment, profile, instance role)"
     try:
@@ -66,4 +66,6 @@ def explain_bad_endpoint_url(url: str) -> str | None:
         usable = False
     if usable and url.startswith(("http://", "https://")) and not any(c in "?#" or c.isspace() for c in url):
         return None
-    return f"{printable(url, 200)!r} is no address of a server (expected http://host[:port] or https://host[:port])"
+    address, mark, _ = url.partition("?")  # the query of a signed address is as good as a password
+    shown = printable(address, 200) + ("?…" if mark else "")
+    return f"{shown!r} is not the address of a server (expected http://host[:port] or https://host[:port])"

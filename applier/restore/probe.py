@@ -38,7 +38,9 @@ _ANSWERS = frozenset(
 
 
 def probe_plan(plan: Plan) -> Plan:
-    """See `schemas.s3_probe.S3Probe`; S3 is reached as the plan and the AWS chain say.
+    """Return the plan with what S3 has now: the version of each file, or as its error why it cannot be had.
+
+    S3 is reached as the plan and the AWS chain say.
 
     Raises:
         S3UnansweredError: S3 did not answer for all files.

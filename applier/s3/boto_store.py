@@ -315,8 +315,8 @@ def _asked(location: ObjectLocation, question: Callable[[], T]) -> T:
 
 
 def _without_secrets(error: Exception) -> str:
-    """Return botocore's words on one line, less the user, password and query of any URL in them."""
-    return printable(re.sub(r"(?<=//)[^/\s]*@|\?\S+", "…", str(error)))
+    """Return botocore's words on one line, less all that may be a user, a password or the query of a URL in them."""
+    return printable(re.sub(r"(?<=: ).*@|\S*@|\?\S+", "…", str(error)))
 
 
 def _head_request(location: ObjectLocation) -> "HeadObjectRequestTypeDef":

@@ -12,8 +12,22 @@ import sys
 from collections.abc import Iterable
 
 _NUMBERS = {
-    "x86_64": {"flock": 73, "linkat": 265, "fallocate": 285, "renameat2": 316, "copy_file_range": 326},
-    "aarch64": {"flock": 32, "linkat": 37, "fallocate": 47, "renameat2": 276, "copy_file_range": 285},
+    "x86_64": {
+        "flock": 73,
+        "fsync": 74,
+        "linkat": 265,
+        "fallocate": 285,
+        "renameat2": 316,
+        "copy_file_range": 326,
+    },
+    "aarch64": {
+        "flock": 32,
+        "linkat": 37,
+        "fallocate": 47,
+        "fsync": 82,
+        "renameat2": 276,
+        "copy_file_range": 285,
+    },
 }
 _LOAD_NUMBER, _SKIP_UNLESS_EQUAL, _RETURN = 0x20, 0x15, 0x06
 _ALLOW, _FAIL_WITH = 0x7FFF0000, 0x00050000

@@ -1,8 +1,10 @@
 """The plan file: what is read back, what is refused, and that every refusal is one clear message."""
 
+import functools
 import hashlib
 import json
 import logging
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -20,10 +22,10 @@ from plan_samples import (
     planned_raw_file,
 )
 
-from schemas.digest import UNDIGESTED
 from schemas.errors import PlanError
 from schemas.plan import Plan, PlannedFile, RawFilePlan, UnresolvedFile
 from schemas.plan_file import read_plan, seal_plan, serialize_plan
+from schemas.plan_text import UNDIGESTED
 
 PLAN_BYTES = serialize_plan(make_plan())
 
@@ -344,6 +346,40 @@ def test_a_later_minor_version_nested_without_end_should_be_refused_or_read(capl
         assert "nested too deeply" in str(error)  # noqa: PT017  # either is right, nothing else is
     else:
         assert "invented" in caplog.text
+
+
+@pytest.mark.parametrize("number", [2**64, -(2**63) - 1, 10**400])
+def test_a_number_of_a_later_minor_version_that_has_no_canonical_form_should_be_refused(number: int) -> None:
+    document = {**plan_document(), "format_version": "1.7", "invented": [number]}
+    assert "it has no canonical form, and so no digest" in refusal(to_bytes(document))
+    with pytest.raises(PlanError, match="no canonical form"):
+        seal_plan(to_bytes(document), "plan.json")
+
+
+any_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()) | st.just(10**400),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+deep_json = st.integers(1, 400).map(
+    lambda depth: functools.reduce(lambda inner, _: [inner], range(depth), list[object]())
+)
+
+
+@given(any_json, any_json | deep_json, st.sampled_from(["1.0", "1.7"]), st.binary(max_size=4), st.integers(0))
+def test_nothing_but_our_error_should_come_out_of_any_plan(
+    invented: object, in_file: object, version: str, spoilt: bytes, place: int
+) -> None:
+    document = {**plan_document(), "format_version": version, "invented": invented}
+    first_file(document)["later"] = in_file
+    content = to_bytes(document)
+    place %= len(content)
+    for plan in (content, content[:place] + spoilt + content[place + len(spoilt) :]):
+        for read in (read_plan, seal_plan):
+            with suppress(PlanError):
+                read(plan, "plan.json")
 
 
 # --- conflicts
