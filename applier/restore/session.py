@@ -10,7 +10,8 @@ from applier.restore.jobs import allowed_jobs
 from applier.restore.output_root import reroot_plan
 from applier.restore.site_policy import SitePolicy, absolute_roots
 from applier.s3.bandwidth import BandwidthLimit
-from applier.s3.boto_store import BotoStore, S3Access
+from applier.s3.aws_chain import S3Access
+from applier.s3.boto_store import BotoStore
 from applier.s3.fetcher import Fetcher, RetryPolicy
 from applier.s3.obstore_store import ObstoreStore
 from applier.s3.outage import OutageWatch
