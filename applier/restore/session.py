@@ -10,11 +10,9 @@ from applier.restore.jobs import allowed_jobs
 from applier.restore.output_root import reroot_plan
 from applier.restore.site_policy import SitePolicy, absolute_roots
 from applier.s3.bandwidth import BandwidthLimit
-from applier.s3.aws_chain import S3Access
-from applier.s3.boto_store import BotoStore
 from applier.s3.fetcher import Fetcher, RetryPolicy
-from applier.s3.obstore_store import ObstoreStore
 from applier.s3.outage import OutageWatch
+from applier.s3.protocol import ObjectStore
 from schemas.plan import Plan
 
 
@@ -84,7 +82,7 @@ def open_session(
     plan = reviewed if settings.output_root is None else reroot_plan(reviewed, settings.output_root)
     trusted = _policy(settings).trusted_folder(plan, settings.plan_name)
     jobs = allowed_jobs(settings.jobs)
-    store = ObstoreStore(BotoStore(_access(plan, settings)), most_buckets=jobs)
+    store = _connect(plan, settings, jobs)
     with open_output_location(plan.output_location, trusted) as output:
         retry = RetryPolicy(attempts=settings.retries + 1)
         outage = OutageWatch(settings.max_outage_seconds)
@@ -101,11 +99,17 @@ def _policy(settings: SessionSettings) -> SitePolicy:
     )
 
 
-def _access(plan: Plan, settings: SessionSettings) -> S3Access:
-    """Option > plan > AWS chain."""
-    return S3Access(
+def _connect(plan: Plan, settings: SessionSettings, jobs: int) -> ObjectStore:
+    """Return the plan's S3: option > plan > AWS chain."""
+    # the libraries take their time, and whoever only asks for help or has a plan refused needs none
+    from applier.s3.aws_chain import S3Access  # noqa: PLC0415
+    from applier.s3.boto_store import BotoStore  # noqa: PLC0415
+    from applier.s3.obstore_store import ObstoreStore  # noqa: PLC0415
+
+    access = S3Access(
         region=settings.region or plan.s3.region,
         endpoint_url=settings.endpoint_url or plan.s3.endpoint_url,
         profile=settings.profile,
         read_timeout_seconds=settings.timeout_seconds,
     )
+    return ObstoreStore(BotoStore(access), most_buckets=jobs)

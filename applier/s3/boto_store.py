@@ -61,6 +61,7 @@ class BotoStore:
             is_secure=self.chain.default_address.endpoint_url.startswith("https:"),
         )
         self._addresses: dict[str, S3Address] = {}
+        self._upper_case_buckets: set[str] = set()
         self._lock = threading.Lock()
 
     def address(self, bucket_name: str) -> S3Address:
@@ -119,10 +120,22 @@ class BotoStore:
         if _LENGTH.fullmatch(length) is None:
             raise bad_answer(location, "it does not say the object's size")
         return ObjectInfo(
-            etag=normalized_etag(headers.get("etag")),
+            etag=self.read_etag(location.bucket_name, headers.get("etag")),
             size_bytes=int(length),
             version_id=kept_version(headers.get("x-amz-version-id")),
         )
+
+    def read_etag(self, bucket_name: str, header: str | None) -> str:
+        """Return an ETag header as plans hold it, and note how this S3 writes them."""
+        etag = normalized_etag(header)
+        if etag.upper() != etag and etag not in (header or ""):
+            with self._lock:
+                self._upper_case_buckets.add(bucket_name)
+        return etag
+
+    def if_match(self, bucket_name: str, etag: str) -> str:
+        """Return the If-Match header for an etag, written as this S3 writes it."""
+        return f'"{etag.upper() if bucket_name in self._upper_case_buckets else etag}"'
 
     def check_readable(self, location: ObjectLocation) -> None:
         """See `ObjectStore.check_readable`."""
@@ -141,7 +154,7 @@ class BotoStore:
             raise self.explain_denial(location, fault) from fault
 
     def _read_range(self, location: ObjectLocation, start: int, end: int, etag: str) -> Iterator[memoryview]:
-        headers = {"Range": f"bytes={start}-{end - 1}", "If-Match": f'"{etag}"'}
+        headers = {"Range": f"bytes={start}-{end - 1}", "If-Match": self.if_match(location.bucket_name, etag)}
         with self._http.stream(self._question("GET", location, headers=headers)) as (answer, pieces):
             check_range_answer(location, answer.headers.get("etag"), etag)
             if not _is_range(answer, start, end):

@@ -24,7 +24,7 @@ from applier.s3.faults import (
     wrong_range,
 )
 from applier.s3.obstore_faults import fault_of_text
-from applier.s3.protocol import ObjectInfo, kept_version, normalized_etag
+from applier.s3.protocol import ObjectInfo, kept_version
 from schemas.errors import ConfigError
 from schemas.etag import MIB
 from schemas.s3_location import ObjectLocation
@@ -87,7 +87,9 @@ class ObstoreStore:
         options: obstore.GetOptions = {"head": True, **_version(location)}
         meta = self._asked(location, lambda: obstore.get(store, location.key, options=options)).meta
         return ObjectInfo(
-            etag=normalized_etag(meta["e_tag"]), size_bytes=meta["size"], version_id=kept_version(meta["version"])
+            etag=self._boto.read_etag(location.bucket_name, meta["e_tag"]),
+            size_bytes=meta["size"],
+            version_id=kept_version(meta["version"]),
         )
 
     def check_readable(self, location: ObjectLocation) -> None:
@@ -120,7 +122,11 @@ class ObstoreStore:
 
     def _read_range(self, location: ObjectLocation, start: int, end: int, etag: str) -> Iterator[memoryview]:
         store = self._store(location.bucket_name)
-        options: obstore.GetOptions = {"range": (start, end), "if_match": f'"{etag}"', **_version(location)}
+        options: obstore.GetOptions = {
+            "range": (start, end),
+            "if_match": self._boto.if_match(location.bucket_name, etag),
+            **_version(location),
+        }
         answer = self._asked(location, lambda: obstore.get(store, location.key, options=options))
         check_range_answer(location, answer.meta["e_tag"], etag)
         if answer.meta["size"] < end:

@@ -107,7 +107,7 @@ def test_neither_yaml_nor_output_root_should_say_what_to_give() -> None:
         ('locations: {output: "/a\\nb"}', "U+000A"),
         (GOOD + "backup: {s3: {region: 5}}", "backup.s3.region: expected text, found int 5"),
         (GOOD + "backup: {s3: x}", "backup.s3: expected a mapping, found str 'x'"),
-        (GOOD + "backup: {s3: {endpoint_url: host:9000}}", "backup.s3.endpoint_url: 'host:9000' is no address"),
+        (GOOD + "backup: {s3: {endpoint_url: host:9000}}", "backup.s3.endpoint_url: 'host:9000' is not the address"),
     ],
 )
 def test_a_yaml_that_is_wrong_should_be_named_with_the_place(tmp_path: Path, text: str, words: str) -> None:
