@@ -24,6 +24,7 @@ from applier.s3.faults import (
 )
 from applier.s3.protocol import ObjectInfo, kept_version, normalized_etag
 from applier.s3.signed_http import Answer, Question, SignedHttp, Timeouts
+from schemas.etag import MIB
 from schemas.paths import STAGING_FOLDER
 from schemas.results import FailureKind
 from schemas.s3_location import ObjectLocation
@@ -36,6 +37,7 @@ _SHORT_LIST = {"list-type": "2", "max-keys": "1", "prefix": f"{STAGING_FOLDER}/"
 # No object of S3 has more digits: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 _LENGTH = re.compile(r"[0-9]{1,18}")
 _PARTIAL_CONTENT = 206
+_BUFFER_BYTES = MIB // 4
 
 
 class BotoStore:
@@ -156,17 +158,20 @@ class BotoStore:
     def _read_range(self, location: ObjectLocation, start: int, end: int, etag: str) -> Iterator[memoryview]:
         headers = {"Range": f"bytes={start}-{end - 1}", "If-Match": self.if_match(location.bucket_name, etag)}
         with self._http.stream(self._question("GET", location, headers=headers)) as (answer, pieces):
-            check_range_answer(location, answer.headers.get("etag"), etag)
             if not _is_range(answer, start, end):
                 raise wrong_range(location)
-            missing_bytes = end - start
+            check_range_answer(location, answer.headers.get("etag"), etag)
+            buffer, missing_bytes = bytearray(), end - start
             for piece in pieces:
-                missing_bytes -= len(piece)
-                if missing_bytes < 0:
+                buffer += piece
+                if len(buffer) > missing_bytes:
                     raise wrong_range(location)
-                yield memoryview(piece)
+                if len(buffer) >= min(missing_bytes, _BUFFER_BYTES):
+                    missing_bytes -= len(buffer)
+                    yield memoryview(buffer)
+                    buffer = bytearray()
                 if missing_bytes == 0:
-                    return  # whatever else comes is not asked for
+                    return  # whatever else comes was not asked for
             raise wrong_range(location)
 
     def explain_denial(self, location: ObjectLocation, fault: S3Fault) -> S3Fault:

@@ -29,6 +29,7 @@ class S3Fault(Exception):  # noqa: N818  # the field's word: faults are transien
 
 _SCHEME_AND_HOST = re.compile(r"(\w{1,20}://)(?:[^/?#@]*@)?([^/?#@]*)")
 _PERMANENT_REDIRECTS = frozenset({301, 308})
+_PASSING_REDIRECTS = frozenset({302, 303, 307})
 
 # Why TLS fails, whichever library says so.
 UNKNOWN_CA = "the certificate is signed by an unknown CA (a private one is named with AWS_CA_BUNDLE)"
@@ -144,6 +145,8 @@ def fault_of_answer(location: ObjectLocation, status: int, code: str) -> S3Fault
         status: the HTTP status.
         code: S3's error code, empty if the answer had none.
     """
+    if status in _PASSING_REDIRECTS:
+        return bad_answer(location, f"a redirect ({status}) to no address")
     said = f"{location}: S3 answered {status}" + (f" {code}" if code else "")
     transient = status >= _SERVER_ERROR or status in _TRANSIENT_STATUS or code in _TRANSIENT_CODES
     if transient and (status in _THROTTLING_STATUS or code in _THROTTLING_CODES):

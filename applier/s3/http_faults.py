@@ -55,10 +55,10 @@ def fault_of_error(location: ObjectLocation, error: Exception, route: str) -> S3
     match error:
         case SSLError():
             return tls_failed(location, _explain_tls(str(error)))
-        case ConnectTimeoutError() | ReadTimeoutError() | TimeoutError():
-            return no_answer_in_time(location, route)
         case ProxyError() | NewConnectionError():
             return S3Fault(FailureKind.NETWORK, f"{location}: cannot connect{route}", transient=True)
+        case ConnectTimeoutError() | ReadTimeoutError() | TimeoutError():
+            return no_answer_in_time(location, route)
         case IncompleteRead():
             return S3Fault(FailureKind.NETWORK, f"{location}: the answer broke off", transient=True)
         case ProtocolError(args=(_, HTTPException() as cause)) if not isinstance(cause, RemoteDisconnected):

@@ -102,19 +102,19 @@ class ObstoreStore:
 
     def read_range(self, location: ObjectLocation, start: int, end: int, etag: str) -> Iterator[memoryview]:
         """See `ObjectStore.read_range`."""
-        if not self._may_obstore_read(location):
-            yield from self._boto.read_range(location, start, end, etag)
-            with self._lock:
-                self._trusted_buckets.add(location.bucket_name)
-                self._failed.discard(location)
-            return
+        by_obstore = self._may_obstore_read(location)
+        reader = self._read_range if by_obstore else self._boto.read_range
         try:
-            yield from self._read_range(location, start, end, etag)
+            yield from reader(location, start, end, etag)
         except S3Fault:
             with self._lock:
-                self._trusted_buckets.discard(location.bucket_name)
                 self._failed.add(location)
+                self._trusted_buckets.discard(location.bucket_name)
             raise
+        if not by_obstore:
+            with self._lock:
+                self._failed.discard(location)
+                self._trusted_buckets.add(location.bucket_name)
 
     def _may_obstore_read(self, location: ObjectLocation) -> bool:
         trusted = location.bucket_name in self._trusted_buckets and location not in self._failed

@@ -66,8 +66,8 @@ class Answer:
 
     def raise_for_status(self) -> None:
         """Raise the `S3Fault` that an answer with an error stands for."""
-        if self.status in _REDIRECTS and not self.code and "location" in self.headers:
-            raise redirected(self.location, self.status, self.headers["location"])
+        if self.status in _REDIRECTS and (target := self.headers.get("location")):
+            raise redirected(self.location, self.status, target)
         if self.status >= _ERROR_STATUS:
             raise fault_of_answer(self.location, self.status, self.code)
 
