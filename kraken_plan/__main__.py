@@ -1,5 +1,5 @@
-"""`python -m kraken_plan`."""
+"""Runs the command line as `python -m kraken_plan`."""
 
-from kraken_plan.front_door import main
+from kraken_plan import main
 
 main()

@@ -70,7 +70,8 @@ def explain_bad_endpoint_url(url: str) -> str | None:
     if "@" in url:
         return "it must not hold credentials: leave them to the AWS chain (environment, profile, instance role)"
     match = _ENDPOINT_URL.fullmatch(url)
-    shown = f"{printable(url, 200)!r}"
+    address, mark, _ = url.partition("?")  # the query of a signed address is as good as a password
+    shown = repr(printable(address, 200) + ("?…" if mark else ""))
     if match is None and not url.isascii():
         return f"{shown} has letters beyond ASCII (write such a host in its xn--… form)"
     if match is None:

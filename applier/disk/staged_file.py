@@ -4,9 +4,9 @@ import os
 from contextlib import suppress
 
 from applier.disk.folders import write_all
-from applier.disk.hashing import ByteRange
+from applier.disk.hashing import ByteRange, hash_ranges
 from applier.disk.journal import Journal, StagedContent, StagedState
-from applier.disk.staging import Staging, resumable_file
+from applier.disk.staging import SegmentSource, Staging, resumable_file
 
 
 class StagedFile:
@@ -15,16 +15,24 @@ class StagedFile:
     Args:
         staging: the folder that it is in.
         name: what `staged_name` calls it.
+        content: what it is going to be.
         descriptor: of the file, open for reading and writing.
         journal: says what has landed, for a later run; None of a small file, which is rather fetched again.
         left: what an earlier run left of it.
     """
 
-    def __init__(
-        self, staging: Staging, name: str, descriptor: int, journal: Journal | None, left: StagedState
+    def __init__(  # noqa: PLR0913  # what makes it up
+        self,
+        staging: Staging,
+        name: str,
+        content: StagedContent,
+        descriptor: int,
+        *,
+        journal: Journal | None = None,
+        left: StagedState | None = None,
     ) -> None:
-        self._staging, self._name, self._journal = staging, name, journal
-        self.descriptor, self.left = descriptor, left
+        self._staging, self._name, self._content, self._journal = staging, name, content, journal
+        self.descriptor, self.left = descriptor, left or StagedState()
         self._open = True
 
     @property
@@ -39,13 +47,13 @@ class StagedFile:
 
     @property
     def may_hold_local_bytes(self) -> bool:
-        """Whether bytes of a local file, which may be wrong, can be among what is staged."""
+        """Whether bytes that were copied, not fetched, and may be wrong, can be among what is staged."""
         return self.left.local_bytes
 
     def allow_local_bytes(self) -> bool:
-        """Note that bytes of a local file may land, and return whether they may.
+        """Note that bytes may be copied here, not fetched, and return whether they may.
 
-        Not where only fetched bytes are staged already: if the local ones are wrong, those would be lost with them.
+        Not where only fetched bytes are staged already: if the copied ones are wrong, those would be lost with them.
 
         Raises:
             OSError: the journal cannot be written.
@@ -55,6 +63,10 @@ class StagedFile:
         self._journal.local_bytes_follow()
         self.left.local_bytes = True
         return True
+
+    def find_elsewhere(self) -> SegmentSource | None:
+        """Return what another run, which may be alive, has staged of the same; None if it is fetched anew anyway."""
+        return self._staging.find_elsewhere(self._name, self._content) if self._journal is not None else None
 
     def size_bytes(self) -> int:
         """Return its size so far."""
@@ -74,6 +86,15 @@ class StagedFile:
         """Note the binary MD5 of a part that has been read back."""
         if self._journal is not None:
             self._journal.part_done(index, digest)
+
+    def md5(self) -> str:
+        """Return the MD5 (hexadecimal) of all of it, as read back.
+
+        Raises:
+            WrongSizeError: it became shorter while it was read.
+        """
+        (digest,) = hash_ranges(self.descriptor, [(0, self.size_bytes())])
+        return digest.hex()
 
     def sync(self) -> None:
         """Make it outlast a power loss."""
@@ -115,9 +136,9 @@ def open_staged_file(staging: Staging, name: str, content: StagedContent, *, res
         OSError: it cannot be created.
     """
     if not resumable:
-        return StagedFile(staging, name, staging.create(name), None, StagedState())
+        return StagedFile(staging, name, content, staging.create(name))
     descriptor, journal, left = staging.create_resumable(name, content)
-    staged = StagedFile(staging, name, descriptor, journal, left)
+    staged = StagedFile(staging, name, content, descriptor, journal=journal, left=left)
     if staged.size_bytes() > content.size_bytes:
         os.ftruncate(descriptor, content.size_bytes)
     return staged

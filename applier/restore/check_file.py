@@ -5,26 +5,23 @@ asks whether what would be fetched can be read.
 """
 
 import errno
-import logging
 import os
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from applier.disk.folders import FileIdentity, NotAFolderError, OutputFolder, file_identity, open_regular_file
-from applier.disk.hashing import WrongSizeError, get_etag
-from applier.restore.decide import Action, LocalKind, LocalState, decide, judge_encryption, judge_local, judge_s3
+from applier.disk.hashing import WrongSizeError, get_etag, hash_ranges
+from applier.restore.decide import Action, LocalKind, LocalState, decide, judge_local
+from applier.restore.failures import FileFailedError
+from applier.restore.find_object import FoundObject, find_object
 from applier.restore.progress import VerifiedBytes
 from applier.restore.tools import CheckTools
 from applier.s3.faults import S3Fault
 from applier.s3.fetcher import Fetcher
-from applier.s3.protocol import ObjectInfo
 from applier.target import Target
 from schemas.etag import Etag
-from schemas.results import Failure, FailureKind
-from schemas.text import printable
-
-logger = logging.getLogger(__name__)
+from schemas.results import Failure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,13 +30,13 @@ class Verdict:
 
     Args:
         action: what is to be done, or why nothing can be.
-        info: the object on S3; None where it could not be learnt.
+        source: the object to restore from; None where S3 has none that can be accepted.
         s3_failure: why the object cannot be had as the plan says; None if it can.
         local: the local file; None where it was not looked at.
     """
 
     action: Action | Failure
-    info: ObjectInfo | None = None
+    source: FoundObject | None = None
     s3_failure: Failure | None = None
     local: LocalState | None = None
 
@@ -69,30 +66,16 @@ def check_file(
     Raises:
         Interrupted: the run is to stop.
     """
-    info, s3_failure = (None, bucket_failure) if bucket_failure else _ask_s3(target, tools.fetcher)
+    source, s3_failure = (None, bucket_failure) if bucket_failure else _find_object(target, tools)
     if s3_failure is not None and look is Look.AS_APPLY:
-        return Verdict(action=s3_failure, info=info, s3_failure=s3_failure)
-    size_bytes = info.size_bytes if info is not None and s3_failure is None else target.file.expected_size
+        return Verdict(action=s3_failure, s3_failure=s3_failure)
+    size_bytes = source.info.size_bytes if source is not None else target.file.expected_size
     local = _look_at_local_file(target, size_bytes, tools, read=look is not Look.THREE_WAY_BY_SIZE)
     action = s3_failure or decide(local)
-    if look is not Look.AS_APPLY and action in {Action.DOWNLOAD, Action.HEAL} and info is not None:
-        s3_failure = _ask_for_a_byte(target, info, tools.fetcher)
+    if look is not Look.AS_APPLY and action in {Action.DOWNLOAD, Action.HEAL} and source is not None:
+        s3_failure = _ask_for_a_byte(source, tools.fetcher)
         action = s3_failure or action
-    return Verdict(action=action, info=info, s3_failure=s3_failure, local=local)
-
-
-def check_s3(target: Target, fetcher: Fetcher) -> tuple[ObjectInfo, Failure | None]:
-    """Ask S3 for an object, and return what it says with why that is not what the plan says. This is the pre-check.
-
-    Raises:
-        S3Fault: S3 does not have it, or gives no answer.
-        Interrupted: the run is to stop.
-    """
-    info = fetcher.head(target.location)
-    failure = judge_s3(target.file, info)
-    if failure is not None and failure.kind is FailureKind.S3_CORRUPTION:
-        failure = judge_encryption(target.file, fetcher.encryption(target.location)) or failure
-    return info, failure
+    return Verdict(action=action, source=source, s3_failure=s3_failure, local=local)
 
 
 def is_absent(output: OutputFolder, target: Target) -> bool:
@@ -109,22 +92,19 @@ def is_absent(output: OutputFolder, target: Target) -> bool:
     return False
 
 
-def _ask_s3(target: Target, fetcher: Fetcher) -> tuple[ObjectInfo | None, Failure | None]:
+def _find_object(target: Target, tools: CheckTools) -> tuple[FoundObject | None, Failure | None]:
     try:
-        info, failure = check_s3(target, fetcher)
-    except S3Fault as fault:
+        return find_object(target, tools.fetcher, tools.accept), None
+    except (S3Fault, FileFailedError) as fault:
         return None, fault.failure
-    if failure is None:
-        logger.info("%s: S3 pre-check passed, etag %s", printable(target.file.relative_path), info.etag)
-    return info, failure
 
 
-def _ask_for_a_byte(target: Target, info: ObjectInfo, fetcher: Fetcher) -> Failure | None:
+def _ask_for_a_byte(source: FoundObject, fetcher: Fetcher) -> Failure | None:
     """Return why an object cannot be read: a HEAD does not tell whether there are any bytes to be had."""
-    if info.size_bytes == 0:
+    if source.info.size_bytes == 0:
         return None
     try:
-        fetcher.check_readable(target.location)
+        fetcher.check_readable(source.location)
     except S3Fault as fault:
         return fault.failure
     return None
@@ -175,19 +155,23 @@ def _open_local_file(target: Target, output: OutputFolder) -> int | LocalState:
 def _hash_local_file(target: Target, descriptor: int, tools: CheckTools) -> LocalState:
     verified = VerifiedBytes(tools.progress, tools.fetcher.raise_if_stopped)
     try:
-        found = get_etag(
+        found, digests = get_etag(
             descriptor,
             target.file.chunk_size_mb,
             multipart=Etag.parse(target.file.expected_etag).parts is not None,
             share=tools.crew.share,
             on_read=verified.add,
         )
+        local = replace(judge_local(target.file, found), part_digests=digests)
+        if local.kind is not LocalKind.RIGHT and (md5 := tools.accept.md5_of(target.file)) is not None:
+            (digest,) = hash_ranges(
+                descriptor, [(0, os.fstat(descriptor).st_size)], lambda _: tools.fetcher.raise_if_stopped()
+            )
+            local = replace(local, kind=LocalKind.RIGHT) if digest.hex() == md5 else local
     except OSError as error:
         local = _unreadable(error, None)
     except WrongSizeError:
         local = LocalState(LocalKind.WRONG, "it became shorter while it was read")
-    else:
-        local = judge_local(target.file, found)
     if local.kind is not LocalKind.RIGHT:
         verified.take_back()
     return local

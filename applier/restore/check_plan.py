@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from applier.disk.folders import OutputFolder
-from applier.disk.run_folders import find_left_staged
+from applier.disk.left_runs import find_left_staged
 from applier.disk.staging import resumable_file, staged_name
 from applier.restore.check_file import Look, Verdict, check_file
 from applier.restore.failures import failure_of

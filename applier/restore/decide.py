@@ -1,5 +1,6 @@
 """What is to be done with a file, from what was seen: the plan, S3, the local bytes. Pure; nothing is touched here."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -29,20 +30,22 @@ class LocalState:
         kind: what it is.
         detail: how it is wrong, or why it cannot be used.
         identity: of a file that could be opened, see `folders.file_identity`.
+        part_digests: the binary MD5 of each part, of a file of the right size that was read.
     """
 
     kind: LocalKind
     detail: str = ""
     identity: FileIdentity | None = None
+    part_digests: Sequence[bytes] = ()
 
 
 class Action(Enum):
-    """What apply does with a file, or in the end with one that was only looked at."""
+    """What apply does with a file."""
 
     SKIP = "skip"
+    VERIFY = "verify"  # hash it, then skip or heal: a look that reads no local bytes cannot tell the two apart
     DOWNLOAD = "download"
     HEAL = "heal"
-    VERIFY = "verify"  # hash it, then skip or heal: what a look that reads no local bytes cannot tell apart
 
 
 def judge_s3(file: PlannedFile, info: ObjectInfo) -> Failure | None:
@@ -57,6 +60,12 @@ def judge_s3(file: PlannedFile, info: ObjectInfo) -> Failure | None:
         )
     expected = Etag.parse(file.expected_etag)
     if not same_content(expected, found):
+        if (found.parts or 1) != (expected.parts or 1) and info.size_bytes == file.expected_size:
+            return Failure(
+                FailureKind.OTHER_PARTS,
+                f"etag mismatch: S3 {found}, expected {expected}; the size is right, so the same bytes may have been "
+                "uploaded anew: apply --accept-other-parts fetches them and has the planned etag decide",
+            )
         return Failure(FailureKind.S3_CORRUPTION, f"etag mismatch: S3 {found}, expected {expected}")
     if file.expected_size is not None and file.expected_size != info.size_bytes:
         return Failure(

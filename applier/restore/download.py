@@ -5,17 +5,17 @@ Everything is read back and hashed as it lands; the etag of what was read back i
 
 import functools
 import logging
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 from applier.disk.hashing import ByteRange, WrongSizeError, cores, hash_ranges, hashed_together
-from applier.disk.local_prefix import LocalPrefix
 from applier.disk.part_hashing import Part, PartHasher
 from applier.disk.staged_file import StagedFile
+from applier.disk.staging import SegmentSource
 from applier.restore.crew import Task
+from applier.restore.find_object import FoundObject
 from applier.restore.progress import VerifiedBytes
 from applier.restore.tools import CheckTools
-from applier.s3.protocol import ObjectInfo
 from applier.target import Target
 from schemas.etag import MIB, Etag, fold_part_digests, hashed_ranges
 from schemas.text import printable
@@ -26,24 +26,39 @@ logger = logging.getLogger(__name__)
 SMALL_FILE_BYTES = 32 * MIB
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Downloaded:
+    """What was read back from a staged file.
+
+    Args:
+        etag: of all of it.
+        part_digests: the binary MD5 of each part.
+        fetched_parts: how many parts were fetched, at least in part; the others were there already.
+    """
+
+    etag: Etag
+    part_digests: Sequence[bytes]
+    fetched_parts: int
+
+
 def download(  # noqa: PLR0913  # what, from where, to where, and with what
     target: Target,
-    info: ObjectInfo,
+    source: FoundObject,
     staged: StagedFile,
     verified: VerifiedBytes,
     tools: CheckTools,
     *,
-    prefix: LocalPrefix | None = None,
-) -> Etag:
-    """Fill a staged file and return the etag of what was read back from it.
+    copies: SegmentSource | None = None,
+) -> Downloaded:
+    """Fill a staged file, and return what was read back from it.
 
     Args:
         target: the file.
-        info: the object as the pre-check saw it.
+        source: the object as the pre-check found it.
         staged: where its bytes go.
         verified: counts the bytes read back.
         tools: fetch, and run pieces at once.
-        prefix: what can be copied from a local file in place of fetching it.
+        copies: what can be copied in place of fetching it.
 
     Raises:
         S3Fault: S3 does not give the bytes, or has another object by now.
@@ -52,26 +67,32 @@ def download(  # noqa: PLR0913  # what, from where, to where, and with what
         OSError: the file system failed.
     """
     expected = Etag.parse(target.file.expected_etag)
-    hasher = PartHasher(hashed_ranges(expected, info.size_bytes, target.file.chunk_size_mb), on_done=staged.end_part)
-    filling = _Filling(target, info, staged, prefix, hasher, verified, tools)
+    hasher = PartHasher(
+        hashed_ranges(expected, source.info.size_bytes, target.file.chunk_size_mb), on_done=staged.end_part
+    )
+    filling = _Filling(source, staged, copies, hasher, verified, tools)
     tools.crew.share(filling.staged_earlier())
     tools.crew.share(filling.missing(), at_once=hasher.segments_at_once)
-    if staged.size_bytes() != info.size_bytes:
+    if staged.size_bytes() != source.info.size_bytes:
         raise WrongSizeError
-    return fold_part_digests(hasher.digests, multipart=expected.parts is not None)
+    return Downloaded(
+        etag=fold_part_digests(hasher.digests, multipart=expected.parts is not None),
+        part_digests=hasher.digests,
+        fetched_parts=len(filling.fetched_parts),
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class _Filling:
     """What the pieces of one download have in common."""
 
-    target: Target
-    info: ObjectInfo
+    source: FoundObject
     staged: StagedFile
-    prefix: LocalPrefix | None
+    copies: SegmentSource | None
     hasher: PartHasher
     verified: VerifiedBytes
     tools: CheckTools
+    fetched_parts: set[int] = field(default_factory=set)
 
     def staged_earlier(self) -> list[Task]:
         """Return the pieces that re-hash what an interrupted run staged: whole parts, and segments of others."""
@@ -84,7 +105,7 @@ class _Filling:
         ]
         landed = {segment for segment in left.landed if segment[1] <= staged_bytes}
         if landed:
-            logger.info("%s: resuming what an interrupted run staged", printable(self.target.file.relative_path))
+            logger.info("%s: resuming what an interrupted run staged", printable(self.source.location.key))
             for part in set(self.hasher.parts).difference(finished):
                 self.hasher.land(part, landed.intersection(part.segments))
             pieces += [functools.partial(self.hasher.hash_landed, self.staged.descriptor, self.verified.add)] * cores()
@@ -103,9 +124,10 @@ class _Filling:
 
     def _bring(self, part: Part, segment: ByteRange) -> None:
         fetcher = self.tools.fetcher
-        copied = self.prefix is not None and self.prefix.copy(segment, self.staged.descriptor, fetcher.raise_if_stopped)
+        copied = self.copies is not None and self.copies.copy(segment, self.staged.descriptor, fetcher.raise_if_stopped)
         if not copied:
-            fetcher.download_file_from_s3(self.target.location, self.info.etag, segment, self.staged.write)
+            self.fetched_parts.add(part.index)
+            fetcher.download_file_from_s3(self.source.location, self.source.info.etag, segment, self.staged.write)
         self.staged.land(segment)
         self.hasher.land(part, [segment])
         self.hasher.hash_landed(self.staged.descriptor, self.verified.add)

@@ -11,9 +11,9 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from applier.restore.check_file import check_s3
 from applier.restore.crew import Crew
-from applier.restore.failures import failure_of
+from applier.restore.failures import FileFailedError, failure_of
+from applier.restore.find_object import Acceptance, find_object
 from applier.restore.jobs import DEFAULT_JOBS, allowed_jobs
 from applier.restore.preflight import find_bucket_failures
 from applier.s3.aws_chain import S3Access
@@ -30,6 +30,8 @@ from schemas.text import counted, printable
 
 logger = logging.getLogger(__name__)
 
+# A plan can name the version that holds what it asks for; the other options are for whoever applies it to give.
+_ACCEPT = Acceptance(older_versions=True)
 _ANSWERS = frozenset(
     {FailureKind.KEY_NOT_FOUND, FailureKind.BUCKET_MISSING, FailureKind.ACCESS_DENIED}
     | {FailureKind.ARCHIVED, FailureKind.NOT_VERIFIABLE}
@@ -37,7 +39,9 @@ _ANSWERS = frozenset(
 
 
 def probe_plan(plan: Plan) -> Plan:
-    """See `schemas.s3_probe.S3Probe`; S3 is reached as the plan and the AWS chain say.
+    """Return the plan with what S3 has now: the version of each file, or as its error why it cannot be had.
+
+    S3 is reached as the plan and the AWS chain say.
 
     Raises:
         S3UnansweredError: S3 did not answer for all files.
@@ -82,21 +86,21 @@ class _Answers:
 def _ask(target: Target, place: int, fetcher: Fetcher, answers: _Answers) -> None:
     """Ask S3 for one file, and note what it answers."""
     try:
-        info, failure = check_s3(target, fetcher)
-        if failure is None and info.size_bytes > 0:  # a HEAD does not tell whether there is anything to be had
-            fetcher.check_readable(target.location)
+        found = find_object(target, fetcher, _ACCEPT)
+        if found.info.size_bytes > 0:  # a HEAD does not tell whether there is anything to be had
+            fetcher.check_readable(found.location)
+    except FileFailedError as failed:
+        answers.failures[place] = failed.failure
     except S3Fault as fault:
-        if not _is_answer(fault):
+        if _is_answer(fault):
+            answers.failures[place] = fault.failure
+        else:
             answers.give_up(f"{printable(target.file.relative_path)}: {fault.failure.message}")
-            return
-        failure = fault.failure
     except BaseException as error:  # noqa: BLE001  # the unforeseen is no answer
         answers.give_up(f"{printable(target.file.relative_path)}: {failure_of(error).message}")
-        return
-    if failure is not None:
-        answers.failures[place] = failure
-    elif info.version_id is not None:
-        answers.versions[place] = info.version_id
+    else:
+        if found.info.version_id is not None:
+            answers.versions[place] = found.info.version_id
 
 
 def _is_answer(fault: S3Fault) -> bool:

@@ -2,27 +2,29 @@
 
 import errno
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from applier.disk.hashing import WrongSizeError
 from applier.disk.journal import StagedContent
-from applier.disk.local_prefix import LocalPrefix
+from applier.disk.local_bytes import parts_of, prefix_of
 from applier.disk.publish import Judged, ReplacedMeanwhileError, UnsyncedError, publish, set_aside
 from applier.disk.staged_file import StagedFile, open_staged_file
-from applier.disk.staging import Staging, staged_name
+from applier.disk.staging import SegmentSource, Staging, staged_name
 from applier.restore.check_file import Verdict, check_file, is_absent
 from applier.restore.decide import Action, LocalKind, judge_encryption
 from applier.restore.download import SMALL_FILE_BYTES, download
 from applier.restore.failures import FileFailedError, failure_of
+from applier.restore.find_object import FoundObject, name_md5
+from applier.restore.part_hints import find_right_parts
 from applier.restore.progress import VerifiedBytes
 from applier.restore.tools import RestoreTools
 from applier.s3.faults import S3Fault
 from applier.s3.fetcher import Interrupted
 from applier.s3.protocol import ObjectInfo
 from applier.target import Target
-from schemas.etag import MIB, Etag
+from schemas.etag import Etag
 from schemas.results import Failure, FailureKind, FileResult, Outcome
 from schemas.text import printable
 
@@ -43,6 +45,9 @@ class _End:
     failure: Failure | None = None
     object_bytes: int | None = None
     corrupt_copy: str | None = None
+    remark: str | None = None
+    part_digests: Sequence[bytes] = ()
+    fetched_parts: int | None = None
 
 
 class BytesRefutedError(Exception):
@@ -61,24 +66,23 @@ class BytesRefutedError(Exception):
 def restore_file(target: Target, tools: RestoreTools) -> FileResult:
     """Bring one file of the plan under its final name, verified; whatever fails on the way is in the result."""
     begun = tools.clock()
-    path = printable(target.file.relative_path)
-    logger.info("%s: start, %s", path, printable(str(target.location)))
+    logger.info("%s: start, %s", printable(target.file.relative_path), printable(str(target.location)))
     try:
         end = _restore(target, tools)
     except BaseException as error:  # noqa: BLE001  # one file's fault is its own; also what a library panics with
         end = _End(outcome=Outcome.FAILED, failure=failure_of(error))
     planned_bytes = target.file.expected_size
-    result = FileResult(
+    return FileResult(
         relative_path=target.file.relative_path,
         outcome=end.outcome,
         failure=end.failure,
         size_bytes=end.object_bytes if planned_bytes is None else planned_bytes,
         duration_seconds=tools.clock() - begun,
         corrupt_copy=end.corrupt_copy,
+        remark=end.remark,
+        part_md5s=b"".join(end.part_digests) if len(end.part_digests) > 1 else b"",
+        fetched_parts=end.fetched_parts,
     )
-    _log(path, result)
-    tools.check.progress.file_ended(result)
-    return result
 
 
 def _restore(target: Target, tools: RestoreTools) -> _End:
@@ -86,12 +90,12 @@ def _restore(target: Target, tools: RestoreTools) -> _End:
         return end
     for checks_left in reversed(range(_MAX_CHECKS)):
         verdict = check_file(target, tools.check)
-        object_bytes = verdict.info.size_bytes if verdict.info else None
         match verdict.action:
             case Failure() as failure:
-                return _End(outcome=Outcome.FAILED, failure=failure, object_bytes=object_bytes)
+                return _End(outcome=Outcome.FAILED, failure=failure)
             case Action.SKIP:
-                return _End(outcome=Outcome.SKIPPED, object_bytes=object_bytes)
+                digests = verdict.local.part_digests if verdict.local else ()
+                return _End(outcome=Outcome.SKIPPED, object_bytes=_object_bytes(verdict), part_digests=digests)
             case Action.VERIFY:
                 raise AssertionError("the local file was not hashed")
             case Action.DOWNLOAD | Action.HEAL:
@@ -116,14 +120,15 @@ def _download_if_absent(target: Target, tools: RestoreTools) -> _End | None:
     if not is_absent(tools.check.output, target):
         return None
     info = ObjectInfo(etag=file.expected_etag, size_bytes=file.expected_size)
+    assumed = Verdict(action=Action.DOWNLOAD, source=FoundObject(location=target.location, info=info))
     try:
-        end = _download_and_publish(target, Verdict(action=Action.DOWNLOAD, info=info), tools, is_checked=False)
+        end = _download_and_publish(target, assumed, tools, is_checked=False)
     except (BytesRefutedError, ReplacedMeanwhileError):
         return None  # S3 or the local file is not what was assumed: the check says what it is
     except S3Fault as fault:
-        if fault.failure.kind is not FailureKind.VERIFICATION:
+        if fault.failure.kind not in {FailureKind.VERIFICATION, FailureKind.KEY_NOT_FOUND}:
             raise
-        return None  # S3 has another etag; it may be another form of the same content
+        return None  # S3 has another etag, perhaps another form of the same content; or it has an older version
     name = printable(file.relative_path)
     logger.info("%s: S3 pre-check passed with the download, If-Match %s", name, file.expected_etag)
     return end
@@ -159,7 +164,7 @@ def _judge_refuted(target: Target, refuted: BytesRefutedError, downloads: int, t
     name = printable(target.file.relative_path)
     logger.warning("%s: read back with etag %s, expected %s", name, refuted.found, expected)
     if failure := judge_encryption(target.file, tools.check.fetcher.encryption(target.location)):
-        raise FileFailedError(failure)
+        raise FileFailedError(name_md5(target.file, failure))
     if downloads == _MAX_DOWNLOADS:
         detail = f"etag mismatch: downloaded {refuted.found}, expected {expected}; tried {downloads} times"
         raise FileFailedError(Failure(FailureKind.VERIFICATION, detail))
@@ -173,35 +178,55 @@ def _try_download(
     Raises:
         BytesRefutedError: it is not.
     """
-    info, local = verdict.info, verdict.local
-    if info is None:
+    source = verdict.source
+    if source is None:
         raise AssertionError("a download needs the pre-check's answer")
     expected = Etag.parse(target.file.expected_etag)
     verified = VerifiedBytes(tools.check.progress, tools.check.fetcher.raise_if_stopped)
-    with _staged(target, info, staging, verified) as staged:
-        prefix = None
-        if not from_scratch and local is not None and local.kind is LocalKind.WRONG:
-            prefix = LocalPrefix.of(tools.check.output, target, local.identity, info.size_bytes)
-            if prefix is not None and not staged.allow_local_bytes():
-                prefix = None
+    with _staged(target, source.info, staging, verified) as staged:
+        copies = None if from_scratch else _find_copies(target, verdict, source.info, staged, tools)
         try:
-            found = download(target, info, staged, verified, tools.check, prefix=prefix)
+            downloaded = download(target, source, staged, verified, tools.check, copies=copies)
         except (WrongSizeError, OSError) as error:
             # where the file system copies by sharing blocks, a bad one of the local file shows only when read back
             bad_block = isinstance(error, OSError) and error.errno == errno.EIO and staged.may_hold_local_bytes
             if isinstance(error, WrongSizeError) or bad_block:
                 raise BytesRefutedError(None, with_local_bytes=staged.may_hold_local_bytes) from error
             raise
-        if found != expected:
+        found, md5 = downloaded.etag, tools.check.accept.md5_of(target.file)
+        by_md5 = found != expected and md5 is not None and staged.md5() == md5
+        if found != expected and not by_md5:
             raise BytesRefutedError(found, with_local_bytes=staged.may_hold_local_bytes)
-        logger.info("%s: verified as read back, etag %s", printable(target.file.relative_path), expected)
+        proof = f"MD5 {md5}" if by_md5 else f"etag {expected}"
+        logger.info("%s: verified as read back, %s", printable(target.file.relative_path), proof)
         tools.check.fetcher.raise_if_stopped()
         staged.sync()
         staged.close()
         corrupt_copy = publish(staging, staged.file_name, tools.check.output, target, _seen_before(verdict, tools))
         _try_to(staged.remove_journal)
     outcome = Outcome.HEALED if verdict.action is Action.HEAL else Outcome.DOWNLOADED
-    return _End(outcome=outcome, object_bytes=info.size_bytes, corrupt_copy=corrupt_copy)
+    return _End(
+        outcome=outcome,
+        object_bytes=source.info.size_bytes,
+        corrupt_copy=corrupt_copy,
+        remark="by MD5" if by_md5 else source.remark,
+        part_digests=downloaded.part_digests,
+        fetched_parts=downloaded.fetched_parts if verdict.local and verdict.local.part_digests else None,
+    )
+
+
+def _find_copies(
+    target: Target, verdict: Verdict, info: ObjectInfo, staged: StagedFile, tools: RestoreTools
+) -> SegmentSource | None:
+    """Return what has bytes of the file already: a local file of which some are right, or another run's staged file."""
+    local, output = verdict.local, tools.check.output
+    copies: SegmentSource | None = None
+    if local is not None and local.kind is LocalKind.WRONG:
+        right_parts = find_right_parts(target.file, local, tools.hints)
+        copies = parts_of(output, target, local.identity, right_parts)
+        copies = copies or prefix_of(output, target, local.identity, info.size_bytes)
+    copies = copies or staged.find_elsewhere()
+    return copies if copies is not None and staged.allow_local_bytes() else None
 
 
 @contextmanager
@@ -237,8 +262,11 @@ def _fail(target: Target, verdict: Verdict, tools: RestoreTools, error: BaseExce
         if corrupt_copy is not None:
             detail = f"{failure.detail}; the corrupt local file was moved to {corrupt_copy}"
             failure = Failure(failure.kind, detail)
-    object_bytes = verdict.info.size_bytes if verdict.info else None
-    return _End(outcome=Outcome.FAILED, failure=failure, object_bytes=object_bytes, corrupt_copy=corrupt_copy)
+    return _End(outcome=Outcome.FAILED, failure=failure, object_bytes=_object_bytes(verdict), corrupt_copy=corrupt_copy)
+
+
+def _object_bytes(verdict: Verdict) -> int | None:
+    return verdict.source.info.size_bytes if verdict.source is not None else None
 
 
 def _seen_before(verdict: Verdict, tools: RestoreTools) -> Judged:
@@ -259,12 +287,3 @@ def _try_to(clean_up: Callable[[], None]) -> None:
 
 def _log_clean_up(error: OSError) -> None:
     logger.warning("could not clean up: %s", error)
-
-
-def _log(path: str, result: FileResult) -> None:
-    if result.failure is not None:
-        logger.error("%s: FAILURE - %s", path, result.failure.message)
-        return
-    size_mb, seconds = (result.size_bytes or 0) / MIB, result.duration_seconds
-    rate = size_mb / seconds if seconds > 0 else 0.0
-    logger.info("%s: %s, %.1f MB in %.1f s (%.1f MB/s)", path, result.outcome.value, size_mb, seconds, rate)

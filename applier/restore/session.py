@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from applier.disk.folders import OutputFolder, open_output_location
 from applier.restore.jobs import allowed_jobs
@@ -12,8 +13,10 @@ from applier.restore.site_policy import SitePolicy, absolute_roots
 from applier.s3.bandwidth import BandwidthLimit
 from applier.s3.fetcher import Fetcher, RetryPolicy
 from applier.s3.outage import OutageWatch
-from applier.s3.protocol import ObjectStore
 from schemas.plan import Plan
+
+if TYPE_CHECKING:
+    from applier.s3.protocol import ObjectStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,10 +102,9 @@ def _policy(settings: SessionSettings) -> SitePolicy:
     )
 
 
-def _connect(plan: Plan, settings: SessionSettings, jobs: int) -> ObjectStore:
+def _connect(plan: Plan, settings: SessionSettings, jobs: int) -> "ObjectStore":
     """Return the plan's S3: option > plan > AWS chain."""
-    # the libraries take their time, and whoever only asks for help or has a plan refused needs none
-    from applier.s3.aws_chain import S3Access  # noqa: PLC0415
+    from applier.s3.aws_chain import S3Access  # noqa: PLC0415  # what is refused before costs no vendor
     from applier.s3.boto_store import BotoStore  # noqa: PLC0415
     from applier.s3.obstore_store import ObstoreStore  # noqa: PLC0415
 

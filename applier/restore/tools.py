@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from applier.disk.folders import OutputFolder
 from applier.disk.run_folders import Stagings
 from applier.restore.crew import Crew
+from applier.restore.find_object import Acceptance
+from applier.restore.part_hints import PartHints
 from applier.restore.progress import Progress
 from applier.s3.fetcher import Fetcher
 
@@ -20,12 +22,14 @@ class CheckTools:
         fetcher: asks S3.
         crew: runs pieces of one file at once.
         progress: told the bytes hashed.
+        accept: which objects are accepted beside the one that the plan names.
     """
 
     output: OutputFolder
     fetcher: Fetcher
     crew: Crew
     progress: Progress
+    accept: Acceptance = field(default_factory=Acceptance)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,10 +54,12 @@ class RestoreTools:
         check: what looking at it needs.
         stagings: the run's staging folders.
         quarantine: what becomes of corrupt local files.
+        hints: know which parts of a corrupt file are right.
         clock: seconds that only grow.
     """
 
     check: CheckTools
     stagings: Stagings
     quarantine: Quarantine = field(default_factory=Quarantine)
+    hints: PartHints = field(default_factory=PartHints)
     clock: Callable[[], float] = time.monotonic

@@ -1,16 +1,14 @@
 """Reads the standard AWS chain: which S3, which region, which credentials, which proxy and certificates.
 
-The session is boto3's. A botocore client takes longer to make than a small file to restore, so one is made only where
-nothing else knows the endpoint, or where somebody asks for it.
+The session is boto3's. A client takes longer to make than a small file to restore, so one is made only where nothing
+else knows the endpoint, and none is ever asked anything.
 """
 
 import os
 import re
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import boto3
 import botocore.session
@@ -19,17 +17,15 @@ from botocore.exceptions import BotoCoreError
 from botocore.utils import validate_region_name
 
 from applier.s3.credentials import CredentialSource
-from applier.s3.network import Network, choose_network
+from applier.s3.network import S3Address, choose_network
 from schemas.errors import ConfigError
 from schemas.s3_location import explain_bad_endpoint_url
 from schemas.text import printable
 
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
-
 # The chain's endpoint for all services and for S3, by botocore's own reading of variables and profiles. The sections
 # `services` of a configuration file are left to a client: https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
 _ENDPOINT_URL = {"endpoint_url": ("endpoint_url", ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"], None, None)}
+_PATH_STYLE = Config(s3={"addressing_style": "path"})
 _CHECK_ENDPOINT = "(check --endpoint-url and AWS_ENDPOINT_URL)"
 # For SSO and STS, which botocore would otherwise ask five times for a minute each.
 _SIGN_IN = Config(connect_timeout=5, read_timeout=15, retries={"total_max_attempts": 3})
@@ -58,14 +54,6 @@ class S3Access:
     request_timeout_seconds: float = 300.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class S3Address:
-    """Where S3 is, and the region to sign for."""
-
-    endpoint_url: str
-    region: str
-
-
 class AwsChain:
     """What the AWS chain says, asked once at the start.
 
@@ -79,52 +67,37 @@ class AwsChain:
 
     def __init__(self, access: S3Access, environment: Mapping[str, str] = os.environ) -> None:
         self.access = access
-        self._lock = threading.Lock()
-        self._clients: dict[str | None, S3Client] = {}
         try:
             self._session = _open_session(access)
             chain = self._session._session  # noqa: SLF001  # boto3 has no other way to its configuration
-            self.profile: str = chain.get_config_variable("profile") or "default"
+            profile = chain.get_config_variable("profile") or "default"
             bundle = chain.get_config_variable("ca_bundle")
             configured = _configured_address(access, chain)
         except BotoCoreError as error:
             raise ConfigError(f"S3 access: {_without_secrets(error)}") from error
-        self.credentials = CredentialSource(chain, self.profile)
-        self.default_address = configured or self._address_of_client(None)
+        self.credentials = CredentialSource(chain, profile)
+        self.default_address = configured or self._derive_address(access.region)
         if reason := explain_bad_endpoint_url(self.default_address.endpoint_url):
             raise ConfigError(f"S3 access: the endpoint: {reason} {_CHECK_ENDPOINT}")
-        self.network: Network = choose_network(self.default_address.endpoint_url, environment, bundle, _SHIPPED_BUNDLE)
+        self.network = choose_network(self.default_address.endpoint_url, environment, bundle, _SHIPPED_BUNDLE)
 
     def address_in(self, region: str) -> S3Address:
         """Return where S3 is for buckets in another region than the chain's."""
         if self.access.endpoint_url is not None:
             return S3Address(endpoint_url=self.access.endpoint_url, region=region)
-        return self._address_of_client(region)
+        return self._derive_address(region)
 
-    def client(self, region: str | None = None) -> "S3Client":
-        """Return a client of boto3's for what `BotoStore` does not ask; its answers are not bounded in bytes."""
-        with self._lock:
-            if region not in self._clients:
-                self._clients[region] = self._new_client(region)
-            return self._clients[region]
-
-    def _address_of_client(self, region: str | None) -> S3Address:
+    def _derive_address(self, region: str | None) -> S3Address:
+        """Return the address that botocore's own tables give."""
         try:
-            meta = self.client(region).meta
+            client = self._session.client(
+                "s3", region_name=region, endpoint_url=self.access.endpoint_url, config=_PATH_STYLE
+            )
         except BotoCoreError as error:
             raise ConfigError(f"S3 access: {_without_secrets(error)}") from error
         except ValueError as error:  # botocore's word for a malformed endpoint
             raise ConfigError(f"S3 access: {_without_secrets(error)} {_CHECK_ENDPOINT}") from error
-        return S3Address(endpoint_url=meta.endpoint_url, region=meta.region_name)
-
-    def _new_client(self, region: str | None) -> "S3Client":
-        config = Config(
-            connect_timeout=self.access.connect_timeout_seconds,
-            read_timeout=self.access.read_timeout_seconds,
-            retries={"total_max_attempts": 1},  # the fetcher retries
-            s3={"addressing_style": "path"},
-        )
-        return self._session.client("s3", region_name=region, endpoint_url=self.access.endpoint_url, config=config)
+        return S3Address(endpoint_url=client.meta.endpoint_url, region=client.meta.region_name)
 
 
 def is_region(name: str) -> bool:
@@ -154,5 +127,5 @@ def _configured_address(access: S3Access, chain: "botocore.session.Session") -> 
 
 
 def _without_secrets(error: Exception) -> str:
-    """Return botocore's words on one line, less the user, password and query of any URL in them."""
-    return printable(re.sub(r"(?<=//)[^/\s]*@|\?\S+", "…", str(error)))
+    """Return botocore's words on one line, less all that may be a user, a password or the query of a URL in them."""
+    return printable(re.sub(r"(?<=: ).*@|\S*@|\?\S+", "…", str(error)))

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 
-from applier.s3.aws_chain import AwsChain, S3Access, S3Address, is_region
+from applier.s3.aws_chain import AwsChain, S3Access, is_region
 from applier.s3.faults import (
     BAD_CREDENTIALS_CODES,
     COLD,
@@ -22,8 +22,10 @@ from applier.s3.faults import (
     missing_etag,
     wrong_range,
 )
-from applier.s3.protocol import ObjectInfo, kept_version, normalized_etag
+from applier.s3.network import S3Address
+from applier.s3.protocol import ObjectInfo, ObjectVersion, kept_version, normalized_etag
 from applier.s3.signed_http import Answer, Question, SignedHttp, Timeouts
+from applier.s3.version_list import read_version_list
 from schemas.etag import MIB
 from schemas.paths import STAGING_FOLDER
 from schemas.results import FailureKind
@@ -36,8 +38,11 @@ logger = logging.getLogger(__name__)
 _SHORT_LIST = {"list-type": "2", "max-keys": "1", "prefix": f"{STAGING_FOLDER}/"}
 # No object of S3 has more digits: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 _LENGTH = re.compile(r"[0-9]{1,18}")
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)")
 _PARTIAL_CONTENT = 206
 _BUFFER_BYTES = MIB // 4
+# Of 1,000 versions with keys as long as they can be.
+_MAX_LIST_BYTES = 8 * MIB
 
 
 class BotoStore:
@@ -148,6 +153,20 @@ class BotoStore:
         answer = self._explained(location, lambda: self._head(location))
         return answer.headers.get("x-amz-server-side-encryption")
 
+    def list_versions(self, location: ObjectLocation) -> list[ObjectVersion]:
+        """See `ObjectStore.list_versions`.
+
+        A request: S3 sorts by key and then by age, and no key that this one is a prefix of comes before it.
+        """
+        bucket = ObjectLocation(bucket_name=location.bucket_name, key="")
+        query = {"versions": "", "prefix": location.key, "encoding-type": "url"}
+        answer = self._http.ask(self._question("GET", bucket, query=query), max_bytes=_MAX_LIST_BYTES)
+        answer.raise_for_status()
+        try:
+            return read_version_list(answer.text, location.key)
+        except ValueError as error:
+            raise bad_answer(location, f"its list of versions cannot be read ({error})") from error
+
     def read_range(self, location: ObjectLocation, start: int, end: int, etag: str) -> Iterator[memoryview]:
         """See `ObjectStore.read_range`."""
         try:
@@ -158,9 +177,8 @@ class BotoStore:
     def _read_range(self, location: ObjectLocation, start: int, end: int, etag: str) -> Iterator[memoryview]:
         headers = {"Range": f"bytes={start}-{end - 1}", "If-Match": self.if_match(location.bucket_name, etag)}
         with self._http.stream(self._question("GET", location, headers=headers)) as (answer, pieces):
-            if not _is_range(answer, start, end):
-                raise wrong_range(location)
-            check_range_answer(location, answer.headers.get("etag"), etag)
+            _check_range(answer, start, end)
+            check_etag(location, answer.headers.get("etag"), etag)
             buffer, missing_bytes = bytearray(), end - start
             for piece in pieces:
                 buffer += piece
@@ -208,7 +226,7 @@ class BotoStore:
         return answer
 
 
-def check_range_answer(location: ObjectLocation, header: str | None, etag: str) -> None:
+def check_etag(location: ObjectLocation, header: str | None, etag: str) -> None:
     """Check the ETag of an answer with a range.
 
     Raises:
@@ -221,10 +239,18 @@ def check_range_answer(location: ObjectLocation, header: str | None, etag: str) 
         raise changed_during_download(location, f"etag {found}, expected {etag}")
 
 
-def _is_range(answer: Answer, start: int, end: int) -> bool:
-    length = answer.headers.get("content-length")
-    return (
-        answer.status == _PARTIAL_CONTENT
-        and answer.headers.get("content-range", "").startswith(f"bytes {start}-{end - 1}/")
-        and length in {None, str(end - start)}
-    )
+def _check_range(answer: Answer, start: int, end: int) -> None:
+    """Check that an answer announces exactly the bytes that were asked for.
+
+    Raises:
+        S3Fault: it does not.
+    """
+    found = _CONTENT_RANGE.fullmatch(answer.headers.get("content-range", ""))
+    length = answer.headers.get("content-length", str(end - start))
+    if found is None or answer.status != _PARTIAL_CONTENT:
+        raise wrong_range(answer.location)
+    first, last, total = found.groups()
+    if total != "*" and int(total) < end:
+        raise changed_during_download(answer.location, f"it has {total} bytes, expected {end} or more")
+    if (int(first), int(last) + 1, length) != (start, end, str(end - start)):
+        raise wrong_range(answer.location)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from applier.s3.bandwidth import BandwidthLimit
 from applier.s3.faults import S3Fault, wrong_range
 from applier.s3.outage import OutageWatch
-from applier.s3.protocol import ObjectInfo, ObjectStore
+from applier.s3.protocol import ObjectInfo, ObjectStore, ObjectVersion
 from schemas.s3_location import ObjectLocation
 from schemas.text import printable
 
@@ -117,6 +117,15 @@ class Fetcher:
             return self.store.encryption(location)
         except S3Fault:
             return None
+
+    def list_versions(self, location: ObjectLocation) -> list[ObjectVersion]:
+        """Return the versions of an object, delete markers among them, newest first.
+
+        Raises:
+            S3Fault: a final fault (most often: not permitted), or a transient one after all attempts.
+            Interrupted: the run is to stop.
+        """
+        return self.retry.call(lambda: self.store.list_versions(location), self.stop)
 
     def download_file_from_s3(
         self,

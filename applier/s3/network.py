@@ -29,6 +29,14 @@ _PROXY_SCHEMES = frozenset({"http", "https"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class S3Address:
+    """Where S3 is, and the region to sign for."""
+
+    endpoint_url: str
+    region: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
     """How HTTP reaches S3.
 

@@ -16,15 +16,16 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
-from applier.s3.aws_chain import AwsChain, S3Address
-from applier.s3.boto_store import BotoStore, check_range_answer
+from applier.s3.aws_chain import AwsChain
+from applier.s3.boto_store import BotoStore, check_etag
 from applier.s3.faults import (
     S3Fault,
     changed_during_download,
     wrong_range,
 )
+from applier.s3.network import S3Address
 from applier.s3.obstore_faults import fault_of_text
-from applier.s3.protocol import ObjectInfo, kept_version
+from applier.s3.protocol import ObjectInfo, ObjectVersion, kept_version
 from schemas.errors import ConfigError
 from schemas.etag import MIB
 from schemas.s3_location import ObjectLocation
@@ -100,6 +101,10 @@ class ObstoreStore:
         """See `ObjectStore.encryption`."""
         return self._boto.encryption(location)
 
+    def list_versions(self, location: ObjectLocation) -> list[ObjectVersion]:
+        """See `ObjectStore.list_versions`."""
+        return self._boto.list_versions(location)
+
     def read_range(self, location: ObjectLocation, start: int, end: int, etag: str) -> Iterator[memoryview]:
         """See `ObjectStore.read_range`."""
         by_obstore = self._may_obstore_read(location)
@@ -114,7 +119,12 @@ class ObstoreStore:
         if not by_obstore:
             with self._lock:
                 self._failed.discard(location)
-                self._trusted_buckets.add(location.bucket_name)
+            self.trust_bucket(location.bucket_name)
+
+    def trust_bucket(self, bucket_name: str) -> None:
+        """Read from a bucket by obstore from now on, until something fails there."""
+        with self._lock:
+            self._trusted_buckets.add(bucket_name)
 
     def _may_obstore_read(self, location: ObjectLocation) -> bool:
         trusted = location.bucket_name in self._trusted_buckets and location not in self._failed
@@ -128,19 +138,20 @@ class ObstoreStore:
             **_version(location),
         }
         answer = self._asked(location, lambda: obstore.get(store, location.key, options=options))
-        check_range_answer(location, answer.meta["e_tag"], etag)
+        check_etag(location, answer.meta["e_tag"], etag)
         if answer.meta["size"] < end:
             raise changed_during_download(location, f"it has {answer.meta['size']} bytes, expected {end} or more")
         if answer.range != (start, end):
             raise wrong_range(location)
         missing_bytes = end - start
         stream = iter(answer.stream(min_chunk_size=min(missing_bytes, _BUFFER_BYTES)))
-        while missing_bytes > 0:
-            chunk = self._asked(location, lambda: next(stream, None))
-            if chunk is None or len(chunk) > missing_bytes:
-                raise wrong_range(location)
+        while (chunk := self._asked(location, lambda: next(stream, None))) is not None:
             missing_bytes -= len(chunk)
+            if missing_bytes < 0:
+                break
             yield memoryview(chunk)
+        if missing_bytes != 0:
+            raise wrong_range(location)
 
     def _store(self, bucket_name: str) -> S3Store:
         with self._lock:

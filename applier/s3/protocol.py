@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from schemas.s3_location import ObjectLocation
@@ -25,6 +26,23 @@ class ObjectInfo:
     version_id: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectVersion:
+    """One version of an object in a bucket that keeps them.
+
+    Args:
+        version_id: names it; `null` for what was uploaded before the bucket kept versions.
+        last_modified: when it was uploaded or deleted (UTC).
+        etag: without quotes; None of a delete marker.
+        size_bytes: of the object; None of a delete marker.
+    """
+
+    version_id: str
+    last_modified: datetime
+    etag: str | None = None
+    size_bytes: int | None = None
+
+
 class ObjectStore(Protocol):
     """Asks S3, one request a call and without retries. Every method may raise `S3Fault`."""
 
@@ -43,6 +61,9 @@ class ObjectStore(Protocol):
 
     def encryption(self, location: ObjectLocation) -> str | None:
         """Return how S3 encrypts an object, which decides what its etag is made of. None if S3 does not say."""
+
+    def list_versions(self, location: ObjectLocation) -> list[ObjectVersion]:
+        """Return the versions of an object, delete markers among them, newest first; at most the newest 1,000."""
 
     def read_range(self, location: ObjectLocation, start: int, end: int, etag: str) -> Iterator[memoryview]:
         """Yield the bytes of a half-open range, exactly so many, in buffers of at most about 1 MiB.

@@ -17,11 +17,10 @@ from urllib3 import PoolManager, ProxyManager, Timeout, make_headers
 from urllib3.exceptions import HTTPError
 from urllib3.response import BaseHTTPResponse
 
-from applier.s3.aws_chain import S3Address
 from applier.s3.credentials import CredentialSource
 from applier.s3.faults import S3Fault, fault_of_answer, redirected
 from applier.s3.http_faults import fault_of_error
-from applier.s3.network import Network
+from applier.s3.network import Network, S3Address
 from applier.s3.timed_connections import timed_context, timed_pools
 from schemas.results import FailureKind
 from schemas.s3_location import ObjectLocation
@@ -123,14 +122,18 @@ class SignedHttp:
             )
         self._pools.pool_classes_by_scheme = timed_pools(timeouts.answer)
 
-    def ask(self, question: Question) -> Answer:
+    def ask(self, question: Question, max_bytes: int = _MAX_TOLD_BYTES) -> Answer:
         """Return an answer with the beginning of what it says, whatever its status.
+
+        Args:
+            question: what to ask.
+            max_bytes: about how much of what it says is wanted.
 
         Raises:
             S3Fault: there is no answer.
         """
         with self._sent(question) as response:
-            text = self._read_text(question.location, response) if question.method != "HEAD" else b""
+            text = self._read_text(question.location, response, max_bytes) if question.method != "HEAD" else b""
             return _answer(question.location, response, text)
 
     @contextmanager
@@ -183,13 +186,15 @@ class SignedHttp:
         named = {"User-Agent": f"kraken-plan/{__version__}"}
         return prepared.url, named | {name: _text(value) for name, value in prepared.headers.items()}
 
-    def _read_text(self, location: ObjectLocation, response: BaseHTTPResponse) -> bytes:
-        text = b""
+    def _read_text(
+        self, location: ObjectLocation, response: BaseHTTPResponse, max_bytes: int = _MAX_TOLD_BYTES
+    ) -> bytes:
+        text = bytearray()
         for piece in self._pieces(location, response):
             text += piece
-            if len(text) >= _MAX_TOLD_BYTES:
+            if len(text) >= max_bytes:
                 break
-        return text
+        return bytes(text)
 
     def _pieces(self, location: ObjectLocation, response: BaseHTTPResponse) -> Iterator[bytes]:
         """Yield what comes as it comes, so that the time is looked at now and then."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from kraken_plan.plan_output import STDOUT, refuse_what_is_no_plan, write_plan_output
+from kraken_plan.output_files import STDOUT, refuse_anything_but_a_plan, write_plan_output
 from planner.build_plan import build_download_plan
 from planner.catalog import Catalog
 from planner.open_catalog import open_catalog
@@ -20,7 +20,6 @@ from planner.records import RawFileRecord, parse_record
 from schemas.errors import CatalogError, ConfigError
 from schemas.plan import Plan, UnresolvedFile
 from schemas.plan_file import serialized_plan
-from schemas.s3_probe import S3Probe
 from schemas.site_config import load_site_config
 from schemas.text import counted, printable
 
@@ -90,17 +89,16 @@ MONGO_USER and MONGO_PASSWORD as AlphaKraken does. A user with the role `read` i
     "all others the version that is there now is pinned.",
 )
 @click.option("-o", "--output", metavar="FILE", default=STDOUT, help="Write the plan to FILE, whole or not at all.")
-@click.pass_obj
-def compile_command(probe: S3Probe, /, **options: object) -> None:
+def compile_command(**options: object) -> None:
     """Make a plan that restores the raw files with these IDs (separated by spaces or commas).
 
     Everything is resolved here, out of the catalog, which is only read: buckets, keys, etags, sizes, destinations.
     Without -o the plan goes to stdout.
     """
-    sys.exit(_compile(CompileOptions(**options), datetime.now(UTC), probe))  # type: ignore[arg-type]  # click checked the types
+    sys.exit(_compile(CompileOptions(**options), datetime.now(UTC)))  # type: ignore[arg-type]  # click checked the types
 
 
-def _compile(options: CompileOptions, now: datetime, probe: S3Probe) -> int:
+def _compile(options: CompileOptions, now: datetime) -> int:
     gc.disable()  # millions of values and no cycles among them: looking for some took a quarter of the time
     from_file = read_ids_file(options.ids_file) if options.ids_file is not None else []
     raw_file_ids = merge_ids(ids_from_arguments(options.raw_file_ids), from_file)
@@ -109,7 +107,7 @@ def _compile(options: CompileOptions, now: datetime, probe: S3Probe) -> int:
         raise ConfigError("no raw files are asked for: give their ids, --ids-file FILE or --project PRID")
     site = load_site_config(options.config, options.output_root)
     if options.output != STDOUT:
-        refuse_what_is_no_plan(Path(options.output))
+        refuse_anything_but_a_plan(Path(options.output))
     with open_catalog(options.catalog, os.environ) as catalog:
         plan = build_download_plan(
             raw_file_ids,
@@ -119,7 +117,9 @@ def _compile(options: CompileOptions, now: datetime, probe: S3Probe) -> int:
             created_at=now,
         )
     if options.probe_s3:
-        plan = probe(plan)
+        from applier.restore.probe import probe_plan  # noqa: PLC0415  # S3, which other compiles do not need
+
+        plan = probe_plan(plan)
     write_plan_output(serialized_plan(plan), options.output)
     if logger.isEnabledFor(logging.WARNING):
         click.echo("\n".join(_summary(plan)), err=True)
@@ -146,11 +146,10 @@ def _find_records(catalog: Catalog, raw_file_ids: Sequence[str], project_ids: Se
 
 def _summary(plan: Plan) -> Iterator[str]:
     """Yield in words what the plan holds and what could not be resolved."""
-    files = [file for _, file in plan.planned_files()]
-    size_bytes = sum(file.expected_size or 0 for file in files)
+    totals = plan.totals()
     yield (
-        f"{counted(len(plan.raw_files), 'raw file')} asked for; to be restored: {counted(len(files), 'file')}, "
-        f"{counted(size_bytes, 'byte')}, below {printable(plan.output_location)}"
+        f"{counted(totals.raw_files, 'raw file')} asked for; to be restored: {counted(totals.files, 'file')}, "
+        f"{counted(totals.size_bytes, 'byte')}, below {printable(plan.output_location)}"
     )
     errors = list(_errors(plan))
     if errors:

@@ -1,12 +1,11 @@
-"""What differs between two plans in lines for people, and in JSON for programs."""
+"""Says in lines what differs between two plans."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass
 
-from kraken_plan.views.json_document import document_with_list
 from kraken_plan.views.table import Paint, Tone
+from planner.plan_diff import Change, DiffKind, FileDiff, PlanDiff, RawFileDiff, Value
 from schemas.plan import Plan, PlannedFile
-from schemas.plan_diff import Change, DiffKind, FileDiff, PlanDiff, RawFileDiff, Value
 from schemas.text import counted, human_size, printable
 
 _SIGNS = {DiffKind.ADDED: "+", DiffKind.REMOVED: "-", DiffKind.CHANGED: "~"}
@@ -44,18 +43,6 @@ def diff_lines(diff: PlanDiff, old: Compared, new: Compared, paint: Paint, *, wi
         totals = diff.totals(kind)
         counts = f"{counted(totals.raw_files, 'raw file')}, {counted(totals.files, 'file')}"
         yield f"{kind.value}: {counts}, {counted(totals.size_bytes, 'byte')} ({human_size(totals.size_bytes)})"
-
-
-def diff_as_json(diff: PlanDiff, old: Compared, new: Compared) -> Iterator[str]:
-    """Yield all that differs as one JSON document, each raw file on a line of its own."""
-    head = {
-        "same": diff.is_empty,
-        "old": {"name": old.name, "plan_digest": old.plan.plan_digest},
-        "new": {"name": new.name, "plan_digest": new.plan.plan_digest},
-        "changes": [asdict(change) for change in diff.changes],
-        "totals": {kind.value: asdict(diff.totals(kind)) for kind in DiffKind},
-    }
-    return document_with_list(head, "raw_files", map(_raw_file_document, diff.raw_files))
 
 
 def _raw_file_lines(raw_file: RawFileDiff, paint: Paint, *, with_files: bool) -> Iterator[str]:
@@ -115,24 +102,3 @@ def _value(value: Value) -> str:
             return f"{value:,}"
         case str():
             return printable(value)
-
-
-def _raw_file_document(raw_file: RawFileDiff) -> dict[str, object]:
-    return {
-        "raw_file_id": raw_file.raw_file_id,
-        "kind": raw_file.kind.value,
-        "changes": _change_documents(raw_file.changes),
-        "files": [
-            {
-                "relative_path": file.relative_path,
-                "kind": file.kind.value,
-                "size_bytes": file.size_bytes,
-                "changes": _change_documents(file.changes),
-            }
-            for file in raw_file.files
-        ],
-    }
-
-
-def _change_documents(changes: Iterable[Change]) -> list[dict[str, Value]]:
-    return [asdict(change) for change in changes]

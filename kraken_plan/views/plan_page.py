@@ -17,9 +17,9 @@ from kraken_plan.views.plan_sections import (
     raw_file_why,
     skipped_text,
 )
-from kraken_plan.views.plan_summary import PlanSummary, Totals, raw_file_totals, summarize_plan
+from kraken_plan.views.plan_summary import PlanSummary, summarize_plan
 from kraken_plan.views.table import Tone, Toned
-from schemas.plan import Plan, PlannedFile, RawFilePlan, UnresolvedFile
+from schemas.plan import Plan, PlannedFile, PlanTotals, RawFilePlan, UnresolvedFile
 from schemas.results import ApplyResult, FileResult, Outcome, RawFileResult
 from schemas.text import counted, human_size, printable
 
@@ -75,7 +75,7 @@ def file_origin(file: PlannedFile | UnresolvedFile) -> str:
     return printable(f"{etag}{chunks}, {key}{version}")
 
 
-def _plan_figures(totals: Totals) -> list[Figure]:
+def _plan_figures(totals: PlanTotals) -> list[Figure]:
     skipped = totals.skipped_raw_files + totals.skipped_files
     return [
         _size_figure(totals),
@@ -90,7 +90,7 @@ def _plan_figures(totals: Totals) -> list[Figure]:
     ]
 
 
-def _size_figure(totals: Totals) -> Figure:
+def _size_figure(totals: PlanTotals) -> Figure:
     unknown = f", and {counted(totals.unknown_sizes, 'file')} of unknown size" if totals.unknown_sizes else ""
     note = f"{counted(totals.size_bytes, 'byte')}{unknown}"
     return Figure(label="To restore", value=human_size(totals.size_bytes), note=note)
@@ -120,12 +120,12 @@ def _result_figures(result: ApplyResult, summary: PlanSummary) -> list[Figure]:
 
 def _planned_groups(plan: Plan) -> Iterator[Group]:
     for raw_file in plan.raw_files:
-        totals = raw_file_totals(raw_file)
+        totals = raw_file.totals()
         rows = [_planned_row(raw_file, file) for file in raw_file.files]
         yield _group(raw_file, totals, _PLAN_STATES[raw_file_state(totals)], raw_file_why(raw_file, totals), rows)
 
 
-def _group(raw_file: RawFilePlan, totals: Totals, state: State, note: str, rows: list[Row]) -> Group:
+def _group(raw_file: RawFilePlan, totals: PlanTotals, state: State, note: str, rows: list[Row]) -> Group:
     return Group(
         head=Row(
             name=printable(raw_file.raw_file_id),
@@ -164,7 +164,7 @@ def _result_groups(plan: Plan, result: ApplyResult) -> Iterator[Group]:
         note = f"{failed:,} of {counted(len(rows), 'file')} failed" if failed else ""
         if ended is not None and ended.failure is not None:
             note = ended.failure.message
-        yield _group(raw_file, raw_file_totals(raw_file), _raw_file_outcome(ended, rows), note, rows)
+        yield _group(raw_file, raw_file.totals(), _raw_file_outcome(ended, rows), note, rows)
 
 
 def _raw_file_outcome(ended: RawFileResult | None, rows: list[Row]) -> State:

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from kraken_plan.views.plan_summary import DestinationTotals, PlanSummary, SkippedEntry, SkipReason, Totals
+from kraken_plan.views.plan_summary import DestinationTotals, PlanSummary, SkippedEntry, SkipReason
 from kraken_plan.views.table import Cell, Column, Tone, Toned
-from schemas.plan import Plan, PlannedFile, RawFilePlan, UnresolvedFile
+from schemas.plan import Plan, PlannedFile, PlanTotals, RawFilePlan, UnresolvedFile
 from schemas.text import counted, human_size, printable
 
 NOTHING = "–"  # noqa: RUF001  # the dash that stands for an empty cell
@@ -72,14 +72,14 @@ def plan_facts(plan: Plan) -> list[tuple[str, str]]:
     return facts
 
 
-def restored_text(totals: Totals, size_text: SizeText = human_size) -> str:
+def restored_text(totals: PlanTotals, size_text: SizeText = human_size) -> str:
     """Return what is restored, in one line."""
     unknown = f", {counted(totals.unknown_sizes, 'file')} of unknown size" if totals.unknown_sizes else ""
     of = f"{counted(totals.files, 'file')} of {counted(totals.restored_raw_files, 'raw file')}"
     return f"{of}, {size_text(totals.size_bytes)}{unknown}"
 
 
-def skipped_text(totals: Totals) -> str:
+def skipped_text(totals: PlanTotals) -> str:
     """Return what is skipped, in one line; empty where nothing is."""
     return entries_text(totals.skipped_raw_files, totals.skipped_files)
 
@@ -89,14 +89,14 @@ def entries_text(raw_files: int, files: int) -> str:
     return ", ".join(counted(number, noun) for number, noun in ((raw_files, "raw file"), (files, "file")) if number)
 
 
-def raw_file_state(totals: Totals) -> Toned:
+def raw_file_state(totals: PlanTotals) -> Toned:
     """Return whether a raw file, counted, is restored."""
     if totals.skipped_raw_files or not totals.files:
         return SKIPPED
     return IN_PART if totals.skipped_files else TO_RESTORE
 
 
-def raw_file_why(raw_file: RawFilePlan, totals: Totals) -> str:
+def raw_file_why(raw_file: RawFilePlan, totals: PlanTotals) -> str:
     """Return why a raw file is not restored, or not all of it; empty where it is."""
     if raw_file.error is not None:
         return printable(raw_file.error)

@@ -1,36 +1,13 @@
-"""What a plan amounts to: pure values, counted once, for a terminal, a page or JSON to draw."""
+"""Sums a plan up for review: totals by destination, largest files, reasons for skipping. Pure; others draw it."""
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from schemas.plan import Plan, PlannedFile, RawFilePlan, UnresolvedFile
+from schemas.plan import Plan, PlannedFile, PlanTotals, RawFilePlan, UnresolvedFile
 
 LARGEST = 10
 NAMED_PER_REASON = 10
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Totals:
-    """How much there is to restore, and how much is skipped.
-
-    Args:
-        raw_files: all that are named, skipped ones included.
-        restored_raw_files: those with a file to be restored.
-        skipped_raw_files: those that could not be resolved as a whole.
-        files: those to be restored.
-        skipped_files: those that could not be resolved, of raw files that are not skipped as a whole.
-        size_bytes: of the files to be restored, as far as their sizes are known.
-        unknown_sizes: how many of the files to be restored have no size in the plan.
-    """
-
-    raw_files: int = 0
-    restored_raw_files: int = 0
-    skipped_raw_files: int = 0
-    files: int = 0
-    skipped_files: int = 0
-    size_bytes: int = 0
-    unknown_sizes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +16,7 @@ class DestinationTotals:
 
     project_id: str | None
     destination_base: str | None
-    totals: Totals
+    totals: PlanTotals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +48,7 @@ class PlanSummary:
         skipped: most frequent reason first.
     """
 
-    totals: Totals
+    totals: PlanTotals
     destinations: tuple[DestinationTotals, ...]
     largest: tuple[tuple[RawFilePlan, PlannedFile], ...]
     skipped: tuple[SkipReason, ...]
@@ -79,47 +56,19 @@ class PlanSummary:
 
 def summarize_plan(plan: Plan) -> PlanSummary:
     """Count a plan."""
-    by_destination: dict[tuple[str | None, str | None], list[Totals]] = {}
+    by_destination: dict[tuple[str | None, str | None], PlanTotals] = {}
     for raw_file in plan.raw_files:
         place = (raw_file.project_id, raw_file.destination_base)
-        by_destination.setdefault(place, []).append(raw_file_totals(raw_file))
+        by_destination[place] = by_destination.get(place, PlanTotals()) + raw_file.totals()
     destinations = tuple(
-        DestinationTotals(project_id=project_id, destination_base=destination_base, totals=_summed(totals))
+        DestinationTotals(project_id=project_id, destination_base=destination_base, totals=totals)
         for (project_id, destination_base), totals in by_destination.items()
     )
     return PlanSummary(
-        totals=_summed(destination.totals for destination in destinations),
+        totals=sum(by_destination.values(), PlanTotals()),
         destinations=destinations,
         largest=tuple(heapq.nlargest(LARGEST, plan.planned_files(), key=lambda entry: entry[1].expected_size or 0)),
         skipped=_skip_reasons(plan),
-    )
-
-
-def raw_file_totals(raw_file: RawFilePlan) -> Totals:
-    """Count one raw file."""
-    if raw_file.error is not None:
-        return Totals(raw_files=1, skipped_raw_files=1)
-    planned = [file for file in raw_file.files if isinstance(file, PlannedFile)]
-    return Totals(
-        raw_files=1,
-        restored_raw_files=int(bool(planned)),
-        files=len(planned),
-        skipped_files=len(raw_file.files) - len(planned),
-        size_bytes=sum(file.expected_size or 0 for file in planned),
-        unknown_sizes=sum(file.expected_size is None for file in planned),
-    )
-
-
-def _summed(parts: Iterable[Totals]) -> Totals:
-    parts = list(parts)
-    return Totals(
-        raw_files=sum(part.raw_files for part in parts),
-        restored_raw_files=sum(part.restored_raw_files for part in parts),
-        skipped_raw_files=sum(part.skipped_raw_files for part in parts),
-        files=sum(part.files for part in parts),
-        skipped_files=sum(part.skipped_files for part in parts),
-        size_bytes=sum(part.size_bytes for part in parts),
-        unknown_sizes=sum(part.unknown_sizes for part in parts),
     )
 
 

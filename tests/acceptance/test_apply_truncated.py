@@ -195,7 +195,7 @@ def test_a_truncated_file_should_be_fetched_from_scratch_twice_before_its_healin
         (signal.SIGINT, "is right by then"),
     ],
 )
-def test_a_stopped_healing_should_be_gone_on_with(
+def test_a_stopped_healing_should_be_resumed(
     run_cli: Cli, make_truncated_case: MakeTruncatedCase, faulty_proxy: FaultyProxy, number: signal.Signals, local: str
 ) -> None:
     # given a healing that hangs in the tail, with all else staged, and is stopped there
@@ -223,7 +223,7 @@ def test_a_stopped_healing_should_be_gone_on_with(
     assert fetched_bytes(faulty_proxy) == (0 if local == "is right by then" else SIZE_BYTES - LAST_PART)
 
 
-def test_a_healing_that_the_network_ends_should_be_gone_on_with(
+def test_a_healing_that_the_network_ends_should_be_resumed(
     run_cli: Cli, make_truncated_case: MakeTruncatedCase, faulty_proxy: FaultyProxy
 ) -> None:
     # given a truncated file that was moved aside because its tail could not be fetched

@@ -103,7 +103,7 @@ def test_json_should_hold_all_that_differs(run_cli: Cli) -> None:
 
 
 @pytest.mark.usefixtures("plans")
-def test_diff_should_refuse_what_is_no_plan(run_cli: Cli) -> None:
+def test_diff_should_refuse_a_file_that_is_not_a_plan(run_cli: Cli) -> None:
     (run_cli.folder / "edited.json").write_bytes(serialize_plan(OLD).replace(b"eu-central-1", b"eu-west-1"))
     edited = run_cli("diff", "old.json", "edited.json")
     assert (edited.exit_code, edited.stdout) == (2, "")

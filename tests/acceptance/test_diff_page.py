@@ -89,7 +89,7 @@ def test_html_should_replace_a_page_and_never_a_plan_or_other_data(run_cli: Cli)
         for command in (["show", "old.json"], ["diff", "old.json", "new.json"]):
             result = run_cli(*command, "--html", name)
             assert result.exit_code == 2
-            assert "it is kept" in result.stderr
+            assert "it was left untouched" in result.stderr
         assert (run_cli.folder / name).read_bytes() == before
     assert run_cli("show", "old.json", "--html", "empty").exit_code == 0
     shown = (run_cli.folder / "empty").read_bytes()

@@ -52,13 +52,13 @@ def refused(code: int, name: str) -> dict[str, object]:
 # --- what is found
 
 
-def test_documents_should_come_with_the_four_fields_only(catalog: Catalog) -> None:
+def test_documents_should_come_with_the_fields_asked_for_only(catalog: Catalog) -> None:
     document = catalog_document("a.d", file_info={"a.d/b.c": [3.0, OTHER_MD5, f"{MD5}__5"], "x": [None, "m"]})
     catalog.insert([{**document, "status": "done", "_cls": "RawFile"}, catalog_document("b")])
     assert find(catalog.uri, "a.d", "none") == [document]
 
 
-def test_projects_should_come_whole_and_sorted(catalog: Catalog) -> None:
+def test_raw_files_of_a_project_should_come_whole_and_sorted(catalog: Catalog) -> None:
     catalog.insert([catalog_document(raw_file_id, project_id=f"P{raw_file_id in 'ac'}") for raw_file_id in "cab"])
     with open_mongo_uri(catalog.uri) as mongo:
         assert [document["_id"] for document in mongo.find_by_project("PTrue")] == ["a", "c"]
@@ -176,11 +176,11 @@ def test_a_refusal_should_be_named_without_the_servers_own_text(answer: dict[str
     assert message.isprintable()
 
 
-def test_a_break_should_be_named() -> None:
+def test_a_connection_that_breaks_should_be_named() -> None:
     assert "cannot be reached: the connection broke" in scripted_failure(lambda _: None)
 
 
-def test_a_break_in_the_middle_of_a_cursor_should_be_named() -> None:
+def test_a_connection_that_breaks_in_the_middle_of_a_cursor_should_be_named() -> None:
     def answer(command: Command) -> dict[str, object] | None:
         return first_batch([catalog_document("0")], cursor_id=5) if command.name == "find" else None
 

@@ -1,10 +1,13 @@
 """`kraken-plan validate`, `seal` and `schema`, as a user runs them."""
 
+import errno
 import json
 from pathlib import Path
 
 import pytest
 from cli import Cli
+from failing_syscalls import with_failing
+from file_systems import picture
 from plan_samples import MD5, first_file, make_plan, plan_document, planned_file, planned_raw_file
 
 from schemas.plan import UnresolvedFile
@@ -32,7 +35,7 @@ def test_validate_should_say_in_one_line_what_a_valid_plan_holds(run_cli: Cli, p
     assert run_cli("validate", "-", stdin=PLAN.decode()).stdout == f"<stdin>: {expected}"
 
 
-def test_validate_should_refuse_a_changed_plan_and_say_how_to_go_on(run_cli: Cli, plan_path: Path) -> None:
+def test_validate_should_refuse_a_changed_plan_and_say_what_to_do(run_cli: Cli, plan_path: Path) -> None:
     plan_path.write_bytes(CHANGED)
     result = run_cli("validate", plan_path)
     assert result.exit_code == 2
@@ -58,7 +61,7 @@ def test_validate_should_list_everything_that_is_wrong_a_line_each(run_cli: Cli,
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[" * 200_000, '{"format_version": "2.0"}', "\x1b"])
-def test_validate_should_refuse_what_is_no_plan(run_cli: Cli, content: str) -> None:
+def test_validate_should_refuse_a_file_that_is_not_a_plan(run_cli: Cli, content: str) -> None:
     result = run_cli("validate", "-", stdin=content)
     assert result.exit_code == 2
     assert result.stderr.startswith("kraken-plan: error: <stdin>: ")
@@ -83,7 +86,10 @@ def test_seal_should_write_elsewhere_if_told_to(run_cli: Cli, plan_path: Path) -
 
 def test_seal_should_overwrite_nothing_but_plans(run_cli: Cli, plan_path: Path) -> None:
     (run_cli.folder / "raw_file.jsonl").write_text('{"_id": "a"}\n')
-    for output, words in (("raw_file.jsonl", "no plan; it is kept"), ("/", "something else under this name")):
+    for output, words in (
+        ("raw_file.jsonl", "is not a plan already exists there; it was left untouched"),
+        ("/", "something that is not a plan already exists there"),
+    ):
         result = run_cli("seal", plan_path, "-o", output)
         assert result.exit_code == 2
         assert words in result.stderr
@@ -102,6 +108,37 @@ def test_seal_should_refuse_a_plan_that_breaks_the_rules_and_leave_it(run_cli: C
 def test_seal_should_leave_a_sealed_plan_as_it_is(run_cli: Cli, plan_path: Path) -> None:
     assert run_cli("seal", plan_path).exit_code == 0
     assert plan_path.read_bytes() == PLAN
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["seal", "changed.json"],
+        ["seal", "changed.json", "-o", "earlier.json"],
+        ["select", "plan.json", "--raw-file", "s.d", "-o", "earlier.json"],
+        ["split", "plan.json", "-n", "1"],
+        ["show", "plan.json", "--html", "earlier.html"],
+    ],
+    ids=" ".join,
+)
+@pytest.mark.usefixtures("plan_path")
+def test_what_the_disk_does_not_take_should_be_an_error_and_leave_the_earlier_file(
+    run_cli: Cli, arguments: list[str]
+) -> None:
+    # given files that earlier runs have written
+    run_cli("show", "plan.json", "--html", "earlier.html")
+    for name, content in (("changed.json", CHANGED), ("earlier.json", PLAN), ("plan-1-of-1.json", PLAN)):
+        (run_cli.folder / name).write_bytes(content)
+    before = picture(run_cli.folder)
+
+    # when
+    result = run_cli(*arguments, under=with_failing(fsync=errno.EIO))
+
+    # then
+    assert result.exit_code == 2
+    assert "Input/output error" in result.stderr
+    after = picture(run_cli.folder)
+    assert {**after, ".": None} == {**before, ".": None}  # the folder itself, where a temporary file came and went
 
 
 def test_schema_should_be_printed_as_it_is_published(run_cli: Cli) -> None:

@@ -1,11 +1,10 @@
 """Runs a program for which chosen system calls fail: what it sees of a file system that cannot do them.
 
-`python failing_syscalls.py flock=EOPNOTSUPP -- PROGRAM ARGUMENT…`. The kernel itself refuses the calls, by a filter
+`python failing_syscalls.py flock=95 -- PROGRAM ARGUMENT…`. The kernel itself refuses the calls, by a filter
 (seccomp) that the program inherits. Takes no privileges. Linux on x86_64 and aarch64.
 """
 
 import ctypes
-import errno
 import os
 import platform
 import struct
@@ -13,8 +12,22 @@ import sys
 from collections.abc import Iterable
 
 _NUMBERS = {
-    "x86_64": {"flock": 73, "linkat": 265, "fallocate": 285, "copy_file_range": 326},
-    "aarch64": {"flock": 32, "linkat": 37, "fallocate": 47, "copy_file_range": 285},
+    "x86_64": {
+        "flock": 73,
+        "fsync": 74,
+        "linkat": 265,
+        "fallocate": 285,
+        "renameat2": 316,
+        "copy_file_range": 326,
+    },
+    "aarch64": {
+        "flock": 32,
+        "linkat": 37,
+        "fallocate": 47,
+        "fsync": 82,
+        "renameat2": 276,
+        "copy_file_range": 285,
+    },
 }
 _LOAD_NUMBER, _SKIP_UNLESS_EQUAL, _RETURN = 0x20, 0x15, 0x06
 _ALLOW, _FAIL_WITH = 0x7FFF0000, 0x00050000
@@ -22,8 +35,11 @@ _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS, _FILTER_MODE = 22, 38, 2
 
 
 def with_failing(**calls: int) -> list[str]:
-    """The command that runs a program for which these calls fail, each with its error number."""
-    named = [f"{name}={errno.errorcode[number]}" for name, number in calls.items()]
+    """The command that runs a program for which these calls fail, each with its error number.
+
+    With 0 a call does nothing, and says that it has succeeded.
+    """
+    named = [f"{name}={number}" for name, number in calls.items()]
     return [sys.executable, __file__, *named, "--"]
 
 
@@ -49,7 +65,7 @@ def main() -> None:
     separator = sys.argv.index("--")
     numbers = _NUMBERS[platform.machine()]
     named = [call.split("=") for call in sys.argv[1:separator]]
-    _install(_program((numbers[name], getattr(errno, error)) for name, error in named))
+    _install(_program((numbers[name], int(error)) for name, error in named))
     command = sys.argv[separator + 1 :]
     os.execv(command[0], command)  # noqa: S606  # a program of its own choice, without a shell
 

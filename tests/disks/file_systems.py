@@ -17,6 +17,14 @@ from waiting import wait_for
 AS_ORDINARY_USER = ("setpriv", "--bounding-set=-all", "--inh-caps=-all") if os.geteuid() == 0 else ()
 
 
+def with_files_of_at_most(size_bytes: int) -> list[str]:
+    """The command that runs a program which can write no file larger than that: EFBIG, after a write that is cut.
+
+    Python would leave the modules that it compiles cut, too, and find them so in every later run.
+    """
+    return ["/usr/bin/env", "PYTHONDONTWRITEBYTECODE=1", "prlimit", f"--fsize={size_bytes}"]
+
+
 @contextmanager
 def mounted_tmpfs(folder: Path, options: str) -> Iterator[None]:
     """Mount a file system in memory, for example with `size=20m`."""

@@ -172,7 +172,7 @@ class RecordedDisk:
     def _on_close(self, _: None, descriptor: int) -> None:
         self._open.pop(descriptor, None)
 
-    def _on_mkdir(self, _: None, name: str, *, dir_fd: int) -> None:
+    def _on_mkdir(self, _: None, name: str, _mode: int = 0o777, *, dir_fd: int) -> None:
         self._names[self._new(self._open[dir_fd], name, is_folder=True)] = {}
 
     def _on_unlink(self, _: None, name: str, *, dir_fd: int) -> None:

@@ -29,19 +29,26 @@ if TYPE_CHECKING:
 CONTENT = bytes(range(256)) * 12_000
 
 
-@pytest.fixture(params=["botocore", "obstore"])
-def store(
-    request: pytest.FixtureRequest,
-    faulty_proxy: FaultyProxy,
-    s3_server: EmbeddedS3,
-    monkeypatch: pytest.MonkeyPatch,
-) -> ObjectStore:
+@pytest.fixture
+def boto_store(faulty_proxy: FaultyProxy, s3_server: EmbeddedS3, monkeypatch: pytest.MonkeyPatch) -> BotoStore:
     for name, value in s3_server.environment.items():
         monkeypatch.setenv(name, value)
-    boto = BotoStore(
+    return BotoStore(
         S3Access(endpoint_url=faulty_proxy.endpoint_url, read_timeout_seconds=0.5, request_timeout_seconds=3)
     )
-    return boto if request.param == "botocore" else ObstoreStore(boto)
+
+
+@pytest.fixture
+def obstore_store(boto_store: BotoStore, located: ObjectLocation) -> ObstoreStore:
+    """Obstore reads from the bucket from the first byte on."""
+    store = ObstoreStore(boto_store)
+    store.trust_bucket(located.bucket_name)
+    return store
+
+
+@pytest.fixture(params=["botocore", "obstore"])
+def store(request: pytest.FixtureRequest, boto_store: BotoStore, obstore_store: ObstoreStore) -> ObjectStore:
+    return boto_store if request.param == "botocore" else obstore_store
 
 
 @pytest.fixture
@@ -147,7 +154,7 @@ def test_a_bucket_that_bad_credentials_ask_for_should_be_refused(
         store.check_bucket(located.bucket_name)
 
 
-def test_a_bucket_check_should_wait_in_vain_once_only(
+def test_a_bucket_check_that_is_not_answered_should_wait_once_only(
     store: ObjectStore, located: ObjectLocation, faulty_proxy: FaultyProxy
 ) -> None:
     faulty_proxy.add(Fault(action=Stall(seconds=30), key=f"^/{located.bucket_name}/?$"))
@@ -233,7 +240,7 @@ def test_store_should_not_trust_a_server_that_ignores_if_match(
     ],
     ids=str,
 )
-def test_transient_faults_should_be_told_as_such(
+def test_transient_faults_should_be_classed_as_transient(
     store: ObjectStore, located: ObjectLocation, faulty_proxy: FaultyProxy, action: Cut | Reset | Stall | Answer
 ) -> None:
     faulty_proxy.add(Fault(action=action, method="GET"))
@@ -268,7 +275,7 @@ def test_an_answer_that_drips_should_not_be_waited_for_without_end(
     ],
     ids=str,
 )
-def test_final_faults_should_be_told_as_such(
+def test_final_faults_should_be_classed_as_final(
     store: ObjectStore, located: ObjectLocation, faulty_proxy: FaultyProxy, action: Answer, said: str
 ) -> None:
     etag = store.head(located).etag
@@ -289,6 +296,99 @@ def test_a_range_answered_with_other_bytes_should_not_pass(
     assert fault_of_range(store, located, etag, end=100).failure.kind is FailureKind.NETWORK
 
 
+def lie(etag: str, asked_bytes: int, *, last_byte: int, total_bytes: int, sent_bytes: int) -> Fault:
+    """Answer any GET with so many bytes, and a Content-Range that need not be theirs."""
+    headers = {
+        "ETag": f'"{etag}"',
+        "Last-Modified": "Thu, 26 Nov 2026 07:28:00 GMT",
+        "Content-Range": f"bytes 0-{asked_bytes + last_byte}/{asked_bytes + total_bytes}",
+    }
+    body = CONTENT[: asked_bytes + sent_bytes]
+    return Fault(action=Answer(status=206, body=body, headers=headers), method="GET")
+
+
+# below and above what is taken in one piece
+both_ways = pytest.mark.parametrize("asked_bytes", [100, 2 * MIB], ids=["one piece", "stream"])
+
+
+@both_ways
+def test_obstore_path_should_take_an_answer_that_is_what_it_says(
+    obstore_store: ObstoreStore, located: ObjectLocation, faulty_proxy: FaultyProxy, asked_bytes: int
+) -> None:
+    """The control of the lies below."""
+    etag = obstore_store.head(located).etag
+    faulty_proxy.add(lie(etag, asked_bytes, last_byte=-1, total_bytes=0, sent_bytes=0))
+
+    read = b"".join(obstore_store.read_range(located, 0, asked_bytes, etag))
+
+    assert read == CONTENT[:asked_bytes]
+    assert faulty_proxy.requests("GET")[0].fault is not None
+
+
+@both_ways
+@pytest.mark.parametrize(
+    ("sent_bytes", "last_byte", "total_bytes"),
+    [(-1, -1, 0), (1, -1, 0), (0, -2, 0), (1, 0, 1), (0, -1, -1), (-99, -1, 0)],
+    ids=["fewer bytes", "more bytes", "range too short", "range too long", "range beyond the end", "one byte"],
+)
+def test_obstore_path_should_refuse_an_answer_that_is_not_the_range_as_transient(  # noqa: PLR0917  # fixtures
+    obstore_store: ObstoreStore,
+    located: ObjectLocation,
+    faulty_proxy: FaultyProxy,
+    asked_bytes: int,
+    sent_bytes: int,
+    last_byte: int,
+    total_bytes: int,
+) -> None:
+    etag = obstore_store.head(located).etag
+    faulty_proxy.add(lie(etag, asked_bytes, last_byte=last_byte, total_bytes=total_bytes, sent_bytes=sent_bytes))
+
+    fault = fault_of_range(obstore_store, located, etag, end=asked_bytes)
+
+    assert fault.failure.kind is FailureKind.NETWORK
+    assert fault.transient
+
+
+@both_ways
+def test_obstore_path_should_say_that_an_object_is_shorter_than_planned(
+    obstore_store: ObstoreStore, located: ObjectLocation, faulty_proxy: FaultyProxy, asked_bytes: int
+) -> None:
+    etag = obstore_store.head(located).etag
+    faulty_proxy.add(lie(etag, asked_bytes, last_byte=-2, total_bytes=-1, sent_bytes=-1))
+
+    fault = fault_of_range(obstore_store, located, etag, end=asked_bytes)
+
+    assert f"it has {asked_bytes - 1} bytes, expected {asked_bytes} or more" in str(fault)
+    assert not fault.transient
+
+
+@both_ways
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ("0123456789abcdef0123456789abcdef", "changed during the download: etag 0123456789abcdef0123456789abcdef, "),
+        ("", "S3 sent no ETag with the range"),
+        ('"', "S3 sent no ETag with the range"),
+    ],
+    ids=["other", "empty", "quote"],
+)
+def test_obstore_path_should_refuse_an_answer_with_another_etag(  # noqa: PLR0917  # fixtures
+    obstore_store: ObstoreStore,
+    located: ObjectLocation,
+    faulty_proxy: FaultyProxy,
+    asked_bytes: int,
+    other: str,
+    said: str,
+) -> None:
+    etag = obstore_store.head(located).etag
+    faulty_proxy.add(lie(other, asked_bytes, last_byte=-1, total_bytes=0, sent_bytes=0))
+
+    fault = fault_of_range(obstore_store, located, etag, end=asked_bytes)
+
+    assert said in str(fault)
+    assert not fault.transient
+
+
 def test_no_store_notices_a_flipped_bit(store: ObjectStore, located: ObjectLocation, faulty_proxy: FaultyProxy) -> None:
     """Why everything is verified as read back: this is the control that shows it."""
     etag = store.head(located).etag
@@ -300,7 +400,7 @@ def test_no_store_notices_a_flipped_bit(store: ObjectStore, located: ObjectLocat
     assert len(read) == 100
 
 
-def test_an_error_that_breaks_off_should_be_told_as_a_broken_connection(
+def test_an_error_that_breaks_off_should_be_reported_as_a_broken_connection(
     store: ObjectStore, located: ObjectLocation, faulty_proxy: FaultyProxy
 ) -> None:
     missing = ObjectLocation(bucket_name=located.bucket_name, key="missing")

@@ -1,5 +1,6 @@
 """Files are written whole or not at all."""
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -42,6 +43,47 @@ def test_what_was_there_should_stay_if_writing_fails(tmp_path: Path) -> None:
     path.write_bytes(b"old")
     with pytest.raises(ConfigError, match=r"cannot write .*No space left on device"):
         write_atomically(path, broken_pieces())
+    assert path.read_bytes() == b"old"
+    assert names(tmp_path) == ["plan.json"]
+
+
+def test_a_file_should_be_on_the_disk_before_it_gets_its_name_and_its_folder_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given
+    path = tmp_path / "plan.json"
+    path.write_bytes(b"old")
+    fsync = os.fsync
+    synced: list[tuple[str, bytes]] = []
+
+    def sync_and_note(descriptor: int) -> None:
+        """Note what is synced, with all that has reached the kernel, and what stands under the final name then."""
+        fsync(descriptor)
+        place = Path(f"/proc/self/fd/{descriptor}")
+        synced.append(("folder" if place.is_dir() else place.read_text(encoding="ascii"), path.read_bytes()))
+
+    # when
+    monkeypatch.setattr(os, "fsync", sync_and_note)
+    write_atomically(path, [b"new", b"er"])
+
+    # then
+    assert synced == [("newer", b"old"), ("folder", b"newer")]
+
+
+@pytest.mark.parametrize("error_number", [errno.EIO, errno.ENOSPC, errno.EDQUOT])
+def test_what_was_there_should_stay_if_the_disk_does_not_take_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error_number: int
+) -> None:
+    path = tmp_path / "plan.json"
+    path.write_bytes(b"old")
+
+    def fail(_descriptor: int) -> None:
+        raise OSError(error_number, os.strerror(error_number))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(ConfigError, match=os.strerror(error_number)):
+        write_atomically(path, [b"new"])
+
     assert path.read_bytes() == b"old"
     assert names(tmp_path) == ["plan.json"]
 

@@ -73,7 +73,7 @@ def test_a_miscompiled_library_should_not_be_used(tmp_path: Path, caplog: pytest
     assert (load_library(right) is None) == (best_md5().lanes == 1)
 
 
-def test_what_is_no_library_should_not_be_used(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_library_should_not_be_used(tmp_path: Path) -> None:
     text = tmp_path / "text.so"
     text.write_text("no library", encoding="utf-8")
 

@@ -23,7 +23,7 @@ from applier.restore.progress import Progress
 from applier.restore.tools import CheckTools, RestoreTools
 from applier.s3.faults import S3Fault
 from applier.s3.fetcher import Fetcher, RetryPolicy
-from applier.s3.protocol import ObjectInfo
+from applier.s3.protocol import ObjectInfo, ObjectVersion
 from schemas.plan import Plan, PlannedFile, RawFilePlan, S3Settings
 from schemas.results import FailureKind, FileResult, Outcome
 from schemas.s3_location import ObjectLocation
@@ -58,6 +58,10 @@ class MemoryStore:
     def encryption(self, location: ObjectLocation) -> str | None:
         self.requests.append(f"encryption {location.key}")
         return "AES256"
+
+    def list_versions(self, location: ObjectLocation) -> list[ObjectVersion]:
+        self.requests.append(f"versions {location.key}")
+        return []
 
     def read_range(self, location: ObjectLocation, start: int, end: int, etag: str) -> Iterator[memoryview]:
         assert etag == self.etag
@@ -228,7 +232,7 @@ class Counted(Progress):
         self.total += count
 
 
-def test_what_was_verified_in_vain_should_be_taken_back_from_the_progress(tmp_path: Path) -> None:
+def test_verified_bytes_of_a_failed_file_should_be_taken_back_from_the_progress(tmp_path: Path) -> None:
     # given a first body with a flipped bit
     bodies = iter([b"y" + CONTENT[1:], CONTENT])
     progress = Counted()
@@ -241,9 +245,7 @@ def test_what_was_verified_in_vain_should_be_taken_back_from_the_progress(tmp_pa
     assert progress.total == len(CONTENT)
 
 
-def test_local_bytes_that_were_tried_in_vain_should_be_taken_back_from_the_progress(
-    tmp_path: Path, final: Path
-) -> None:
+def test_local_bytes_that_turned_out_wrong_should_be_taken_back_from_the_progress(tmp_path: Path, final: Path) -> None:
     final.write_bytes(b"y" + BIG[1:-1])
     progress = Counted()
 

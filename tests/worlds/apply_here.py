@@ -8,7 +8,7 @@ from embedded_s3 import EmbeddedS3
 
 from applier.disk import part_hashing as parts
 from applier.restore import download
-from kraken_plan.front_door import cli
+from kraken_plan.command_group import cli
 from schemas.errors import KrakenPlanError
 
 

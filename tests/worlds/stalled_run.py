@@ -1,5 +1,6 @@
 """A run that hangs in the middle of a big file, for tests that end it there."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,8 +32,10 @@ def journal_lines(case: RestoreCase) -> str:
     return "".join(path.read_text(encoding="ascii") for path in case.output_location.rglob("*.journal"))
 
 
-def start_until_four_parts_are_staged(run_cli: Cli, case: RestoreCase, plan: Path) -> "subprocess.Popen[str]":
-    process = run_cli.start("apply", plan, "--jobs", "8")
+def start_until_four_parts_are_staged(
+    run_cli: Cli, case: RestoreCase, plan: Path, *options: str | Path, under: Sequence[str] = ()
+) -> "subprocess.Popen[str]":
+    process = run_cli.start("apply", plan, "--jobs", "8", *options, under=under)
     wait_for(lambda: journal_lines(case).count('"part"') == PARTS - 1, "four parts in the journal")
     return process
 

@@ -1,0 +1,106 @@
+"""The group of commands: knows them by name, loads one when it is called, and holds what all of them share.
+
+Loads nothing but click and what errors need, so that `--help` answers at once.
+"""
+
+import gc
+import importlib
+from dataclasses import dataclass
+
+import click
+
+from kraken_plan.logs import logging_options
+from schemas.version import __version__
+
+PROGRAM = "kraken-plan"
+EXIT_READER_GONE = 141  # 128 + SIGPIPE, as shells show it
+_ENVIRONMENT_PREFIX = "KRAKEN_PLAN"
+
+
+@dataclass(frozen=True, slots=True)
+class _Command:
+    """Where a command is found."""
+
+    module: str
+    attribute: str
+    help: str
+
+
+def _command(module: str, attribute: str, words: str) -> _Command:
+    return _Command(f"kraken_plan.commands.{module}", attribute, words)
+
+
+COMMANDS = {
+    "compile": _command("compile", "compile_command", "Make a plan from the catalog."),
+    "show": _command("show", "show_command", "Show what a plan restores, for review."),
+    "status": _command("status", "status_command", "Show what apply would do, and change nothing."),
+    "apply": _command("apply", "apply_command", "Restore what a plan says, and verify it."),
+    "diff": _command("diff", "diff_command", "Show what differs between two plans."),
+    "select": _command("select", "select_command", "Make a smaller plan from a plan."),
+    "split": _command("split", "split_command", "Split a plan into N plans of equal size."),
+    "report": _command("report", "report_command", "Write one set of reports for several applies."),
+    "validate": _command("plan_file", "validate_command", "Check a plan file."),
+    "seal": _command("plan_file", "seal_command", "Renew a plan's digest after a deliberate edit."),
+    "schema": _command("plan_file", "schema_command", "Print the JSON Schema of the plan file."),
+}
+
+
+class _LazyGroup(click.Group):
+    """Imports a command when it is called, and gives each the options that control logging."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # click's signature
+        if cmd_name in COMMANDS and cmd_name not in self.commands:
+            entry = COMMANDS[cmd_name]
+            gc.disable()  # modules are not garbage, and collecting again and again while they load takes time
+            command: click.Command = getattr(importlib.import_module(entry.module), entry.attribute)
+            gc.freeze()
+            gc.enable()
+            command.params += logging_options()
+            self.add_command(command, cmd_name)
+        return self.commands.get(cmd_name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # click's signature
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.help) for name, entry in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; where the reader of stdout has gone, end as `cat` does, and not with click's exit code 1."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            ctx.exit(EXIT_READER_GONE)
+
+
+@click.group(
+    cls=_LazyGroup,
+    params=logging_options(),
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": _ENVIRONMENT_PREFIX},
+    epilog="""\b
+Exit codes:
+  0        all well
+  1        done, but something is not well (it is named)
+  2        refused or unusable, nothing touched
+  70       a bug, or out of memory
+  129      hung up (SIGHUP); what was done is reported
+  130/143  interrupted (SIGINT/SIGTERM); what was done is reported
+
+\b
+Examples:
+  kraken-plan compile 20250115_sample.d --config alphakraken.prod.yaml -o plan.json
+  kraken-plan validate plan.json
+  kraken-plan apply plan.json
+
+Every option can be set by an environment variable KRAKEN_PLAN_COMMAND_OPTION, such as KRAKEN_PLAN_APPLY_JOBS=16.
+Results go to stdout, everything else to stderr.
+""",
+)
+@click.version_option(__version__, prog_name=PROGRAM, message="%(prog)s %(version)s")
+def cli() -> None:
+    """Restore raw files from their S3 backup in two acts: compile a plan, review it, apply it.
+
+    compile looks everything up in the catalog and writes it into one plan file. apply looks nothing up: it restores
+    exactly what the plan says, verifies every byte, and is safe to repeat.
+    """
