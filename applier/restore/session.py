@@ -104,7 +104,8 @@ def _policy(settings: SessionSettings) -> SitePolicy:
 
 def _connect(plan: Plan, settings: SessionSettings, jobs: int) -> "ObjectStore":
     """Return the plan's S3: option > plan > AWS chain."""
-    from applier.s3.boto_store import BotoStore, S3Access  # noqa: PLC0415  # a plan that is refused loads no vendor
+    from applier.s3.aws_chain import S3Access  # noqa: PLC0415  # what is refused before costs no vendor
+    from applier.s3.boto_store import BotoStore  # noqa: PLC0415
     from applier.s3.obstore_store import ObstoreStore  # noqa: PLC0415
 
     access = S3Access(
