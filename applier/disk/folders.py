@@ -183,6 +183,12 @@ def open_folder(name: str, parent: int) -> int:
         raise
 
 
+def list_names(folder: int) -> list[str]:
+    """Return the names in a folder, through a descriptor made for it: smbnetfs lists each descriptor only once."""
+    with closing_descriptor(os.open(".", _FOLDER, dir_fd=folder)) as listed:
+        return os.listdir(listed)  # noqa: PTH208  # pathlib knows no descriptors
+
+
 def open_or_make_folder(name: str, parent: int) -> int:
     """Open a folder; one that is not there is made, and outlasts a power loss.
 

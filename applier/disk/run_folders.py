@@ -158,6 +158,8 @@ def _open_staging(
                 with suppress(OSError), output.folder(base_path) as folder:
                     remove_run(own, folder)  # unless something is kept in it for a later run
     finally:
+        with suppress(OSError), output.folder(base_path) as folder:
+            remove_run(own, folder)  # once more: SMB removes no lock that is open
         note_closed(own)
     with suppress(OSError), output.folder(destination) as folder:
         os.rmdir(STAGING_FOLDER, dir_fd=folder)

@@ -8,7 +8,7 @@ from collections.abc import Set as AbstractSet
 from contextlib import ExitStack, suppress
 from typing import Protocol
 
-from applier.disk.folders import closing_descriptor, create_file, open_regular_file
+from applier.disk.folders import closing_descriptor, create_file, list_names, open_regular_file
 from applier.disk.hashing import ByteRange
 from applier.disk.journal import Journal, StagedContent, StagedState, read_journal
 from applier.disk.rights import give_rights, rights_of_new_file
@@ -103,7 +103,7 @@ class Staging:
     def keep_only(self, wanted: Callable[[], AbstractSet[str]]) -> None:
         """Remove the staged files with journals that nobody wants; asks only if there are any."""
         with suppress(OSError):  # what stays, the next run deals with
-            if left := resumable_names_among(os.listdir(self.descriptor)):  # noqa: PTH208  # pathlib knows no descriptors
+            if left := resumable_names_among(list_names(self.descriptor)):
                 for name in left - wanted():
                     self.remove_resumable(name)
 

@@ -5,12 +5,17 @@
 """
 
 import ctypes
+import errno
 import os
 import platform
 import struct
 import sys
 from collections.abc import Iterable
 
+_EXTENDED_ATTRIBUTES = (
+    *("setxattr", "lsetxattr", "fsetxattr", "getxattr", "lgetxattr", "fgetxattr"),
+    *("listxattr", "llistxattr", "flistxattr", "removexattr", "lremovexattr", "fremovexattr"),
+)
 _NUMBERS = {
     "x86_64": {
         "flock": 73,
@@ -19,6 +24,7 @@ _NUMBERS = {
         "fallocate": 285,
         "renameat2": 316,
         "copy_file_range": 326,
+        **dict(zip(_EXTENDED_ATTRIBUTES, range(188, 200), strict=True)),
     },
     "aarch64": {
         "flock": 32,
@@ -27,6 +33,7 @@ _NUMBERS = {
         "fsync": 82,
         "renameat2": 276,
         "copy_file_range": 285,
+        **dict(zip(_EXTENDED_ATTRIBUTES, range(5, 17), strict=True)),
     },
 }
 _LOAD_NUMBER, _SKIP_UNLESS_EQUAL, _RETURN = 0x20, 0x15, 0x06
@@ -41,6 +48,11 @@ def with_failing(**calls: int) -> list[str]:
     """
     named = [f"{name}={number}" for name, number in calls.items()]
     return [sys.executable, __file__, *named, "--"]
+
+
+def without_extended_attributes() -> list[str]:
+    """The command that runs a program for which no file can have extended attributes."""
+    return with_failing(**dict.fromkeys(_EXTENDED_ATTRIBUTES, errno.EOPNOTSUPP))
 
 
 def _program(failing: Iterable[tuple[int, int]]) -> bytes:

@@ -53,9 +53,9 @@ def read_only(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def bound(folder: Path, to: Path) -> Iterator[None]:
-    """Mount a folder a second time, at another place."""
-    with _mounted(to, "--bind", folder):
+def bind_mounted(source: Path, folder: Path) -> Iterator[None]:
+    """A folder in a second place."""
+    with _mounted(folder, "--bind", source):
         yield
 
 

@@ -10,6 +10,7 @@ import logging
 import os
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from apply_case import compile_plan, left_staged
@@ -34,9 +35,11 @@ STRIDES = {"open": 5, "unlink": 3, "close": 4}
 
 
 @pytest.fixture
-def case(make_restore_case: MakeRestoreCase, monkeypatch: pytest.MonkeyPatch, s3_server: EmbeddedS3) -> RestoreCase:
+def case(
+    make_restore_case: MakeRestoreCase, monkeypatch: pytest.MonkeyPatch, s3_server: EmbeddedS3, tmp_path: Path
+) -> RestoreCase:
     """Four files, of which the big one has a journal and segments."""
-    prepare(monkeypatch, s3_server)
+    prepare(monkeypatch, s3_server, tmp_path)
     return make_restore_case(raw_file("s.d", {path: (content, 5) for path, content in CONTENTS.items()}))
 
 

@@ -3,7 +3,7 @@
 from apply_case import compile_plan, last_report, left_staged, thermo
 from cli import Cli
 from conftest import MakeRestoreCase
-from file_systems import bound
+from file_systems import bind_mounted
 from needs import needs_root
 from restore_case import RestoreCase, raw_file
 from sample_data import made_up_bytes
@@ -31,7 +31,7 @@ def test_both_names_of_one_file_should_fail_and_stay_failed_row_39(
     case = two_destinations(make_restore_case)
     plan = compile_plan(run_cli, case)
     results = case.folder / "results.jsonl"
-    with bound(case.destination("PRID001"), case.destination("PRID002")):
+    with bind_mounted(case.destination("PRID001"), case.destination("PRID002")):
         # when
         first = run_cli("apply", plan, "--results", results)
         held = (case.destination() / "f").read_bytes()
@@ -60,7 +60,7 @@ def test_a_corrupt_file_with_two_names_should_be_left_as_it_is_row_39(
     case = two_destinations(make_restore_case)
     plan = compile_plan(run_cli, case)
     (case.destination() / "f").write_bytes(b"neither")
-    with bound(case.destination("PRID001"), case.destination("PRID002")):
+    with bind_mounted(case.destination("PRID001"), case.destination("PRID002")):
         result = run_cli("apply", plan)
 
         assert result.exit_code == 2, result.stderr
@@ -78,7 +78,7 @@ def test_a_folder_mounted_within_a_destination_should_cost_its_files_alone_row_3
     one, other = (case.destination() / "s.d" / folder for folder in ("a", "b"))
     one.mkdir(parents=True)
     other.mkdir()
-    with bound(one, other):
+    with bind_mounted(one, other):
         result = run_cli("apply", plan, "--jobs", "1")
 
         assert result.exit_code == 1, result.stderr
