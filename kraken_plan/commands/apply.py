@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from applier.disk.folded_names import check_names
+from applier.disk.names import check_names
 from applier.disk.run_folders import Stagings
 from applier.disk.verified_files import VerifiedFiles
 from applier.reports.results_writer import SinkPair, results_sink

@@ -69,7 +69,7 @@ def test_a_full_file_system_should_be_left_as_it_was_row_04(run_cli: Cli, make_r
     case = make_restore_case(*(thermo(name, size_bytes=100 + number) for number, name in enumerate(names)))
     plan = compile_plan(run_cli, case)
     with mounted_tmpfs(case.output_location, "size=2m,nr_inodes=20"):
-        result = run_cli("apply", plan)
+        result = run_cli("apply", plan, "--skip-space-check")
 
         assert result.exit_code == 2, result.stderr
         assert "cannot be tried out: No space left on device\n" in result.stderr
