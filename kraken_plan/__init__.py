@@ -29,13 +29,14 @@ sys.meta_path.insert(0, _OwnPackagesFirst)
 
 def main() -> NoReturn:
     """Run the command line and exit."""
+    for name in _OWN_PACKAGES & sys.modules.keys():  # loaded before us, by a sitecustomize or a .pth file
+        found = [str(path) for path in getattr(sys.modules[name], "__path__", [])]
+        if f"{_HOME}/{name}" not in found:
+            _refuse(f"another {name} is loaded already, from {', '.join(found) or 'a file'}")
     try:
         from kraken_plan.entry_point import run_and_exit  # noqa: PLC0415  # what it imports may be in somebody's way
     except ImportError as error:
         _refuse(f"{error}{f' (found {error.path})' if error.path else ''}")
-    for name in _OWN_PACKAGES & sys.modules.keys():  # loaded before us, by a sitecustomize or a .pth file
-        if _HOME not in {str(path).rsplit("/", 1)[0] for path in sys.modules[name].__path__}:
-            _refuse(f"another package named {name} was loaded from {sys.modules[name].__path__[0]}")
     run_and_exit()
 
 

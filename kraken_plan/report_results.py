@@ -1,4 +1,4 @@
-"""Ends a run, of `apply` or out of several applies: writes the reports, prints their paths, says a summary."""
+"""Ends a run, of `apply` or out of several applies: writes the reports and prints their paths."""
 
 import logging
 import sys
@@ -10,8 +10,6 @@ import click
 from applier.disk.folders import OutputFolder
 from applier.disk.run_folders import Stagings
 from applier.reports.report import write_reports
-from kraken_plan.console import say, say_unless_quiet
-from kraken_plan.views.result_text import failures_line, summary_line
 from schemas.results import ApplyResult
 from schemas.text import shown_on
 
@@ -22,13 +20,6 @@ def report_results(result: ApplyResult, output: OutputFolder, stagings: Stagings
     """Write the report of every destination and print their paths; tell whether all of that succeeded."""
     reports = write_reports(result, output, stagings, datetime.now(UTC))
     return _print_paths(reports.paths) and reports.complete
-
-
-def say_summary(result: ApplyResult) -> None:
-    """Say how a run has ended; of --quiet, why it did not end well is left."""
-    say_unless_quiet(summary_line(result))
-    if line := failures_line(result):
-        say(line)
 
 
 def _print_paths(paths: Iterable[str]) -> bool:

@@ -64,10 +64,10 @@ def rate_option(name: str, words: str) -> Callable[[_Command], _Command]:
 
     Args:
         name: of the option.
-        words: its help; how a rate is written is added.
+        words: its help, to which is added how a rate is written.
     """
-    how = "bytes a second, with K, M or G for powers of 1024, such as 200M"
-    return click.option(name, metavar="RATE", callback=_parse_rate, help=f"{words} ({how}).")
+    how = "RATE is in bytes a second, with K, M or G for powers of 1024: 200M."
+    return click.option(name, metavar="RATE", callback=_parse_rate, help=f"{words}. {how}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

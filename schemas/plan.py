@@ -1,4 +1,4 @@
-"""The plan as values: what `compile` resolves and `apply` executes. Frozen; change by `dataclasses.replace`.
+"""Defines the plan as values: what `compile` resolves and `apply` executes. Frozen; change by `dataclasses.replace`.
 
 Each attribute is the property of the same name in `plan.schema.json`, where it is described.
 """
@@ -11,7 +11,7 @@ from schemas.paths import join_path
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedFile:
-    """A file that can be restored: everything that apply needs to know of it."""
+    """A file that can be restored: everything that apply needs to know about it."""
 
     relative_path: str
     s3_key: str
@@ -103,7 +103,7 @@ class RawFilePlan:
         )
 
     def unresolved(self, file: PlannedFile, error: str) -> UnresolvedFile:
-        """Return a file of this raw file as one that cannot be restored, with all that is known of it."""
+        """Return a file of this raw file as one that cannot be restored, with all that is known about it."""
         return UnresolvedFile(
             relative_path=file.relative_path,
             error=error,

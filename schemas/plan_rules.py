@@ -1,4 +1,4 @@
-"""The rules of a plan that a JSON Schema cannot say: safe paths, possible etags, no two files in each other's way."""
+"""Checks what a JSON Schema cannot express: safe paths, possible etags, no two files in each other's way."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class PlannedPath:
         return self.raw_file.absolute_dest_path(self.file)
 
     def agrees_with(self, other: "PlannedPath") -> bool:
-        """Tell whether two entries may share a destination: what the bytes are, as far as both say it, is the same."""
+        """Tell whether two entries may share a destination: as far as both describe their bytes, these are the same."""
         one, two = self.file, other.file
         same_chunks = "-" not in one.expected_etag or one.chunk_size_mb == two.chunk_size_mb
         same_size = None in {one.expected_size, two.expected_size} or one.expected_size == two.expected_size
@@ -42,7 +42,7 @@ class PlannedPath:
 
 
 def find_rule_issues(plan: Plan) -> list[str]:
-    """Return everything in which a plan breaks the rules, one line each, naming the entry."""
+    """Return every rule that a plan breaks, one line each, naming the entry."""
     issues = []
     if reason := explain_unsafe_absolute_path(plan.output_location):
         issues.append(f"output_location {printable(plan.output_location)!r} is unsafe: {reason}")
@@ -50,20 +50,21 @@ def find_rule_issues(plan: Plan) -> list[str]:
         issues += [
             f"raw file {printable(raw_file.raw_file_id)!r}: {issue}" for issue in _raw_file_issues(plan, raw_file)
         ]
-    if not issues:  # conflicts can only be told between paths that are safe
+    if not issues:  # conflicts can only be found between safe paths
         for claim, other in find_conflicts(plan):
             issues.append(f"{claim} conflicts with {other}: {explain_conflict(claim, other)}")
     return issues
 
 
 def find_conflicts(plan: Plan, form: Callable[[str], str] = str) -> list[tuple[PlannedPath, PlannedPath]]:
-    """Return every planned file that stands in another's way, with one such other, in the plan's order.
+    """Return every planned file that is in another's way, paired with one of those, in the plan's order.
 
     Takes memory and time in proportion to the plan's text, however deep its paths are.
 
     Args:
         plan: its paths are safe.
-        form: what a path is to the file system: two with one form are one. By default each is its own.
+        form: gives the form under which the file system knows a path: two paths with one form are one file. By default,
+            every path is a file of its own.
 
     Two entries conflict if they have one destination path but not the same content, or if one is a folder on the
     other's path (`a` and `a/b` are both legal keys, and impossible as files).
@@ -140,7 +141,10 @@ def _left(claimed: _ClaimedPath) -> Iterator[tuple[list[int], int | None]]:
 
 
 def explain_conflict(claim: PlannedPath, other: PlannedPath) -> str:
-    """Return in words why two entries that conflict do."""
+    """Return in words why two entries conflict.
+
+    The words stand in plans as errors, and so in their digests: others would give the same catalog another digest.
+    """
     if claim.path == other.path and claim.file.expected_etag == other.file.expected_etag:
         return (
             f"one destination and etag, but {claim.file.expected_size} and {other.file.expected_size} bytes, in chunks "
@@ -166,7 +170,7 @@ def explain_bad_file(file: PlannedFile, destination_base: str) -> str | None:
 
 
 def explain_bad_destination(destination_base: str, output_location: str) -> str | None:
-    """Return why this must not be a destination of a plan with this output location; None if it may."""
+    """Return why this cannot be a destination in a plan with this output location; None if it can."""
     if reason := explain_unsafe_absolute_path(destination_base):
         return reason
     if not is_within(destination_base, output_location):

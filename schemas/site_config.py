@@ -48,7 +48,7 @@ def load_site_config(config_path: str | None, output_root: str | None) -> SiteCo
     """
     if config_path is None and output_root is None:
         raise ConfigError(
-            "where to restore to is not known: give the site's YAML (--config or KRAKEN_PLAN_CONFIG), or a folder "
+            "it is not known where to restore to: give the site's YAML (--config or KRAKEN_PLAN_CONFIG), or a folder "
             "(--output-root or KRAKEN_PLAN_OUTPUT_ROOT)"
         )
     output_location = None if output_root is None else normalize_output_location(output_root, "--output-root")
@@ -62,7 +62,7 @@ def read_site_config(config_path: str, output_location: str | None = None) -> Si
 
     Args:
         config_path: the YAML file.
-        output_location: takes the place of the YAML's, which is then not looked at.
+        output_location: replaces the YAML's, which is then not read.
 
     Raises:
         ConfigError: the file cannot be read, or a setting in it is missing or wrong.
@@ -174,7 +174,7 @@ def _entry(mapping: yaml.MappingNode, key: str, place: str) -> yaml.Node | None:
             found = [(at, value) for at, value in node.value if at.tag == f"{_TAG}str" and at.value == key]
             if len(found) > 1:
                 lines = " and ".join(str(at.start_mark.line + 1) for at, _ in found[:2])
-                raise ConfigError(f"{place} stands twice, in lines {lines}: which one counts? Remove the other")
+                raise ConfigError(f"{place} appears twice, in lines {lines}: which one counts? Remove the other")
             if found:
                 value: yaml.Node = found[0][1]
                 return value

@@ -5,12 +5,15 @@ never write the same staged file. What other runs left is judged in `left_runs`;
 """
 
 import errno
+import fcntl
 import functools
 import itertools
 import logging
 import os
 import stat
+import struct
 import threading
+from array import array
 from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
 from contextlib import ExitStack, contextmanager, suppress
@@ -27,6 +30,8 @@ from schemas.text import printable
 logger = logging.getLogger(__name__)
 
 _CLAIM_ATTEMPTS = 20
+_GET_FLAGS = 0x80006601 | struct.calcsize("l") << 16  # FS_IOC_GETFLAGS of linux/fs.h, likewise:
+_IMMUTABLE, _APPEND_ONLY = 0x10, 0x20
 
 
 @dataclass(slots=True)
@@ -192,6 +197,7 @@ def _claim(output: OutputFolder, destination: str, own: str) -> tuple[int, int]:
         ):
             base = _open_base(parent)
             failed.callback(os.close, base)
+            _refuse_append_only(base, join_path(output.path, f"{destination}/{STAGING_FOLDER}".lstrip("/")))
             lock = create_file(own + LOCK_SUFFIX, base)
             failed.callback(os.unlink, own + LOCK_SUFFIX, dir_fd=base)
             failed.callback(os.close, lock)
@@ -205,6 +211,19 @@ def _claim(output: OutputFolder, destination: str, own: str) -> tuple[int, int]:
                 failed.pop_all()
                 return base, lock
     raise OSError(errno.EBUSY, "other runs keep removing the staging folder", STAGING_FOLDER)
+
+
+def _refuse_append_only(base: int, path: str) -> None:
+    """See that what is made in the folder of all runs can be removed again: else each run would leave something.
+
+    Raises:
+        PermissionError: it cannot.
+    """
+    flags = array("L", [0])
+    with suppress(OSError):  # file systems without flags
+        fcntl.ioctl(base, _GET_FLAGS, flags)
+    if flags[0] & (_APPEND_ONLY | _IMMUTABLE):
+        raise PermissionError(errno.EPERM, f"nothing can be removed from {printable(path)} (chattr -a -i would help)")
 
 
 def _open_base(parent: int) -> int:

@@ -29,11 +29,12 @@ from applier.restore.progress import Progress
 from applier.restore.session import Session, open_session
 from applier.restore.tools import CheckTools, Quarantine, RestoreTools
 from applier.s3.bandwidth import BandwidthLimit
-from kraken_plan.console import leave, say
+from kraken_plan.console import leave, say, say_unless_quiet
 from kraken_plan.progress import shown_progress
-from kraken_plan.report_results import report_results, say_summary
+from kraken_plan.report_results import report_results
 from kraken_plan.shared_options import AccessOptions, access_options, rate_option
 from kraken_plan.signals import StopRequest, stop_on_signals
+from kraken_plan.views.result_text import summary_line, unresolvable_line
 from kraken_plan.views.status_text import dry_run_line
 from schemas.errors import PlanError, PreflightError
 from schemas.paths import path_below
@@ -77,7 +78,7 @@ class ApplyOptions(AccessOptions):
 
     @property
     def accept(self) -> Acceptance:
-        """Which objects are accepted beside those that the plan names."""
+        """Which objects to accept besides those that the plan names."""
         return Acceptance(
             older_versions=self.recover_versions, other_parts=self.accept_other_parts, md5=self.accept_md5
         )
@@ -126,7 +127,7 @@ makes it say how far it has come.
     type=click.Path(path_type=Path),
     help="Keep the results of the last ten runs of each plan in DIR. [default: ~/.local/state/kraken-plan]",
 )
-@rate_option("--max-bandwidth", "Fetch at most this much, all jobs together; no limit by default")
+@rate_option("--max-bandwidth", "Fetch at most this much over all jobs; the default is no limit")
 @click.option(
     "--on-corrupt",
     type=click.Choice(["replace", "quarantine"]),
@@ -138,20 +139,20 @@ makes it say how far it has come.
 @click.option(
     "--recover-versions",
     is_flag=True,
-    help="Where S3's current object is missing or has another etag, restore the newest older version that has the "
-    "planned one. Needs s3:ListBucketVersions and s3:GetObjectVersion.",
+    help="If S3's current object is missing or has another etag, restore the newest older version that has the planned "
+    "one. Needs s3:ListBucketVersions and s3:GetObjectVersion.",
 )
 @click.option(
     "--accept-other-parts",
     is_flag=True,
-    help="Fetch objects of the right size that were uploaded anew in other parts (a copied or migrated bucket), whose "
-    "etag therefore differs. The planned etag, computed from the bytes as read back, decides.",
+    help="Also fetch objects of the right size whose etag differs because they were uploaded again in other parts (a "
+    "copied or migrated bucket). The planned etag, computed from the bytes read back, decides.",
 )
 @click.option(
     "--accept-md5",
     is_flag=True,
-    help="Where S3's etag is not made of the object's bytes (SSE-KMS, SSE-C, some S3 clones), verify by the MD5 that "
-    "the plan has.",
+    help="If S3's etag is not made of the object's bytes (SSE-KMS, SSE-C, some S3 clones), verify by the MD5 in the "
+    "plan.",
 )
 @click.option("--no-report", is_flag=True, help="Write no txt reports.")
 def apply_command(**options: object) -> None:
@@ -212,7 +213,9 @@ def _restore(session: Session, stop: StopRequest, options: ApplyOptions, bucket_
                     stagings.sweep(path_below(destination, output.path))
             else:
                 well = report_results(result, output, stagings) and well
-            say_summary(result)
+            say_unless_quiet(summary_line(result))
+            if line := unresolvable_line(result):  # everything else that failed was logged
+                say(line)
         finally:
             if ended:
                 stagings.close(functools.partial(unfinished_names, plan, result))

@@ -19,7 +19,7 @@ from planner.raw_file_ids import ids_from_arguments, merge_ids, read_ids_file
 from planner.records import RawFileRecord, parse_record
 from schemas.errors import CatalogError, ConfigError
 from schemas.plan import Plan, UnresolvedFile
-from schemas.plan_file import serialized_plan
+from schemas.plan_file import serialize_plan
 from schemas.site_config import load_site_config
 from schemas.text import counted, printable
 
@@ -117,10 +117,10 @@ def _compile(options: CompileOptions, now: datetime) -> int:
             created_at=now,
         )
     if options.probe_s3:
-        from applier.restore.probe import probe_plan  # noqa: PLC0415  # S3, which other compiles do not need
+        from applier.restore.probe import probe_plan  # noqa: PLC0415  # loads S3, which other compiles do not need
 
         plan = probe_plan(plan)
-    write_plan_output(serialized_plan(plan), options.output)
+    write_plan_output(serialize_plan(plan), options.output)
     if logger.isEnabledFor(logging.WARNING):
         click.echo("\n".join(_summary(plan)), err=True)
     return 1 if plan.has_errors() else 0

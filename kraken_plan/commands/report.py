@@ -13,10 +13,12 @@ from applier.reports.confirm_results import confirm_results
 from applier.reports.merge_results import check_same_place
 from applier.restore.output_root import reroot_plan
 from applier.restore.site_policy import SitePolicy, absolute_roots
+from kraken_plan.console import say, say_unless_quiet
 from kraken_plan.output_files import write_page
-from kraken_plan.report_results import report_results, say_summary
+from kraken_plan.report_results import report_results
 from kraken_plan.shared_options import allow_output_root_option, config_option, output_root_option
 from kraken_plan.views.plan_page import plan_page
+from kraken_plan.views.result_text import failures_line, summary_line
 from schemas.plan import Plan
 from schemas.plan_source import load_plan, plan_name
 from schemas.results import ApplyResult
@@ -38,8 +40,9 @@ Examples:
   kraken-plan report --plan plan.json results.jsonl --html results.html
 
 Every file is reported once. What counts is the latest run that attempted it, by the time that run began, and only if it
-fetched the bytes that the plan asks for to the place that the plan asks for. What no run attempted is reported as
-`FAILURE - Not attempted`. With --output-root, give the one that the applies were given.
+fetched the bytes that the plan asks for to the place that the plan asks for. A file that a run verified also has to be
+there still, with its right size. What no run attempted is reported as `FAILURE - Not attempted`. With --output-root,
+give the one that the applies were given.
 """,
 )
 @click.argument("results", metavar="RESULTS...", nargs=-1, required=True)
@@ -78,7 +81,9 @@ def report_command(  # noqa: PLR0913  # an argument for each option
         stagings = Stagings(output, uuid.uuid4().hex[:16], lambda _destination: frozenset())
         opened.callback(stagings.close)
         well = report_results(result, output, stagings) and result.succeeded
-    say_summary(result)
+    say_unless_quiet(summary_line(result))
+    if line := failures_line(result):
+        say(line)
     sys.exit(0 if well else 1)
 
 

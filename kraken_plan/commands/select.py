@@ -15,7 +15,7 @@ from planner.raw_file_ids import ids_from_arguments
 from planner.select_plan import Selection, check_names, select_failed, select_from_plan
 from schemas.errors import ConfigError
 from schemas.plan import Plan
-from schemas.plan_file import serialized_plan
+from schemas.plan_file import serialize_plan
 from schemas.plan_source import load_plan, plan_name
 from schemas.results_file import load_results
 from schemas.text import counted, human_size
@@ -63,7 +63,8 @@ Several values of one option widen the selection, several options narrow it. Pat
     "--failed",
     metavar="RESULTS",
     multiple=True,
-    help="Take what failed or was not attempted in the apply that wrote RESULTS; of several, the latest counts.",
+    help="Take what failed or was not attempted in the apply that wrote RESULTS, or is no longer there; of several, "
+    "the latest counts.",
 )
 @plan_output_option
 def select_command(**options: object) -> None:
@@ -93,7 +94,7 @@ def _select(options: SelectOptions) -> int:
     selected = select_from_plan(of, selection)
     if not selected.raw_files:
         raise ConfigError(f"{plan_name(options.plan)}: nothing in the plan matches what was asked for")
-    write_plan_output(serialized_plan(selected), options.output)
+    write_plan_output(serialize_plan(selected), options.output)
     say_unless_quiet(f"selected {_extent(selected)}, of {_extent(plan)}")
     return 0
 

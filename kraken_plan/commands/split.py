@@ -13,7 +13,7 @@ from planner.split_plan import split_plan
 from schemas.atomic_file import write_atomically
 from schemas.errors import ConfigError
 from schemas.plan import Plan
-from schemas.plan_file import serialized_plan
+from schemas.plan_file import serialize_plan
 from schemas.plan_source import STDIN, load_plan
 from schemas.text import counted, human_size, printable, shown_on
 
@@ -61,7 +61,7 @@ def _split(source: str, number: int, output_dir: str | None) -> int:
         refuse_to_overwrite(path, source)
     plans = split_plan(plan, number)
     for path, part in zip(paths, plans, strict=True):
-        write_atomically(path, serialized_plan(part))
+        write_atomically(path, serialize_plan(part))
         click.echo(shown_on(sys.stdout, str(path)))
     say_unless_quiet(_summary(plans))
     return 0

@@ -21,14 +21,14 @@ class Compared:
 
 
 def diff_lines(diff: PlanDiff, old: Compared, new: Compared, paint: Paint, *, with_files: bool) -> Iterator[str]:
-    """Yield all that differs, then the totals; nothing where nothing differs.
+    """Yield all that differs, then the totals; nothing if nothing differs.
 
     Args:
         diff: what differs.
         old: the older plan.
         new: the newer plan.
         paint: colours words.
-        with_files: name each file of a raw file that was added or removed as a whole.
+        with_files: also name each file of a raw file that was added or removed as a whole.
     """
     if diff.is_empty:
         return
@@ -63,7 +63,7 @@ def _raw_file_lines(raw_file: RawFileDiff, paint: Paint, *, with_files: bool) ->
 
 
 def _whole(raw_file: RawFileDiff) -> str:
-    """Return what is said of a raw file that is in one plan only."""
+    """Describe a raw file that is in only one of the plans."""
     one = raw_file.new if raw_file.old is None else raw_file.old
     if raw_file.kind is DiffKind.CHANGED or one is None:
         return ""
@@ -74,7 +74,7 @@ def _whole(raw_file: RawFileDiff) -> str:
 
 
 def _only_moves_along(file: FileDiff, raw_file: RawFileDiff) -> bool:
-    """Tell whether all that changes for a file is said of its raw file already."""
+    """Tell whether everything that changes about a file was already said of its raw file."""
     said = {change.name for change in raw_file.changes}
     new = {"destination_base": "absolute_dest_path"}
     follows = {new.get(name, name) for name in said & {"destination_base", "bucket_name"}}

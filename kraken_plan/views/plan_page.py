@@ -1,4 +1,4 @@
-"""A plan as a page, and with it, if it was applied, what became of each file."""
+"""Builds the page that shows a plan and, if it was applied, what happened to each file."""
 
 from collections.abc import Iterator
 from typing import assert_never
@@ -41,7 +41,7 @@ def plan_page(plan: Plan, name: str, result: ApplyResult | None = None) -> Page:
     Args:
         plan: the plan.
         name: how the user named it.
-        result: how an apply of it ended; without one, the page tells what will be restored.
+        result: how an apply of it ended; without one, the page shows what will be restored.
     """
     summary = summarize_plan(plan)
     return Page(
@@ -60,14 +60,14 @@ def plan_page(plan: Plan, name: str, result: ApplyResult | None = None) -> Page:
 
 
 def raw_file_place(raw_file: RawFilePlan) -> str:
-    """Return from where to where a raw file is restored; empty where that could not be resolved."""
+    """Return where a raw file is restored from and to; empty if that could not be resolved."""
     if raw_file.bucket_name is None:
         return ""
     return printable(f"s3://{raw_file.bucket_name} → {raw_file.destination_base}")
 
 
 def file_origin(file: PlannedFile | UnresolvedFile) -> str:
-    """Return what is to be known of a file beside its name and size."""
+    """Return what a reviewer needs to know of a file besides its name and size."""
     key = "no key" if file.s3_key is None else f"key {file.s3_key}"
     etag = "no etag" if file.expected_etag is None else f"etag {file.expected_etag}"
     chunks = "" if file.chunk_size_mb is None else f", chunks of {file.chunk_size_mb} MiB"

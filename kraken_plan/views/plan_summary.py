@@ -12,7 +12,7 @@ NAMED_PER_REASON = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DestinationTotals:
-    """What goes to one destination for one project; None where that could not be resolved."""
+    """What goes to one destination for one project; None if that could not be resolved."""
 
     project_id: str | None
     destination_base: str | None
@@ -21,7 +21,7 @@ class DestinationTotals:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SkippedEntry:
-    """What is skipped: a file, or, where `relative_path` is None, a whole raw file."""
+    """What is skipped: a file, or if `relative_path` is None, a whole raw file."""
 
     raw_file_id: str
     relative_path: str | None
@@ -29,7 +29,7 @@ class SkippedEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SkipReason:
-    """One reason for skipping, and what is skipped for it; `first` names at most `NAMED_PER_REASON` of them."""
+    """One reason for skipping, and what is skipped for it; `first` names up to `NAMED_PER_REASON` entries."""
 
     reason: str
     raw_files: int
@@ -39,7 +39,7 @@ class SkipReason:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanSummary:
-    """A whole plan, counted.
+    """A whole plan, summed up.
 
     Args:
         totals: of all of it.
@@ -55,7 +55,7 @@ class PlanSummary:
 
 
 def summarize_plan(plan: Plan) -> PlanSummary:
-    """Count a plan."""
+    """Sum a plan up."""
     by_destination: dict[tuple[str | None, str | None], PlanTotals] = {}
     for raw_file in plan.raw_files:
         place = (raw_file.project_id, raw_file.destination_base)
@@ -89,7 +89,7 @@ def _skip_reasons(plan: Plan) -> tuple[SkipReason, ...]:
 
 
 def _skipped_entries(plan: Plan) -> Iterator[tuple[str, SkippedEntry]]:
-    """Yield everything that has a reason of its own for not being restored."""
+    """Yield every entry that has a reason of its own for not being restored."""
     for raw_file in plan.raw_files:
         if raw_file.error is not None:
             yield raw_file.error, SkippedEntry(raw_file_id=raw_file.raw_file_id, relative_path=None)

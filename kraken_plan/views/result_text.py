@@ -1,10 +1,11 @@
 """Says in a line how a run has ended, and why it did not end well. Pure."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from kraken_plan.views.plan_sections import NAMES_SHOWN, entries_text, file_name
-from schemas.results import ApplyResult, Outcome
+from schemas.results import ApplyResult, Failure, FailureKind, Outcome
 from schemas.text import counted, printable
 
 
@@ -20,19 +21,37 @@ def summary_line(result: ApplyResult) -> str:
 
 def failures_line(result: ApplyResult) -> str | None:
     """Return in one line what is not restored, and why the first of it is not; None if everything is."""
-    failed_raw_files = sum(raw_file.failure is not None for raw_file in result.raw_files)
-    failed_files = sum(not file.outcome.succeeded for file in result.files())
-    first = next(_failures(result), None)
-    if first is None:
-        return None
-    named = "" if failed_raw_files + failed_files == 1 else " the first:"
-    return f"not restored: {entries_text(failed_raw_files, failed_files)};{named} {first}"
+    return _counted_with_first("not restored", list(_failures(result)))
 
 
-def _failures(result: ApplyResult) -> Iterator[str]:
+def unresolvable_line(result: ApplyResult) -> str | None:
+    """Return in one line what the plan itself could not resolve, and why; None if there is nothing of the kind."""
+    failures = [failure for failure in _failures(result) if failure.failure.kind is FailureKind.UNRESOLVED]
+    return _counted_with_first("unresolvable, see the plan", failures)
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    """An entry of a plan that is not restored."""
+
+    name: str
+    failure: Failure
+    is_raw_file: bool
+
+
+def _failures(result: ApplyResult) -> Iterator[_Failed]:
     for raw_file in result.raw_files:
         if raw_file.failure is not None:
-            yield f"{printable(raw_file.raw_file_id, NAMES_SHOWN)}: {raw_file.failure.message}"
+            yield _Failed(printable(raw_file.raw_file_id, NAMES_SHOWN), raw_file.failure, is_raw_file=True)
         for file in raw_file.files:
             if file.failure is not None:
-                yield f"{file_name(raw_file.raw_file_id, file.relative_path)}: {file.failure.message}"
+                yield _Failed(file_name(raw_file.raw_file_id, file.relative_path), file.failure, is_raw_file=False)
+
+
+def _counted_with_first(words: str, failed: Sequence[_Failed]) -> str | None:
+    if not failed:
+        return None
+    raw_files = sum(one.is_raw_file for one in failed)
+    first = "" if len(failed) == 1 else " the first:"
+    counts = entries_text(raw_files, len(failed) - raw_files)
+    return f"{words}: {counts};{first} {failed[0].name}: {failed[0].failure.message}"

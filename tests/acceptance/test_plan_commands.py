@@ -8,13 +8,13 @@ import pytest
 from cli import Cli
 from failing_syscalls import with_failing
 from file_systems import picture
-from plan_samples import MD5, first_file, make_plan, plan_document, planned_file, planned_raw_file
+from plan_samples import MD5, first_file, make_plan, plan_bytes, plan_document, planned_file, planned_raw_file
 
 from schemas.plan import UnresolvedFile
-from schemas.plan_file import read_plan, serialize_plan
+from schemas.plan_file import read_plan
 from schemas.plan_schema import schema_text
 
-PLAN = serialize_plan(
+PLAN = plan_bytes(
     make_plan(planned_raw_file("s.d", planned_file("s.d/a"), UnresolvedFile(relative_path="s.d/b", error="no etag")))
 )
 CHANGED = PLAN.replace(b"eu-central-1", b"eu-west-1")

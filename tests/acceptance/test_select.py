@@ -7,12 +7,11 @@ import pytest
 from apply_case import bruker, compile_plan, last_report, thermo
 from cli import Cli
 from conftest import MakeRestoreCase
-from plan_samples import make_plan, planned_raw_file
+from plan_samples import make_plan, plan_bytes, planned_raw_file
 
-from schemas.plan_file import serialize_plan
 from schemas.plan_source import load_plan
 
-PLAN = serialize_plan(make_plan(planned_raw_file("a.raw"), planned_raw_file("b.raw", project_id="PRID002")))
+PLAN = plan_bytes(make_plan(planned_raw_file("a.raw"), planned_raw_file("b.raw", project_id="PRID002")))
 
 
 @pytest.fixture

@@ -53,6 +53,24 @@ def read_only(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
+def bind_mounted(source: Path, folder: Path) -> Iterator[None]:
+    """A folder in a second place."""
+    with _mounted(folder, "--bind", source):
+        yield
+
+
+@contextmanager
+def append_only(folder: Path) -> Iterator[None]:
+    """Forbid that anything in a folder is removed or replaced (`chattr +a`)."""
+    if subprocess.run(["/usr/bin/chattr", "+a", folder], check=False, capture_output=True).returncode != 0:
+        pytest.skip("this file system has no append-only folders")
+    try:
+        yield
+    finally:
+        subprocess.run(["/usr/bin/chattr", "-a", folder], check=True)
+
+
+@contextmanager
 def immutable(path: Path) -> Iterator[None]:
     """Forbid every change of a file or folder (`chattr +i`); skip the test where the file system has no such thing."""
     if subprocess.run(["/usr/bin/chattr", "+i", path], check=False, capture_output=True).returncode != 0:

@@ -124,7 +124,7 @@ def test_results_that_fill_their_disk_should_be_told_and_everything_restored(
     assert_failed(result, case, "Successful files: 200\n")
     assert case.unrestored() == []
     assert "Not attempted" not in last_report(case)
-    assert "results cannot be written: No space left on device" in result.stderr
+    assert "are not complete: No space left on device" in result.stderr
 
 
 @pytest.mark.parametrize("options", [[], ["--no-report"], ["--jobs", "1"]], ids=str)
@@ -141,7 +141,7 @@ def test_results_that_cannot_be_written_should_never_end_with_exit_code_0(
 
     # then
     assert result.exit_code == 1, result.stderr
-    assert "results cannot be written: File too large" in result.stderr
+    assert "the results in results.jsonl are not complete: File too large" in result.stderr
     assert (run_cli.folder / "results.jsonl").stat().st_size == largest
     assert case.unrestored() == []
     if "--no-report" not in options:
@@ -178,7 +178,7 @@ def test_results_should_not_stand_where_the_plan_restores_a_file(
     result = run_cli("apply", plan, "--results", case.destination() / "sample.raw")
 
     assert result.exit_code == 2
-    assert result.stderr.endswith("sample.raw: the plan restores a file to this place\n")
+    assert result.stderr.endswith("sample.raw: the plan restores a file to this place, or below it\n")
     assert list(case.destination().iterdir()) == []
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from plan_samples import make_plan
+from plan_samples import make_plan, plan_bytes
 from sample_data import write_site_yaml
 
 from schemas.errors import ConfigError, PlanError
 from schemas.plan import S3Settings
-from schemas.plan_file import read_plan, serialize_plan
+from schemas.plan_file import read_plan
 from schemas.s3_location import explain_bad_endpoint_url
 from schemas.site_config import SiteConfig, load_site_config, normalize_output_location
 
@@ -152,10 +152,10 @@ def test_aliases_that_multiply_should_cost_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (f"{GOOD}other: 1\n{GOOD}", "locations stands twice, in lines 1 and 4"),
-        ("locations: {output: /a, output: /b}", "locations.output stands twice, in lines 1 and 1"),
-        ("locations:\n output:\n  absolute_path: /a\n  absolute_path: /a\n", "absolute_path stands twice, in lines 3"),
-        (f"{GOOD}backup: {{s3: {{region: a}}}}\nbackup: {{s3: {{endpoint_url: http://h}}}}\n", "backup stands twice"),
+        (f"{GOOD}other: 1\n{GOOD}", "locations appears twice, in lines 1 and 4"),
+        ("locations: {output: /a, output: /b}", "locations.output appears twice, in lines 1 and 1"),
+        ("locations:\n output:\n  absolute_path: /a\n  absolute_path: /a\n", "absolute_path appears twice, in lines 3"),
+        (f"{GOOD}backup: {{s3: {{region: a}}}}\nbackup: {{s3: {{endpoint_url: http://h}}}}\n", "backup appears twice"),
     ],
 )
 def test_a_key_that_stands_twice_should_be_refused(tmp_path: Path, text: str, words: str) -> None:
@@ -270,7 +270,7 @@ endpoints = st.from_regex(r"(https?|ftp|HTTP)://[a-z.:\[\]/@?# é\n0-9-]{0,20}",
 def test_an_endpoint_that_is_accepted_should_be_accepted_in_a_plan(url: str) -> None:
     if explain_bad_endpoint_url(url) is None:
         plan = replace(make_plan(), s3=S3Settings(endpoint_url=url))
-        assert read_plan(serialize_plan(plan), "plan.json").s3.endpoint_url == url
+        assert read_plan(plan_bytes(plan), "plan.json").s3.endpoint_url == url
 
 
 @pytest.mark.parametrize("url", ["http://h", "https://s3.example.org:9000/base"])
@@ -280,7 +280,7 @@ def test_an_ordinary_endpoint_should_be_accepted(url: str) -> None:
 
 def test_the_sample_plan_should_be_refused_with_a_bad_endpoint() -> None:
     """So that the property above can fail."""
-    document = json.loads(serialize_plan(make_plan()))
+    document = json.loads(plan_bytes(make_plan()))
     document["s3"]["endpoint_url"] = "ftp://h"
     with pytest.raises(PlanError):
         read_plan(json.dumps(document).encode(), "plan.json")

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 from cli import Cli
-from plan_samples import make_plan, planned_file, planned_raw_file
+from plan_samples import make_plan, plan_bytes, planned_file, planned_raw_file
 
 from schemas.plan import PlannedFile
-from schemas.plan_file import serialize_plan
 
 LITTLE_MEMORY = ("prlimit", f"--as={600_000_000}")
 
@@ -20,11 +19,11 @@ def deep_file(path: str) -> PlannedFile:
 
 
 @pytest.mark.parametrize("command", [("validate",), ("show", "--files"), ("show", "--json"), ("split", "-n", "2")])
-def test_row_52_a_plan_of_deep_paths_should_take_little_memory(run_cli: Cli, command: tuple[str, ...]) -> None:
+def test_a_plan_of_deep_paths_should_take_little_memory_row_52(run_cli: Cli, command: tuple[str, ...]) -> None:
     """Each path has 1,900 folders; a text of each of them, kept for all paths, would take a gigabyte."""
     files = (deep_file(f"{number}/{'a/' * 1900}f") for number in range(250))
     plan = run_cli.folder / "plan.json"
-    plan.write_bytes(serialize_plan(make_plan(planned_raw_file("r.d", *files))))
+    plan.write_bytes(plan_bytes(make_plan(planned_raw_file("r.d", *files))))
     assert plan.stat().st_size < 4_000_000
 
     done = run_cli(command[0], plan, *command[1:], under=LITTLE_MEMORY)
@@ -32,10 +31,10 @@ def test_row_52_a_plan_of_deep_paths_should_take_little_memory(run_cli: Cli, com
     assert done.exit_code == 0, done.stderr
 
 
-def test_row_52_deep_paths_in_each_others_way_should_be_refused_in_little_memory(run_cli: Cli, tmp_path: Path) -> None:
+def test_deep_paths_in_each_others_way_should_be_refused_in_little_memory_row_52(run_cli: Cli, tmp_path: Path) -> None:
     """The same with conflicts, each file being a folder on the way of the next."""
     files = (deep_file("a/" * number + "a") for number in range(1900))
-    (tmp_path / "plan.json").write_bytes(serialize_plan(make_plan(planned_raw_file("r.d", *files))))
+    (tmp_path / "plan.json").write_bytes(plan_bytes(make_plan(planned_raw_file("r.d", *files))))
 
     done = run_cli("validate", tmp_path / "plan.json", under=LITTLE_MEMORY)
 
@@ -44,7 +43,7 @@ def test_row_52_deep_paths_in_each_others_way_should_be_refused_in_little_memory
     assert "and 1880 more" in done.stderr
 
 
-def test_row_52_deep_paths_in_the_catalog_should_be_compiled_in_little_memory(run_cli: Cli, tmp_path: Path) -> None:
+def test_deep_paths_in_the_catalog_should_be_compiled_in_little_memory_row_52(run_cli: Cli, tmp_path: Path) -> None:
     file_info = {f"{number}/{'a/' * 500}f": [3, "0" * 32, f"{'0' * 32}__5"] for number in range(2500)}
     document = {
         "_id": "r.d",

@@ -42,7 +42,7 @@ def with_value(text: str, name: str, literal: str) -> str:
         ("output_location", '"/a/../b"'),
     ],
 )
-def test_row_53_results_that_nobody_can_have_written_should_be_refused_in_one_line(
+def test_results_that_nobody_can_have_written_should_be_refused_in_one_line_row_53(
     run_cli: Cli, applied: tuple[RestoreCase, Path, Path], name: str, literal: str
 ) -> None:
     case, plan, results = applied
@@ -58,7 +58,7 @@ def test_row_53_results_that_nobody_can_have_written_should_be_refused_in_one_li
     "value",
     ["!!int " + "9" * 5000, "0x" + "f" * 5000, ".inf", "{[a]: 1}", "&a [*a]", "[*laughs, *laughs]", '"\\U00110000"'],
 )
-def test_row_53_settings_of_any_shape_should_be_ignored_or_refused_in_one_line(
+def test_settings_of_any_shape_should_be_ignored_or_refused_in_one_line_row_53(
     run_cli: Cli, make_restore_case: MakeRestoreCase, value: str
 ) -> None:
     # given values of any shape, aliases that multiply among them
@@ -81,7 +81,7 @@ def test_row_53_settings_of_any_shape_should_be_ignored_or_refused_in_one_line(
 
 
 @pytest.mark.parametrize("number", ["9" * 400, str(2**64), "9" * 5000])
-def test_row_53_a_number_of_a_later_plan_format_should_be_refused_in_one_line(run_cli: Cli, number: str) -> None:
+def test_a_number_of_a_later_plan_format_should_be_refused_in_one_line_row_53(run_cli: Cli, number: str) -> None:
     document = json.dumps({**plan_document(), "format_version": "1.9", "later": "NUMBER"})
     (run_cli.folder / "plan.json").write_text(document.replace('"NUMBER"', number))
     for command in ("validate", "seal"):
@@ -92,7 +92,7 @@ def test_row_53_a_number_of_a_later_plan_format_should_be_refused_in_one_line(ru
 
 
 @pytest.mark.parametrize("cut", [0, 1, 30])
-def test_row_62_results_of_two_runs_in_one_file_should_be_those_of_both(
+def test_results_of_two_runs_in_one_file_should_be_those_of_both_row_62(
     run_cli: Cli, applied: tuple[RestoreCase, Path, Path], cut: int
 ) -> None:
     """As `cat` puts them together, also where the first run was killed in the middle of a line."""
@@ -117,12 +117,12 @@ def twice_at_the_top(output: Path) -> str:
 
 
 @pytest.mark.parametrize("settings", [twice_in_flow, twice_at_the_top])
-def test_row_62_a_key_that_stands_twice_in_the_settings_should_be_named(
+def test_a_key_that_stands_twice_in_the_settings_should_be_named_row_62(
     run_cli: Cli, make_restore_case: MakeRestoreCase, settings: Callable[[Path], str]
 ) -> None:
     case = make_restore_case(thermo("a.raw", size_bytes=1000))
     case.config_path.write_text(settings(case.output_location))
     done = run_cli("compile", "a.raw", "--catalog", case.export_path, "--config", case.config_path, "-o", "plan.json")
     assert done.exit_code == 2
-    assert "stands twice, in lines 1 and" in done.stderr
+    assert "appears twice, in lines 1 and" in done.stderr
     assert not (run_cli.folder / "plan.json").exists()
