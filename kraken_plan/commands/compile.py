@@ -4,7 +4,6 @@ import gc
 import logging
 import os
 import sys
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,21 +11,21 @@ from pathlib import Path
 import click
 
 from kraken_plan.plan_output import STDOUT, refuse_what_is_no_plan, write_plan_output
+from kraken_plan.views.compile_text import compile_summary, error_lines
 from planner.build_plan import build_download_plan
-from planner.catalog import Catalog
+from planner.find_records import find_records
+from planner.ids_file import read_ids_file
 from planner.open_catalog import open_catalog
-from planner.raw_file_ids import ids_from_arguments, merge_ids, read_ids_file
-from planner.records import RawFileRecord, parse_record
-from schemas.errors import CatalogError, ConfigError
-from schemas.plan import Plan, UnresolvedFile
+from planner.raw_file_ids import AskedText, split_at_commas
+from planner.search import Search
+from schemas.errors import ConfigError
 from schemas.plan_file import serialized_plan
 from schemas.s3_probe import S3Probe
 from schemas.site_config import load_site_config
-from schemas.text import counted, printable
 
 logger = logging.getLogger(__name__)
 
-_MAX_NAMED = 20
+_NOTHING_ASKED = "no raw files are asked for: give their ids, --ids-file FILE or --project PRID"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +34,7 @@ class CompileOptions:
 
     raw_file_ids: tuple[str, ...]
     ids_file: str | None
+    ids_column: str | None
     project: tuple[str, ...]
     catalog: str | None
     config: str | None
@@ -64,7 +64,13 @@ MONGO_USER and MONGO_PASSWORD as AlphaKraken does. A user with the role `read` i
 """,
 )
 @click.argument("raw_file_ids", metavar="[ID]...", nargs=-1)
-@click.option("--ids-file", metavar="FILE", help="Read ids from FILE (- is stdin): one or more a line, # comments.")
+@click.option(
+    "--ids-file",
+    metavar="FILE",
+    help="Read ids from FILE (- is stdin): one or more a line, # begins a comment. Lists of names or paths and "
+    "CSV tables from AlphaKraken's web app are read as they are.",
+)
+@click.option("--ids-column", metavar="NAME", help="FILE is CSV, and its column NAME holds the ids.")
 @click.option("--project", metavar="PRID", multiple=True, help="Take all raw files of a project.")
 @click.option(
     "--catalog",
@@ -102,70 +108,33 @@ def compile_command(probe: S3Probe, /, **options: object) -> None:
 
 def _compile(options: CompileOptions, now: datetime, probe: S3Probe) -> int:
     gc.disable()  # millions of values and no cycles among them: looking for some took a quarter of the time
-    from_file = read_ids_file(options.ids_file) if options.ids_file is not None else []
-    raw_file_ids = merge_ids(ids_from_arguments(options.raw_file_ids), from_file)
-    project_ids = tuple(ids_from_arguments(options.project))
-    if not raw_file_ids and not project_ids:
-        raise ConfigError("no raw files are asked for: give their ids, --ids-file FILE or --project PRID")
+    texts = [AskedText(argument) for argument in options.raw_file_ids]
+    if options.ids_file is not None:
+        texts += read_ids_file(options.ids_file, options.ids_column)
+    search = Search(project_ids=tuple(split_at_commas(options.project)))
+    if not texts and search.is_empty:
+        raise ConfigError(_NOTHING_ASKED)
     site = load_site_config(options.config, options.output_root)
     if options.output != STDOUT:
         refuse_what_is_no_plan(Path(options.output))
     with open_catalog(options.catalog, os.environ) as catalog:
+        found = find_records(catalog, texts, search)
+        if not found.raw_file_ids and search.is_empty:
+            raise ConfigError(_NOTHING_ASKED)
         plan = build_download_plan(
-            raw_file_ids,
-            _find_records(catalog, raw_file_ids, project_ids),
+            found.raw_file_ids,
+            found.records,
             site=site,
             catalog_description=catalog.description,
             created_at=now,
+        )
+    if next(plan.planned_files(), None) is None:
+        raise ConfigError(
+            "\n".join(["nothing of this can be restored, so no plan was written:", *error_lines(plan, found)])
         )
     if options.probe_s3:
         plan = probe(plan)
     write_plan_output(serialized_plan(plan), options.output)
     if logger.isEnabledFor(logging.WARNING):
-        click.echo("\n".join(_summary(plan)), err=True)
+        click.echo("\n".join(compile_summary(plan, found)), err=True)
     return 1 if plan.has_errors() else 0
-
-
-def _find_records(catalog: Catalog, raw_file_ids: Sequence[str], project_ids: Sequence[str]) -> Iterator[RawFileRecord]:
-    """Yield the records of these raw files, then the projects'.
-
-    Raises:
-        CatalogError: it cannot be read, or has nothing of a project.
-    """
-    logger.info("reading %s from %s", counted(len(raw_file_ids), "raw file"), catalog.description)
-    yield from map(parse_record, catalog.find_by_ids(raw_file_ids))
-    for project_id in project_ids:
-        logger.info("reading project %s from %s", project_id, catalog.description)
-        found = False
-        for document in catalog.find_by_project(project_id):
-            found = True
-            yield parse_record(document)
-        if not found:
-            raise CatalogError(f"catalog {catalog.description} has no raw files of project {printable(project_id)!r}")
-
-
-def _summary(plan: Plan) -> Iterator[str]:
-    """Yield in words what the plan holds and what could not be resolved."""
-    files = [file for _, file in plan.planned_files()]
-    size_bytes = sum(file.expected_size or 0 for file in files)
-    yield (
-        f"{counted(len(plan.raw_files), 'raw file')} asked for; to be restored: {counted(len(files), 'file')}, "
-        f"{counted(size_bytes, 'byte')}, below {printable(plan.output_location)}"
-    )
-    errors = list(_errors(plan))
-    if errors:
-        yield f"{len(errors):,} could not be resolved:"
-        yield from (f"  {name}: {error}" for name, error in errors[:_MAX_NAMED])
-    if len(errors) > _MAX_NAMED:
-        yield f"  … and {len(errors) - _MAX_NAMED:,} more, see the plan"
-
-
-def _errors(plan: Plan) -> Iterator[tuple[str, str]]:
-    """Yield what could not be resolved, raw files and files, by name, with its reason; printable."""
-    for raw_file in plan.raw_files:
-        name = printable(raw_file.raw_file_id, 300)
-        if raw_file.error is not None:
-            yield name, printable(raw_file.error)
-        for file in raw_file.files:
-            if isinstance(file, UnresolvedFile):
-                yield f"{name}: {printable(file.relative_path, 300)}", printable(file.error)

@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 from kraken_plan.plan_output import STDOUT, refuse_to_overwrite, write_plan_output
-from planner.raw_file_ids import ids_from_arguments
-from planner.select_plan import Selection, check_names, select_failed, select_from_plan
+from planner.raw_file_ids import split_at_commas
+from planner.select_plan import Selection, check_projects, read_raw_files, select_failed, select_from_plan
 from schemas.errors import ConfigError
 from schemas.merged_results import merge_results
 from schemas.plan import Plan
@@ -54,7 +54,10 @@ match slashes, too, and case counts.
 )
 @click.argument("plan", metavar="PLAN")
 @click.option(
-    "--raw-file", metavar="ID", multiple=True, help="Take these raw files (separated by commas, or repeated)."
+    "--raw-file",
+    metavar="ID",
+    multiple=True,
+    help="Take these raw files: an id, several ids separated by commas, or a path.",
 )
 @click.option("--project", metavar="PRID", multiple=True, help="Take these projects' raw files.")
 @click.option("--include", metavar="GLOB", multiple=True, help="Take files whose relative path matches.")
@@ -72,18 +75,19 @@ def select_command(**options: object) -> None:
 
 
 def _select(options: SelectOptions) -> int:
+    project_ids = tuple(split_at_commas(options.project))
+    if options.output != STDOUT:
+        refuse_to_overwrite(Path(options.output), options.plan)
+    plan = load_plan(options.plan)
+    check_projects(plan, project_ids)
     selection = Selection(
-        raw_file_ids=tuple(ids_from_arguments(options.raw_file)),
-        project_ids=tuple(ids_from_arguments(options.project)),
+        raw_file_ids=read_raw_files(plan, options.raw_file),
+        project_ids=project_ids,
         include=options.include,
         exclude=options.exclude,
     )
     if selection == Selection() and not options.failed:
         raise ConfigError("nothing is asked for: give --raw-file, --project, --include, --exclude or --failed")
-    if options.output != STDOUT:
-        refuse_to_overwrite(Path(options.output), options.plan)
-    plan = load_plan(options.plan)
-    check_names(plan, selection)
     of = plan
     if options.failed:
         of = select_failed(plan, merge_results(plan, [load_results(path) for path in options.failed]))
