@@ -7,6 +7,9 @@ WORKERS ?= 2
 AIRFLOW := .airflow/2.11.0 .airflow/3.3.2
 AIRFLOW_READY := $(AIRFLOW:%=%/.ready)
 
+# where the bench finds its own modules and the tests' helpers
+HELPERS := tests/bench:tests/servers:tests/worlds:tests/disks:examples/demo
+
 .PHONY: help demo test test-long test-airflow test-slurm bench bench-scale lint types format clean
 
 help:  ## list the targets
@@ -18,7 +21,7 @@ $(READY): pyproject.toml .ci/environment hatch_build.py applier/disk/md5_lanes.c
 demo: $(READY)  ## the main job on an embedded S3 server and an exported catalog
 	$(BIN)/python examples/demo/demo.py
 
-.airflow/%/.ready: tests/airflow_pins/%.txt | $(READY)
+.airflow/%/.ready: tests/clusters/airflow_pins/%.txt | $(READY)
 	mkdir -p .airflow/$*
 	@if ! $(BIN)/uv python find 3.11 >/dev/null 2>&1; then \
 	    echo "Airflow's pins are for Python 3.11, which is not here: the tests of the DAG will be skipped"; \
@@ -29,7 +32,7 @@ demo: $(READY)  ## the main job on an embedded S3 server and an exported catalog
 	fi
 
 test: lint types $(AIRFLOW_READY)  ## everything: lint, types, all tests of ordinary size
-	$(BIN)/python -m pytest -n $(WORKERS) -m "not long and not airflow"
+	$(BIN)/python -m pytest -n $(WORKERS)
 
 test-long: $(READY)  ## the tests that take minutes or gigabytes
 	$(BIN)/python -m pytest -m long
@@ -55,7 +58,7 @@ clean:  ## remove the environments and all caches
 	rm -rf $(VENV) .airflow .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
 
 bench: $(READY)  ## kraken-plan beside s5cmd, rclone and the AlphaKraken sequence: ratios of medians
-	PYTHONPATH=tests/bench:tests:examples/demo $(BIN)/python tests/bench/bench.py $(BENCH)
+	PYTHONPATH=$(HELPERS) $(BIN)/python tests/bench/bench.py $(BENCH)
 
 bench-scale: $(READY)  ## compile, validate and apply with 10,000, 100,000 and a million files
-	PYTHONPATH=tests/bench:tests:examples/demo $(BIN)/python tests/bench/scale.py $(BENCH)
+	PYTHONPATH=$(HELPERS) $(BIN)/python tests/bench/scale.py $(BENCH)

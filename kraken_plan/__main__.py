@@ -1,5 +1,5 @@
 """`python -m kraken_plan`."""
 
-from kraken_plan.front_door import main
+from kraken_plan.command_group import main
 
 main()

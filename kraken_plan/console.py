@@ -28,7 +28,7 @@ def shown_progress(plan: Plan) -> Iterator[Progress]:
     if not logger.isEnabledFor(logging.WARNING):
         yield Progress()
     elif sys.stderr is not None and sys.stderr.isatty():
-        from kraken_plan.views.progress_bar import progress_bar  # noqa: PLC0415  # tqdm takes its time
+        from kraken_plan.progress import progress_bar  # noqa: PLC0415  # tqdm takes its time
 
         with progress_bar(len(files), total_bytes) as bar:
             yield bar

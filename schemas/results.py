@@ -5,6 +5,7 @@ A result only records; what a report, a results file or an exit code makes of it
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 
 from schemas.plan import RawFilePlan
@@ -30,6 +31,8 @@ class FailureKind(Enum):
 
     UNRESOLVED = "{}"
     S3_CORRUPTION = "S3 corruption detected ({})"
+    OVERWRITTEN = "S3 object was overwritten ({})"
+    OTHER_PARTS = "S3 object has other parts ({})"
     VERIFICATION = "Download verification failed ({})"
     KEY_NOT_FOUND = "S3 key not found: {}"
     BUCKET_MISSING = "S3 bucket does not exist: {}"
@@ -42,6 +45,7 @@ class FailureKind(Enum):
     NOT_VERIFIABLE = "Not verifiable: {}"
     INTERRUPTED = "Not attempted (interrupted)"
     NOT_ATTEMPTED = "Not attempted"
+    NOT_AS_RESTORED = "Not as restored: {}"
     UNFORESEEN = "Unforeseen error: {}"
 
 
@@ -74,6 +78,7 @@ class FileResult:
         size_bytes: the file's size; None where it was never learnt.
         duration_seconds: from its start to its end.
         corrupt_copy: the name under which the corrupt bytes were kept, if they were.
+        remark: how a file that succeeded was not simply what the plan names: from which version, by which proof.
     """
 
     relative_path: str
@@ -82,6 +87,7 @@ class FileResult:
     size_bytes: int | None = None
     duration_seconds: float = 0.0
     corrupt_copy: str | None = None
+    remark: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,3 +151,42 @@ class ApplyResult:
         for raw_file in self.raw_files:
             groups.setdefault(raw_file.destination_base or self.output_location, []).append(raw_file)
         return groups
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunHead:
+    """Which plan a run applied, to where, and when it began (UTC, by the clock of its host)."""
+
+    plan_digest: str
+    output_location: str
+    started_at: datetime
+    host: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedFile:
+    """What a run reported of one file, and which bytes at which place it means."""
+
+    raw_file_id: str
+    absolute_dest_path: str | None
+    expected_etag: str | None
+    chunk_size_mb: int | None
+    result: FileResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedRawFile:
+    """Why a raw file failed as a whole in a run."""
+
+    raw_file_id: str
+    destination_base: str | None
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedRun:
+    """What one run wrote. `name` is what messages call it."""
+
+    name: str
+    head: RunHead
+    lines: tuple[RecordedFile | RecordedRawFile, ...] = ()

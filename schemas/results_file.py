@@ -1,33 +1,97 @@
-"""The results file of `apply --results`: JSON lines, a head and then a line per file as it ends.
+"""Writes and reads the results file of `apply --results`: JSON lines, a head and then a line for each file as it ends.
 
 A run that is killed leaves the lines of what it had finished. A raw file that failed as a whole has one line, whose
-`relative_path` is null. What is not printable is escaped, as JSON allows, so that a name cannot steer the terminal of
-somebody who looks at the file.
+`relative_path` is null. A line names the bytes that it is about (`expected_etag`, `chunk_size_mb`) and their place
+(`absolute_dest_path`), so it counts for every plan that asks for these: the one that was applied, or the one that it
+was split from. Characters that are not printable are escaped, so no name can steer the terminal of a reader.
 
-A line says of which bytes it speaks (`expected_etag`, `chunk_size_mb`) and where they are (`absolute_dest_path`), so
-that it counts for any plan that asks for just these: the one that was applied, or the one that it was split from.
+Reading is strict: the only damage it accepts is a last line that a kill has cut off. The files of several runs may be
+joined with `cat`.
 """
 
 import json
-from datetime import datetime
+import logging
+import re
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
 
+from schemas.errors import ResultsError
+from schemas.paths import explain_unsafe_absolute_path
 from schemas.plan import Plan, PlannedFile, RawFilePlan, UnresolvedFile
-from schemas.results import Failure, FileResult, RawFileResult
+from schemas.results import (
+    Failure,
+    FailureKind,
+    FileResult,
+    Outcome,
+    RawFileResult,
+    RecordedFile,
+    RecordedRawFile,
+    RecordedRun,
+    RunHead,
+)
+from schemas.text import printable
 from schemas.version import CREATED_BY
+
+logger = logging.getLogger(__name__)
 
 RESULTS_VERSION = "1.0"
 HEAD_BEGINS = b'{"results_version": '
-TIMESTAMP_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
+MAX_LINE_BYTES = 1024 * 1024
+
+_BEFORE_A_HEAD = re.compile(b"(?=" + re.escape(HEAD_BEGINS) + b")")
+_TIMESTAMP_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
+_KINDS = {kind.name.lower(): kind for kind in FailureKind}
+_OUTCOMES = {outcome.value: outcome for outcome in Outcome}
 
 
-def head_line(plan: Plan, started_at: datetime) -> str:
-    """Return the first line: which plan, restored to where, when (UTC), by which program."""
+class _Field(NamedTuple):
+    """What a field may hold: in words, and as a test."""
+
+    words: str
+    accepts: Callable[[object], bool]
+
+
+_TEXT = _Field("a string", lambda value: isinstance(value, str))
+_TEXT_OR_NULL = _Field("a string or null", lambda value: value is None or isinstance(value, str))
+_WHOLE_OR_NULL = _Field("a whole number or null", lambda value: value is None or _is_number(value, int))
+_SECONDS = _Field("a number of seconds", lambda value: _is_number(value, int, float))
+_HEAD_FIELDS = {
+    "results_version": _TEXT,
+    "plan_digest": _TEXT,
+    "output_location": _TEXT,
+    "started_at": _TEXT,
+    "host": _TEXT_OR_NULL,
+}
+_LINE_FIELDS = {
+    "raw_file_id": _TEXT,
+    "relative_path": _TEXT_OR_NULL,
+    "outcome": _TEXT,
+    "failure_kind": _TEXT_OR_NULL,
+    "message": _TEXT_OR_NULL,
+    "size_bytes": _WHOLE_OR_NULL,
+    "duration_seconds": _SECONDS,
+    "corrupt_copy": _TEXT_OR_NULL,
+    "absolute_dest_path": _TEXT_OR_NULL,
+    "expected_etag": _TEXT_OR_NULL,
+    "chunk_size_mb": _WHOLE_OR_NULL,
+}
+
+
+def _is_number(value: object, *types: type) -> bool:
+    return type(value) in types and isinstance(value, int | float) and 0 <= value < 2**63
+
+
+def head_line(plan: Plan, started_at: datetime, host: str) -> str:
+    """Return the first line: which plan, restored to where, when (UTC), on which host, by which program."""
     return _line(
         {
             "results_version": RESULTS_VERSION,
             "plan_digest": plan.plan_digest,
             "output_location": plan.output_location,
-            "started_at": started_at.strftime(TIMESTAMP_FORMAT),
+            "started_at": started_at.strftime(_TIMESTAMP_FORMAT),
+            "host": host,
             "written_by": CREATED_BY,
         }
     )
@@ -41,7 +105,7 @@ def file_line(raw_file: RawFilePlan, file: PlannedFile | UnresolvedFile, result:
             "raw_file_id": raw_file.raw_file_id,
             "relative_path": result.relative_path,
             "outcome": result.outcome.value,
-            **_failure(result.failure),
+            **_failure_record(result.failure),
             "size_bytes": result.size_bytes,
             "duration_seconds": round(result.duration_seconds, 3),
             "corrupt_copy": result.corrupt_copy,
@@ -56,21 +120,17 @@ def raw_file_line(result: RawFileResult) -> str:
     """Return the line of a raw file that failed as a whole."""
     return _line(
         {
+            **dict.fromkeys(_LINE_FIELDS),
             "raw_file_id": result.raw_file_id,
-            "relative_path": None,
-            "outcome": "failed",
-            **_failure(result.failure),
-            "size_bytes": None,
+            "outcome": Outcome.FAILED.value,
+            **_failure_record(result.failure),
             "duration_seconds": 0.0,
-            "corrupt_copy": None,
             "absolute_dest_path": result.destination_base,
-            "expected_etag": None,
-            "chunk_size_mb": None,
         }
     )
 
 
-def _failure(failure: Failure | None) -> dict[str, str | None]:
+def _failure_record(failure: Failure | None) -> dict[str, str | None]:
     if failure is None:
         return {"failure_kind": None, "message": None}
     return {"failure_kind": failure.kind.name.lower(), "message": failure.message}
@@ -81,3 +141,160 @@ def _line(record: dict[str, object]) -> str:
     if not line.isprintable():  # only within strings: everything else that json writes is
         line = "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in line)
     return line + "\n"
+
+
+def load_results(path: str) -> list[RecordedRun]:
+    """Return the runs that a results file holds: one, more if files were joined, none if a kill came before its head.
+
+    Raises:
+        ResultsError: it cannot be read, or it is not a results file.
+    """
+    name = printable(path)
+    try:
+        with Path(path).open("rb") as file:
+            return read_results(file, name)
+    except FileNotFoundError:
+        raise ResultsError(f"{name}: there is no such results file") from None
+    except (OSError, ValueError) as error:  # a path with a NUL
+        reason = getattr(error, "strerror", None) or error
+        raise ResultsError(f"{name}: the results cannot be read: {reason}") from None
+
+
+def read_results(file: BinaryIO, name: str) -> list[RecordedRun]:
+    """Return the runs that a results file holds, see `load_results`.
+
+    Raises:
+        ResultsError: it is not a results file; the message names the line.
+    """
+    runs: list[tuple[str, RunHead, list[RecordedFile | RecordedRawFile]]] = []
+    for number, record in _records(file, name):
+        place = f"{name}: line {number}"
+        if runs and "results_version" not in record:
+            runs[-1][2].append(_recorded(record, place))
+        else:
+            runs.append((f"{name} (from line {number})" if runs else name, _head(record, place), []))
+    if not runs:
+        logger.warning("%s holds no results: its run ended before it had any", name)
+    return [RecordedRun(name=run_name, head=head, lines=tuple(lines)) for run_name, head, lines in runs]
+
+
+def _records(file: BinaryIO, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the number of each line and its JSON object.
+
+    Where a kill has cut off the last line of a file, `cat` puts the head of the next one right behind it. Nothing else
+    looks like a head: within a string its quotes would be escaped.
+    """
+    for number, line in enumerate(iter(lambda: file.readline(MAX_LINE_BYTES), b""), start=1):
+        place = f"{name}: line {number}"
+        if len(line) == MAX_LINE_BYTES:
+            raise ResultsError(f"{place} is longer than any that `apply --results` writes")
+        for piece in filter(None, _BEFORE_A_HEAD.split(line)):
+            try:
+                record = _parse_json(piece)
+            except ValueError as error:
+                begins_well = number > 1 or HEAD_BEGINS.startswith(piece[: len(HEAD_BEGINS)])
+                if piece.endswith(b"\n") or not begins_well:
+                    raise ResultsError(f"{place}: {printable(str(error), 200)}") from None
+                logger.warning("%s is cut off, as a kill leaves it, and does not count", place)
+                continue
+            if not isinstance(record, dict):
+                raise ResultsError(f"{place}: expected a JSON object, as `apply --results` writes it")
+            yield number, record
+
+
+def _parse_json(text: bytes) -> object:
+    try:
+        value: object = json.loads(text.decode("utf-8"), parse_constant=_refuse_constant)
+        if b"\\u" in text:  # an escaped lone surrogate has no UTF-8 form
+            json.dumps(value, ensure_ascii=False).encode()
+    except (UnicodeError, json.JSONDecodeError) as error:
+        raise ValueError(f"not JSON: {error}") from None
+    except RecursionError:
+        raise ValueError("not JSON: brackets nested too deeply") from None
+    except ValueError:  # int() of more than 4,300 digits
+        raise ValueError("not JSON: a number that no file has") from None
+    return value
+
+
+def _refuse_constant(literal: str) -> float:
+    raise json.JSONDecodeError(f"{literal} is not a number", literal, 0)
+
+
+def _head(record: dict[str, Any], place: str) -> RunHead:
+    if "results_version" not in record:
+        raise ResultsError(f"{place}: no results_version: this file was not written by `apply --results`")
+    record = {"host": None, **record}
+    _check_fields(record, _HEAD_FIELDS, place)
+    version = record["results_version"]
+    if version.partition(".")[0] != RESULTS_VERSION.partition(".")[0]:
+        raise ResultsError(f"{place}: results_version is {printable(version)}, this program reads {RESULTS_VERSION}")
+    try:
+        started_at = datetime.strptime(record["started_at"], _TIMESTAMP_FORMAT).replace(tzinfo=UTC)
+    except ValueError:
+        raise ResultsError(f"{place}: started_at is {printable(record['started_at'])}, not a time in UTC") from None
+    location = record["output_location"]
+    if reason := explain_unsafe_absolute_path(location):
+        raise ResultsError(f"{place}: output_location is {printable(location)}: {reason}")
+    return RunHead(
+        plan_digest=record["plan_digest"], output_location=location, started_at=started_at, host=record["host"]
+    )
+
+
+def _recorded(record: dict[str, Any], place: str) -> RecordedFile | RecordedRawFile:
+    _check_fields(record, _LINE_FIELDS, place)
+    outcome = _OUTCOMES.get(record["outcome"])
+    if outcome is None:
+        raise ResultsError(
+            f"{place}: outcome is {printable(record['outcome'])}, expected one of {', '.join(_OUTCOMES)}"
+        )
+    failure = _failure(record, place)
+    if outcome.succeeded is not (failure is None):
+        kind = printable(str(record["failure_kind"]))
+        raise ResultsError(f"{place}: outcome {outcome.value} does not go with failure_kind {kind}")
+    raw_file_id, relative_path, destination = (
+        record["raw_file_id"], record["relative_path"], record["absolute_dest_path"]
+    )  # fmt: skip
+    if relative_path is None:
+        if failure is None:
+            raise ResultsError(f"{place}: relative_path is null, and yet outcome {outcome.value}")
+        return RecordedRawFile(raw_file_id=raw_file_id, destination_base=destination, failure=failure)
+    result = FileResult(
+        relative_path=relative_path,
+        outcome=outcome,
+        failure=failure,
+        size_bytes=record["size_bytes"],
+        duration_seconds=record["duration_seconds"],
+        corrupt_copy=record["corrupt_copy"],
+    )
+    return RecordedFile(
+        raw_file_id=raw_file_id,
+        absolute_dest_path=destination,
+        expected_etag=record["expected_etag"],
+        chunk_size_mb=record["chunk_size_mb"],
+        result=result,
+    )
+
+
+def _failure(record: dict[str, Any], place: str) -> Failure | None:
+    name, message = record["failure_kind"], record["message"] or ""
+    if name is None:
+        return None
+    kind = _KINDS.get(name)
+    if kind is None:
+        raise ResultsError(f"{place}: failure_kind is {printable(name)}, which this program does not know")
+    before, _, after = kind.value.partition("{}")
+    if not (message.startswith(before) and message.endswith(after)):
+        raise ResultsError(f"{place}: the message of a {name} is {printable(message, 200)}, expected {kind.value}")
+    return Failure(kind, message[len(before) : len(message) - len(after)])
+
+
+def _check_fields(record: dict[str, Any], fields: Mapping[str, _Field], place: str) -> None:
+    for key, field in fields.items():
+        if key not in record:
+            raise ResultsError(f"{place}: {key} is missing")
+        if not field.accepts(record[key]):
+            value = record[key]
+            found = (
+                "an array" if isinstance(value, list) else "an object" if isinstance(value, dict) else json.dumps(value)
+            )
+            raise ResultsError(f"{place}: {key} is {printable(found, 100)}, expected {field.words}")

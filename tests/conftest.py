@@ -14,6 +14,7 @@ from cli import Cli
 from embedded_s3 import EmbeddedS3, embedded_s3
 from faulty_proxy import FaultyProxy
 from hypothesis import settings
+from needs import need
 from restore_case import RestoreCase, build_restore_case
 from sample_data import RawFileSample, create_versioned_bucket
 
@@ -27,6 +28,13 @@ if TYPE_CHECKING:
 
 settings.register_profile("shared machine", deadline=None)  # hanging is pytest-timeout's affair
 settings.load_profile("shared machine")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Ask for what a test is marked to need, before anything is set up for it."""
+    for mark in item.iter_markers("needs"):
+        need(*mark.args)
 
 
 class MakeBucket(Protocol):

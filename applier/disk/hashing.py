@@ -1,4 +1,4 @@
-"""Etags of local bytes: the only place that reads file content to hash it.
+"""Computes etags of local bytes; the only place that reads file content to hash it.
 
 MD5 is what verification costs, so ranges are read and hashed several at once, see `md5_lanes`.
 """
@@ -6,10 +6,9 @@ MD5 is what verification costs, so ranges are read and hashed several at once, s
 import functools
 import mmap
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from applier.disk.md5_lanes import Md5Lanes, Md5Stream, best_md5
 from schemas.etag import MIB, Etag, fold_part_digests, hashed_ranges
@@ -55,14 +54,14 @@ class RangeHasher:
 
 
 def read_on(
-    descriptor: int, hashers: Sequence[tuple[RangeHasher, int]], read: Callable[[int], None] = lambda _: None
+    descriptor: int, hashers: Sequence[tuple[RangeHasher, int]], on_read: Callable[[int], None] = lambda _: None
 ) -> None:
     """Hash the next bytes of several ranges of a file, read back from the file system.
 
     Args:
         descriptor: the file, open for reading.
         hashers: at most `md5_lanes` of them, each with the offset up to which it is to read.
-        read: told the bytes of each round; may raise to stop.
+        on_read: called with the bytes of each round; may raise to stop.
 
     Raises:
         WrongSizeError: the file ends before one of the offsets.
@@ -76,7 +75,7 @@ def read_on(
                 for lane, (hasher, end) in enumerate(left)
             ]
             left[0][0].md5.update([hasher.stream for hasher, _ in left], pieces)
-            read(sum(map(len, pieces)))
+            on_read(sum(map(len, pieces)))
             left = [(hasher, end) for hasher, end in left if hasher.position < end]
 
 
@@ -90,11 +89,11 @@ def _filled(buffer: memoryview, descriptor: int, hasher: RangeHasher) -> memoryv
 
 
 def hash_ranges(
-    descriptor: int, ranges: Sequence[ByteRange], read: Callable[[int], None] = lambda _: None
+    descriptor: int, ranges: Sequence[ByteRange], on_read: Callable[[int], None] = lambda _: None
 ) -> list[bytes]:
     """Return the binary MD5s of at most `md5_lanes` half-open ranges of a file; see `read_on`."""
     hashers = [(RangeHasher(start), end) for start, end in ranges]
-    read_on(descriptor, hashers, read)
+    read_on(descriptor, hashers, on_read)
     return [hasher.digest() for hasher, _ in hashers]
 
 
@@ -108,32 +107,41 @@ def hashed_together(count: int) -> list[range]:
     return [range(count * call // calls, count * (call + 1) // calls) for call in range(calls)]
 
 
-def get_etag(file_path: Path, chunk_size_mb: int, *, multipart: bool | None = None) -> str:
+def _run_in_turn(pieces: Iterable[Callable[[], None]]) -> None:
+    for piece in pieces:
+        piece()
+
+
+def get_etag(
+    descriptor: int,
+    chunk_size_mb: int,
+    *,
+    multipart: bool,
+    share: Callable[[Iterable[Callable[[], None]]], None] = _run_in_turn,
+    on_read: Callable[[int], None] = lambda _: None,
+) -> Etag:
     """Return the etag that a file would have on S3, uploaded with this chunk size.
 
     Args:
-        file_path: a local file.
+        descriptor: the file, open for reading.
         chunk_size_mb: size of the upload's parts in MiB.
-        multipart: which of its two forms to return for a file of one part; by default that of the catalog: the bare
-            MD5 for at most one chunk.
-
-    Returns:
-        The MD5 of the content, or for a multipart upload that of the concatenated part MD5s, `-` and their number.
+        multipart: whether it was a multipart upload; a file of one part can be either.
+        share: runs pieces of the work, at once where it can; raises what they raise.
+        on_read: called with the bytes of each round; may raise to stop.
 
     Raises:
-        OSError: the file cannot be read.
+        WrongSizeError: the file becomes shorter while it is read.
+        OSError: it cannot be read.
     """
-    size_bytes = file_path.stat().st_size
-    many = multipart if multipart is not None else size_bytes > chunk_size_mb * MIB
-    # only whether there is a suffix counts here
-    ranges = hashed_ranges(Etag("", 1 if many else None), size_bytes, chunk_size_mb)
-    with file_path.open("rb") as file:
-        digests = [
-            digest
-            for indices in hashed_together(len(ranges))
-            for digest in hash_ranges(file.fileno(), ranges[indices.start : indices.stop])
-        ]
-    return str(fold_part_digests(digests, multipart=many))
+    ranges = hashed_ranges(Etag("", 1 if multipart else None), os.fstat(descriptor).st_size, chunk_size_mb)
+    digests = [b""] * len(ranges)
+
+    def hash_some(indices: range) -> None:
+        some = slice(indices.start, indices.stop)
+        digests[some] = hash_ranges(descriptor, ranges[some], on_read)
+
+    share(functools.partial(hash_some, indices) for indices in hashed_together(len(ranges)))
+    return fold_part_digests(digests, multipart=multipart)
 
 
 @contextmanager

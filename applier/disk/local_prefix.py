@@ -76,7 +76,7 @@ class LocalPrefix:
                 self.output.folder(self.target.folder) as folder,
                 closing_descriptor(open_regular_file(self.target.name, folder)) as local,
             ):
-                return file_identity(os.fstat(local)) == self.identity and _copy_all(
+                return file_identity(os.fstat(local)) == self.identity and copy_range(
                     local, staged, byte_range, raise_if_stopped
                 )
         except OSError as error:
@@ -85,21 +85,32 @@ class LocalPrefix:
             return False
 
 
-def _copy_all(local: int, staged: int, byte_range: ByteRange, raise_if_stopped: Callable[[], None]) -> bool:
+def copy_range(source: int, staged: int, byte_range: ByteRange, raise_if_stopped: Callable[[], None]) -> bool:
+    """Copy a range from one open file to the same place of another; return whether the source has all of it.
+
+    Args:
+        source: open for reading.
+        staged: open for reading and writing.
+        byte_range: half-open.
+        raise_if_stopped: called between pieces; what it raises is passed on.
+
+    Raises:
+        OSError: it cannot be read or written.
+    """
     start, end = byte_range
     while start < end:
         raise_if_stopped()
-        count = _copy_some(local, staged, start, end - start)
+        count = _copy_some(source, staged, start, end - start)
         if count == 0:
             return False  # it has become shorter
         start += count
     return True
 
 
-def _copy_some(local: int, staged: int, start: int, count: int) -> int:
+def _copy_some(source: int, staged: int, start: int, count: int) -> int:
     try:
-        return os.copy_file_range(local, staged, count, start, start)  # may share blocks, or let a file server copy
+        return os.copy_file_range(source, staged, count, start, start)  # may share blocks, or let a file server copy
     except OSError:  # many file systems cannot; one that cannot read fails again below
-        content = os.pread(local, min(count, MIB), start)
+        content = os.pread(source, min(count, MIB), start)
         write_all(staged, memoryview(content), start)
         return len(content)

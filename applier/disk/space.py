@@ -13,7 +13,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 
 from applier.disk.folders import OutputFolder, taken_bytes
-from applier.disk.run_folders import find_left_staged
+from applier.disk.left_runs import find_left_staged
 from applier.disk.staging import resumable_file, staged_name
 from applier.target import Target
 from schemas.paths import join_path

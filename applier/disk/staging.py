@@ -6,8 +6,10 @@ import os
 from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
 from contextlib import ExitStack, suppress
+from typing import Protocol
 
 from applier.disk.folders import closing_descriptor, create_file, open_regular_file
+from applier.disk.hashing import ByteRange
 from applier.disk.journal import Journal, StagedContent, StagedState, read_journal
 from schemas.plan import PlannedFile
 
@@ -18,7 +20,7 @@ _REPORT_RESERVE_BYTES = 256 * 1024  # of some 1,500 files
 
 PART_SUFFIX = ".part"
 JOURNAL_SUFFIX = ".journal"
-_MAX_JOURNAL_BYTES = 16 * 1024 * 1024
+MAX_JOURNAL_BYTES = 16 * 1024 * 1024
 
 
 def staged_name(file: PlannedFile) -> str:
@@ -27,18 +29,31 @@ def staged_name(file: PlannedFile) -> str:
     return hashlib.sha256(key.encode()).hexdigest()[:40]
 
 
+class SegmentSource(Protocol):
+    """Something that has bytes of a file already, so that they need not be fetched; they may be wrong."""
+
+    def copy(self, byte_range: ByteRange, staged: int, raise_if_stopped: Callable[[], None]) -> bool:
+        """Copy a half-open range to the same place of a staged file; return whether all of it could be copied."""
+
+
 class Staging:
     """One run's staging folder below one destination.
 
     Args:
         descriptor: of the run's own folder.
+        find_elsewhere: finds what other runs, which may still be alive, have staged under a name of a content.
     """
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(
+        self,
+        descriptor: int,
+        find_elsewhere: Callable[[str, StagedContent], SegmentSource | None] = lambda _name, _content: None,
+    ) -> None:
         self.descriptor = descriptor
+        self.find_elsewhere = find_elsewhere
 
     def create(self, name: str) -> int:
-        """Create a staged file that no later run can go on with."""
+        """Create a staged file that no later run can resume."""
         return create_file(name, self.descriptor)
 
     def remove(self, name: str) -> None:
@@ -47,7 +62,7 @@ class Staging:
             os.unlink(name, dir_fd=self.descriptor)
 
     def reserve_report(self) -> None:
-        """Take the space of a report while there is some: a full disk must be reported, too."""
+        """Reserve the space of a report while there is some: a full disk has to be reported, too."""
         descriptor = self.create(REPORT)
         with closing_descriptor(descriptor), suppress(OSError):
             os.posix_fallocate(descriptor, 0, _REPORT_RESERVE_BYTES)
@@ -95,7 +110,7 @@ class Staging:
                 return None
             if any(os.fstat(descriptor).st_nlink != 1 for descriptor in (journal, staged)):
                 return None  # planted: writing to it would write to another file
-            text = os.pread(journal, _MAX_JOURNAL_BYTES, 0).decode("ascii", errors="replace")
+            text = os.pread(journal, MAX_JOURNAL_BYTES, 0).decode("ascii", errors="replace")
             state = read_journal(text, content)
             if state is None:
                 return None

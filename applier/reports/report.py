@@ -118,15 +118,16 @@ def _file_line(file: FileResult) -> str:
 
 
 def _outcome(file: FileResult) -> str:
+    remark = f" {printable(file.remark)}" if file.remark else ""
     match file.outcome:
         case Outcome.DOWNLOADED:
             size_mb = (file.size_bytes or 0) / MIB
-            return f"OK - Downloaded and verified ({size_mb:.1f} MB in {file.duration_seconds:.1f}s)"
+            return f"OK - Downloaded and verified{remark} ({size_mb:.1f} MB in {file.duration_seconds:.1f}s)"
         case Outcome.SKIPPED:
             return "OK - Skipped (already exists)"
         case Outcome.HEALED:
             kept = f"; corrupt file kept as {printable(file.corrupt_copy)}" if file.corrupt_copy else ""
-            return f"OK - Self-healed (hash mismatch detected, re-downloaded{kept})"
+            return f"OK - Self-healed (hash mismatch detected, re-downloaded{remark}{kept})"
         case Outcome.FAILED:
             return f"FAILURE - {file.failure.message if file.failure else 'no reason recorded'}"
 

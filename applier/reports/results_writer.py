@@ -67,7 +67,7 @@ class ResultsWriter(ResultSink):
 
 
 @contextmanager
-def results_sink(path: Path | None, source: str, plan: Plan, started_at: datetime) -> Iterator[ResultSink]:
+def results_sink(path: Path | None, source: str, plan: Plan, started_at: datetime, host: str) -> Iterator[ResultSink]:
     """Give the sink of a run: a results file, or nothing.
 
     Args:
@@ -75,6 +75,7 @@ def results_sink(path: Path | None, source: str, plan: Plan, started_at: datetim
         source: the plan's path, for it must not be overwritten.
         plan: as it is applied.
         started_at: UTC.
+        host: the name of this computer.
 
     Raises:
         ConfigError: the file cannot be written, or is something else.
@@ -92,7 +93,7 @@ def results_sink(path: Path | None, source: str, plan: Plan, started_at: datetim
         if path.exists() and not _may_be_replaced(path):
             raise ConfigError(f"--results {name}: there is something else under this name, no results file")
         file = path.open("w", encoding="utf-8", buffering=1)
-        file.write(head_line(plan, started_at))
+        file.write(head_line(plan, started_at, host))
     except OSError as error:
         raise ConfigError(f"--results {name}: {error.strerror}") from error
     writer = ResultsWriter(file)

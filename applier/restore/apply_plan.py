@@ -1,4 +1,4 @@
-"""One run over a plan: every file on the pool, and the results in the plan's order."""
+"""Runs a whole plan: every file by the crew, and the results in the plan's order."""
 
 import functools
 import logging
@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from applier.reports.results_writer import ResultSink
-from applier.restore.restore_file import FileRestore, RestoreTools
-from applier.restore.step_pool import Step, StepPool
-from applier.target import distinct_targets
+from applier.restore.restore_file import restore_file
+from applier.restore.tools import RestoreTools
+from applier.target import Target, distinct_targets
 from schemas.plan import Plan, PlannedFile, RawFilePlan, UnresolvedFile
 from schemas.results import ApplyResult, Failure, FailureKind, FileResult, Outcome, RawFileResult
 from schemas.text import printable
@@ -21,15 +21,14 @@ _NEVER_ENDED = Failure(FailureKind.UNFORESEEN, "it has not come to an end; see t
 
 
 def apply_plan(
-    plan: Plan, tools: RestoreTools, jobs: int, sink: ResultSink, bucket_failures: Mapping[str, Failure]
+    plan: Plan, tools: RestoreTools, sink: ResultSink, bucket_failures: Mapping[str, Failure]
 ) -> tuple[ApplyResult, bool]:
     """Restore every file of a plan; one file's fault is its own.
 
     Args:
         plan: as `read_plan` accepted it.
-        tools: what every file's way needs.
-        jobs: how many steps run at once.
-        sink: told every result as it comes.
+        tools: what restoring a file needs.
+        sink: given every result as it comes.
         bucket_failures: why buckets cannot be used, by their name; their raw files fail as a whole.
 
     Returns:
@@ -37,14 +36,13 @@ def apply_plan(
     """
     for bucket, failure in bucket_failures.items():
         logger.error("bucket %s: %s", printable(bucket), failure.message)
-    results = _Results(plan, bucket_failures, sink, tools.fetcher.stop)
-    pool = StepPool(jobs, tools.fetcher.stop)
+    results = _Results(plan, bucket_failures, sink, tools.check.fetcher.stop)
 
-    def first_steps() -> Iterator[Step]:
-        for indices, target in distinct_targets(plan, bucket_failures):
-            yield FileRestore(target, tools, functools.partial(results.file_ended, indices)).start
+    def restore(indices: list[int], target: Target) -> None:
+        results.file_ended(indices, restore_file(target, tools))
 
-    ended = pool.run(first_steps())
+    targets = distinct_targets(plan, bucket_failures)
+    ended = tools.check.crew.run(functools.partial(restore, indices, target) for indices, target in targets)
     return results.apply_result(), ended
 
 

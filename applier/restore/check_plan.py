@@ -1,19 +1,18 @@
-"""The look at every file of a plan, of which `status` and `apply --dry-run` tell. Changes nothing."""
+"""Looks at every file of a plan, for `status` and `apply --dry-run`. Changes nothing."""
 
-import itertools
+import functools
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from applier.disk.folders import OutputFolder
-from applier.disk.run_folders import find_left_staged
+from applier.disk.left_runs import find_left_staged
 from applier.disk.staging import resumable_file, staged_name
-from applier.restore.check_file import CheckTools, FileCheck, Verdict
-from applier.restore.phase import Steps
-from applier.restore.preflight import plan_buckets
+from applier.restore.check_file import Look, Verdict, check_file
+from applier.restore.failures import failure_of
 from applier.restore.status import FileStatus, file_statuses
-from applier.restore.step_pool import Step, StepPool
-from applier.target import distinct_targets
+from applier.restore.tools import CheckTools
+from applier.target import Target, distinct_targets
 from schemas.plan import Plan
 from schemas.results import Failure
 
@@ -31,33 +30,29 @@ class PlanLook:
     ended: bool
 
 
-def check_plan(plan: Plan, tools: CheckTools, jobs: int, bucket_failures: Mapping[str, Failure]) -> PlanLook:
+def check_plan(plan: Plan, tools: CheckTools, look: Look, bucket_failures: Mapping[str, Failure]) -> PlanLook:
     """Look at every file of a plan and change nothing.
 
     Args:
         plan: as `read_plan` accepted it.
-        tools: what every look needs.
-        jobs: how many steps run at once.
+        tools: what looking at a file needs.
+        look: how far to look.
         bucket_failures: why buckets cannot be used, by their name; S3 is not asked for their files.
     """
     verdicts: dict[int, Verdict] = {}
     lock = threading.Lock()
 
-    def first_steps() -> Iterator[Step]:
-        usable = [bucket for bucket in plan_buckets(plan) if bucket not in bucket_failures]
-        for indices, target in itertools.chain(
-            distinct_targets(plan, bucket_failures), distinct_targets(plan, usable) if bucket_failures else ()
-        ):
+    def check(indices: list[int], target: Target) -> None:
+        try:
+            verdict = check_file(target, tools, look, bucket_failures.get(target.location.bucket_name))
+        except BaseException as error:  # noqa: BLE001  # one file's fault is its own, as in `restore_file`
+            verdict = Verdict(action=failure_of(error))
+        with lock:
+            verdicts.update(dict.fromkeys(indices, verdict))
 
-            def then(verdict: Verdict, indices: list[int] = indices) -> Steps:
-                with lock:
-                    verdicts.update(dict.fromkeys(indices, verdict))
-                return ()
-
-            yield FileCheck(target, tools, then, bucket_failures.get(target.location.bucket_name)).start
-
-    ended = StepPool(jobs, tools.fetcher.stop).run(first_steps())
-    with lock:  # threads that have not ended may still tell of what they see
+    targets = distinct_targets(plan)
+    ended = tools.crew.run(functools.partial(check, indices, target) for indices, target in targets)
+    with lock:  # threads that have not ended may still add what they see
         seen = dict(verdicts)
     return PlanLook(files=list(file_statuses(plan, seen, _staged_bytes(plan, tools.output))), ended=ended)
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from applier.disk.folders import FileIdentity
-from applier.s3.object_store import ObjectInfo
+from applier.s3.protocol import ObjectInfo
 from schemas.etag import Etag, explain_impossible, same_content
 from schemas.plan import PlannedFile
 from schemas.results import Failure, FailureKind
@@ -57,6 +57,12 @@ def judge_s3(file: PlannedFile, info: ObjectInfo) -> Failure | None:
         )
     expected = Etag.parse(file.expected_etag)
     if not same_content(expected, found):
+        if (found.parts or 1) != (expected.parts or 1) and info.size_bytes == file.expected_size:
+            return Failure(
+                FailureKind.OTHER_PARTS,
+                f"etag mismatch: S3 {found}, expected {expected}; the size is right, so the same bytes may have been "
+                "uploaded anew: apply --accept-other-parts fetches them and has the planned etag decide",
+            )
         return Failure(FailureKind.S3_CORRUPTION, f"etag mismatch: S3 {found}, expected {expected}")
     if file.expected_size is not None and file.expected_size != info.size_bytes:
         return Failure(

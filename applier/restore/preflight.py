@@ -9,11 +9,10 @@ from dataclasses import dataclass
 
 from applier.disk.folders import OutputFolder
 from applier.disk.space import FileSystemSpace, SpaceLook
+from applier.restore.crew import Crew
 from applier.restore.output_root import find_destination_problems
-from applier.restore.phase import Steps
-from applier.restore.step_pool import StepPool
+from applier.s3.faults import S3Fault
 from applier.s3.fetcher import Fetcher, Interrupted
-from applier.s3.object_store import S3Fault
 from applier.target import distinct_targets
 from schemas.plan import Plan
 from schemas.results import Failure, FailureKind
@@ -95,7 +94,7 @@ def find_bucket_failures(plan: Plan, fetcher: Fetcher, jobs: int) -> dict[str, F
     """
     failures: dict[str, Failure] = {}
 
-    def ask(bucket: str) -> Steps:
+    def ask(bucket: str) -> None:
         try:
             fetcher.retry.call(lambda: fetcher.store.check_bucket(bucket), fetcher.stop)
         except Interrupted:
@@ -103,8 +102,7 @@ def find_bucket_failures(plan: Plan, fetcher: Fetcher, jobs: int) -> dict[str, F
         except S3Fault as fault:
             if not fetcher.stop.is_set():
                 failures[bucket] = fault.failure
-        return ()
 
     questions = [functools.partial(ask, bucket) for bucket in plan_buckets(plan)]
-    StepPool(min(jobs, len(questions)), fetcher.stop).run(questions)
+    Crew(min(jobs, len(questions)), fetcher.stop).run(questions)
     return failures

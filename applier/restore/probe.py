@@ -4,20 +4,21 @@ What S3 answers for good (missing, different, archived, denied) becomes the file
 network, no valid credentials, a server in trouble) there is no plan: nobody could tell what it says from a probed one.
 """
 
+import functools
 import itertools
 import logging
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from applier.restore.check_file import check_s3
+from applier.restore.crew import Crew
+from applier.restore.failures import FileFailedError, failure_of
+from applier.restore.find_object import Acceptance, find_object
 from applier.restore.jobs import DEFAULT_JOBS, allowed_jobs
-from applier.restore.phase import Phase, Steps, failure_of
 from applier.restore.preflight import find_bucket_failures
-from applier.restore.step_pool import Step, StepPool
 from applier.s3.boto_store import BotoStore, S3Access
+from applier.s3.faults import BAD_CREDENTIALS_CODES, S3Fault
 from applier.s3.fetcher import Fetcher, RetryPolicy
-from applier.s3.object_store import BAD_CREDENTIALS_CODES, S3Fault
 from applier.s3.obstore_store import ObstoreStore
 from applier.s3.outage import GivenUp
 from applier.target import Target
@@ -28,6 +29,8 @@ from schemas.text import counted, printable
 
 logger = logging.getLogger(__name__)
 
+# A plan can name the version that holds what it asks for; the other options are for whoever applies it to give.
+_ACCEPT = Acceptance(older_versions=True)
 _ANSWERS = frozenset(
     {FailureKind.KEY_NOT_FOUND, FailureKind.BUCKET_MISSING, FailureKind.ACCESS_DENIED}
     | {FailureKind.ARCHIVED, FailureKind.NOT_VERIFIABLE}
@@ -49,16 +52,13 @@ def probe_plan(plan: Plan) -> Plan:
         if failure.kind is not FailureKind.BUCKET_MISSING:
             raise _unanswered(f"bucket {printable(bucket)}: {failure.message}")
     answers = _Answers(fetcher.stop)
-
-    def first_steps() -> Iterator[Step]:
-        for place, (raw_file, file) in enumerate(plan.planned_files()):
-            if raw_file.bucket_name not in missing_buckets:
-                question = _Question(Target.of(raw_file, file, plan.output_location), place, fetcher, answers)
-                yield question.start
-
-    total = sum(1 for _ in plan.planned_files())
-    logger.info("asking S3 for %s", counted(total, "file"))
-    StepPool(jobs, fetcher.stop).run(first_steps())
+    asked = [
+        functools.partial(_ask, Target.of(raw_file, file, plan.output_location), place, fetcher, answers)
+        for place, (raw_file, file) in enumerate(plan.planned_files())
+        if raw_file.bucket_name not in missing_buckets
+    ]
+    logger.info("asking S3 for %s", counted(len(asked), "file"))
+    Crew(jobs, fetcher.stop).run(asked)
     if answers.unanswered:
         raise _unanswered(answers.unanswered[0])
     return _probed(plan, answers, missing_buckets)
@@ -80,35 +80,24 @@ class _Answers:
             self.stop.set()
 
 
-@dataclass(frozen=True, slots=True)
-class _Question:
-    """One file's question to S3."""
-
-    target: Target
-    place: int
-    fetcher: Fetcher
-    answers: _Answers
-
-    def start(self) -> Steps:
-        """Return the first steps."""
-        return Phase([self._ask], self.fetcher.stop, self._asked).steps()
-
-    def _ask(self) -> None:
-        info, failure = check_s3(self.target, self.fetcher)
-        if failure is not None:
-            self.answers.failures[self.place] = failure
-            return
-        if info.size_bytes > 0:  # a HEAD does not tell whether there is anything to be had
-            self.fetcher.check_readable(self.target.location)
-        if info.version_id is not None:
-            self.answers.versions[self.place] = info.version_id
-
-    def _asked(self, error: Exception | None) -> Steps:
-        if isinstance(error, S3Fault) and _is_answer(error):
-            self.answers.failures[self.place] = error.failure
-        elif error is not None:
-            self.answers.give_up(f"{printable(self.target.file.relative_path)}: {failure_of(error).message}")
-        return ()
+def _ask(target: Target, place: int, fetcher: Fetcher, answers: _Answers) -> None:
+    """Ask S3 for one file, and note what it answers."""
+    try:
+        found = find_object(target, fetcher, _ACCEPT)
+        if found.info.size_bytes > 0:  # a HEAD does not tell whether there is anything to be had
+            fetcher.check_readable(found.location)
+    except FileFailedError as failed:
+        answers.failures[place] = failed.failure
+    except S3Fault as fault:
+        if _is_answer(fault):
+            answers.failures[place] = fault.failure
+        else:
+            answers.give_up(f"{printable(target.file.relative_path)}: {fault.failure.message}")
+    except BaseException as error:  # noqa: BLE001  # the unforeseen is no answer
+        answers.give_up(f"{printable(target.file.relative_path)}: {failure_of(error).message}")
+    else:
+        if found.info.version_id is not None:
+            answers.versions[place] = found.info.version_id
 
 
 def _is_answer(fault: S3Fault) -> bool:

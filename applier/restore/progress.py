@@ -17,6 +17,33 @@ class Progress:
         """A file has ended."""
 
 
+class VerifiedBytes:
+    """Counts the bytes of one file as they are read back, so that they can be taken back if they are wrong.
+
+    Args:
+        progress: told every count.
+        raise_if_stopped: raises what ends the run.
+    """
+
+    def __init__(self, progress: Progress, raise_if_stopped: Callable[[], None]) -> None:
+        self._progress, self._raise_if_stopped = progress, raise_if_stopped
+        self._total = 0
+        self._lock = threading.Lock()
+
+    def add(self, count: int) -> None:
+        """Count bytes, from any thread; raises if the run is to stop."""
+        self._raise_if_stopped()
+        with self._lock:
+            self._total += count
+        self._progress.bytes_verified(count)
+
+    def take_back(self) -> None:
+        """Say that what was counted so far is not verified after all."""
+        with self._lock:
+            total, self._total = self._total, 0
+        self._progress.bytes_verified(-total)
+
+
 class LineProgress(Progress):
     """A line now and then, for a log.
 

@@ -13,7 +13,7 @@ from applier.s3.bandwidth import BandwidthLimit
 from applier.s3.boto_store import BotoStore, S3Access
 from applier.s3.fetcher import Fetcher, RetryPolicy
 from applier.s3.obstore_store import ObstoreStore
-from applier.s3.outage import Patience
+from applier.s3.outage import OutageWatch
 from schemas.plan import Plan
 
 
@@ -86,8 +86,8 @@ def open_session(
     store = ObstoreStore(BotoStore(_access(plan, settings)), most_buckets=jobs)
     with open_output_location(plan.output_location, trusted) as output:
         retry = RetryPolicy(attempts=settings.retries + 1)
-        patience = Patience(settings.max_outage_seconds)
-        fetcher = Fetcher(store=store, retry=retry, stop=stop, limit=limit, patience=patience)
+        outage = OutageWatch(settings.max_outage_seconds)
+        fetcher = Fetcher(store=store, retry=retry, stop=stop, limit=limit, outage=outage)
         yield Session(plan=plan, output=output, fetcher=fetcher, jobs=jobs)
 
 

@@ -126,7 +126,7 @@ def _unresolved(raw_file: RawFilePlan, file: UnresolvedFile) -> FileStatus:
 
 def _status(raw_file: RawFilePlan, file: PlannedFile, verdict: Verdict | None, staged_bytes: int) -> FileStatus:
     verdict = verdict or Verdict(action=Failure(FailureKind.INTERRUPTED))
-    size_bytes = verdict.info.size_bytes if verdict.info and verdict.s3_failure is None else file.expected_size
+    size_bytes = verdict.source.info.size_bytes if verdict.source else file.expected_size
     would_do = WouldDo.CANNOT if isinstance(verdict.action, Failure) else WouldDo(verdict.action.value)
     to_be_fetched = would_do in {WouldDo.DOWNLOAD, WouldDo.HEAL}
     return FileStatus(
@@ -143,6 +143,8 @@ def _status(raw_file: RawFilePlan, file: PlannedFile, verdict: Verdict | None, s
 
 _S3_STATES = {
     FailureKind.S3_CORRUPTION: S3State.DIFFERS,
+    FailureKind.OVERWRITTEN: S3State.DIFFERS,
+    FailureKind.OTHER_PARTS: S3State.DIFFERS,
     FailureKind.NOT_VERIFIABLE: S3State.DIFFERS,
     FailureKind.KEY_NOT_FOUND: S3State.MISSING,
     FailureKind.BUCKET_MISSING: S3State.MISSING,
@@ -156,7 +158,7 @@ _S3_STATES = {
 def _s3_state(verdict: Verdict) -> S3State:
     if verdict.s3_failure is not None:
         return _S3_STATES.get(verdict.s3_failure.kind, S3State.NOT_ASKED)
-    return S3State.AS_PLANNED if verdict.info is not None else S3State.NOT_ASKED
+    return S3State.AS_PLANNED if verdict.source is not None else S3State.NOT_ASKED
 
 
 def _local_file(verdict: Verdict, staged_bytes: int) -> LocalFile:

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING, TypeVar
 
 import botocore.session
@@ -32,20 +33,18 @@ from botocore.exceptions import (
 from botocore.utils import validate_region_name
 from urllib3.exceptions import HTTPError
 
-from applier.s3.object_store import (
+from applier.s3.faults import (
     BAD_CREDENTIALS_CODES,
     COLD,
     VAGUE_STATUS,
-    ObjectInfo,
     S3Fault,
     archived,
     changed_during_download,
     fault_of_answer,
-    kept_version,
     no_answer_in_time,
-    normalized_etag,
     wrong_range,
 )
+from applier.s3.protocol import ObjectInfo, ObjectVersion, kept_version, normalized_etag
 from schemas.errors import ConfigError
 from schemas.results import FailureKind
 from schemas.s3_location import ObjectLocation, explain_bad_endpoint_url
@@ -199,6 +198,29 @@ class BotoStore:
         """See `ObjectStore.encryption`."""
         return self._explained(location, lambda: self._head_object(location)).get("ServerSideEncryption")
 
+    def list_versions(self, location: ObjectLocation) -> list[ObjectVersion]:
+        """See `ObjectStore.list_versions`.
+
+        A request: S3 sorts by key and then by age, and no key that this one is a prefix of comes before it.
+        """
+        client = self._client(location.bucket_name)
+        answer = _asked(location, lambda: client.list_object_versions(Bucket=location.bucket_name, Prefix=location.key))
+        versions = [
+            (entry["LastModified"], entry.get("IsLatest", False), entry)
+            for entry in [*answer.get("Versions", ()), *answer.get("DeleteMarkers", ())]
+            if entry.get("Key") == location.key
+        ]
+        versions.sort(key=itemgetter(0, 1), reverse=True)  # the time has seconds: of two in one, the latest comes first
+        return [
+            ObjectVersion(
+                version_id=entry.get("VersionId", "null"),
+                last_modified=last_modified,
+                etag=normalized_etag(etag) if (etag := str(entry.get("ETag", ""))) else None,
+                size_bytes=size if isinstance(size := entry.get("Size"), int) else None,
+            )
+            for last_modified, _, entry in versions
+        ]
+
     def read_range(self, location: ObjectLocation, start: int, end: int, etag: str) -> Iterator[memoryview]:
         """See `ObjectStore.read_range`."""
         request = _get_request(location, start, end)
@@ -257,7 +279,7 @@ class BotoStore:
         config = Config(
             connect_timeout=self.access.connect_timeout_seconds,
             read_timeout=self.access.read_timeout_seconds,
-            retries={"total_max_attempts": 1},  # whoever asks retries, with its own patience
+            retries={"total_max_attempts": 1},  # the fetcher retries
             s3={"addressing_style": "path"},
         )
         return self._session.create_client(  # type: ignore[return-value]  # its stubs know no services

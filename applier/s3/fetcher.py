@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from applier.s3.bandwidth import BandwidthLimit
-from applier.s3.object_store import ObjectInfo, ObjectStore, S3Fault, wrong_range
-from applier.s3.outage import Patience
+from applier.s3.faults import S3Fault, wrong_range
+from applier.s3.outage import OutageWatch
+from applier.s3.protocol import ObjectInfo, ObjectStore, ObjectVersion
 from schemas.s3_location import ObjectLocation
 from schemas.text import printable
 
@@ -85,7 +86,7 @@ class Fetcher:
     retry: RetryPolicy
     stop: threading.Event
     limit: BandwidthLimit | None = None
-    patience: Patience = field(default_factory=Patience)
+    outage: OutageWatch = field(default_factory=OutageWatch)
 
     def raise_if_stopped(self) -> None:
         """Raise `Interrupted` if the run is to stop."""
@@ -116,6 +117,15 @@ class Fetcher:
             return self.store.encryption(location)
         except S3Fault:
             return None
+
+    def list_versions(self, location: ObjectLocation) -> list[ObjectVersion]:
+        """Return the versions of an object, delete markers among them, newest first.
+
+        Raises:
+            S3Fault: a final fault (most often: not permitted), or a transient one after all attempts.
+            Interrupted: the run is to stop.
+        """
+        return self.retry.call(lambda: self.store.list_versions(location), self.stop)
 
     def download_file_from_s3(
         self,
@@ -155,28 +165,28 @@ class Fetcher:
             self._ask("GET", location, fetch_on, offset=byte_range[0])
 
     def _ask(self, method: str, location: ObjectLocation, question: Callable[[], T], *, offset: int = 0) -> T:
-        """Ask with all attempts, as long as the run has patience with such questions."""
-        topic, patience = (location.bucket_name, method), self.patience
+        """Ask with all attempts, waiting while S3 is away and refusing once the run has given up."""
+        topic, outage = (location.bucket_name, method), self.outage
 
-        def patiently() -> T:
+        def ask_when_due() -> T:
             while True:
-                while (seconds := patience.pause_seconds(topic)) > 0:
+                while (seconds := outage.pause_seconds(topic)) > 0:
                     if self.stop.wait(seconds):
                         raise Interrupted
-                if refusal := patience.refusal(topic, location):
+                if refusal := outage.refusal(topic, location):
                     raise refusal
-                begun = patience.clock()
+                begun = outage.clock()
                 try:
                     answer = question()
                 except S3Fault as fault:
-                    patience.failed(topic, location, fault, begun=begun, offset=offset)
-                    if not patience.waits(topic) or self.stop.is_set():
+                    outage.note_failure(topic, location, fault, begun=begun, offset=offset)
+                    if not outage.is_waiting(topic) or self.stop.is_set():
                         raise
                     continue  # it was asked on behalf of all: that S3 is away is not held against this object
-                patience.succeeded(topic)
+                outage.note_success(topic)
                 return answer
 
-        return self.retry.call(patiently, self.stop)
+        return self.retry.call(ask_when_due, self.stop)
 
     def _await_allowance(self, wanted_bytes: int) -> int:
         """Wait until something may be asked for, and return how many bytes."""

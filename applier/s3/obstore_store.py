@@ -1,7 +1,7 @@
 """The only obstore import: the data path. Ranged GETs with If-Match, streamed in buffers of 256 KiB.
 
 obstore was chosen for its rate (two to four times boto3's objects a second) and because short, reset, stalled and
-misranged answers raise in it. Its own retries are off: whoever asks retries, with its own patience.
+misranged answers raise in it. Its own retries are off: the fetcher retries.
 """
 
 import re
@@ -16,16 +16,8 @@ from obstore.exceptions import BaseError
 from obstore.store import HTTPStore, S3Store
 
 from applier.s3.boto_store import BotoStore
-from applier.s3.object_store import (
-    ObjectInfo,
-    S3Fault,
-    changed_during_download,
-    fault_of_answer,
-    kept_version,
-    no_answer_in_time,
-    normalized_etag,
-    wrong_range,
-)
+from applier.s3.faults import S3Fault, changed_during_download, fault_of_answer, no_answer_in_time, wrong_range
+from applier.s3.protocol import ObjectInfo, ObjectVersion, kept_version, normalized_etag
 from schemas.errors import ConfigError
 from schemas.etag import MIB
 from schemas.paths import STAGING_FOLDER
@@ -119,6 +111,10 @@ class ObstoreStore:
     def encryption(self, location: ObjectLocation) -> str | None:
         """See `ObjectStore.encryption`."""
         return self._boto.encryption(location)
+
+    def list_versions(self, location: ObjectLocation) -> list[ObjectVersion]:
+        """See `ObjectStore.list_versions`."""
+        return self._boto.list_versions(location)
 
     def read_range(self, location: ObjectLocation, start: int, end: int, etag: str) -> Iterator[memoryview]:
         """See `ObjectStore.read_range`."""

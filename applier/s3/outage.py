@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from applier.s3.object_store import BAD_CREDENTIALS_CODES, S3Fault
+from applier.s3.faults import BAD_CREDENTIALS_CODES, S3Fault
 from schemas.results import FailureKind
 from schemas.s3_location import ObjectLocation
 from schemas.text import printable
@@ -58,7 +58,7 @@ class _Streak:
         return not self.last.transient and len(self.keys) >= MOST_DENIED_FILES
 
 
-class Patience:
+class OutageWatch:
     """What a run has come to expect of S3, by topic: a bucket, and what is asked of it.
 
     Args:
@@ -93,7 +93,7 @@ class Patience:
                 return 0.0
             return streak.next_probe - now
 
-    def waits(self, topic: Topic) -> bool:
+    def is_waiting(self, topic: Topic) -> bool:
         """Tell whether S3 is away and waited for: a request that fails meanwhile may be asked again."""
         with self._lock:
             streak, now = self._streaks.get(topic), self.clock()
@@ -115,7 +115,7 @@ class Patience:
                 f"{location} was not asked for, as {count} files in a row had failed; the last: {last.detail}",
             )
 
-    def succeeded(self, topic: Topic) -> None:
+    def note_success(self, topic: Topic) -> None:
         """A request was answered; others are worth while again."""
         if topic in self._streaks:
             with self._lock:
@@ -123,11 +123,13 @@ class Patience:
             if streak is not None and streak.next_probe:
                 logger.warning("bucket %s: S3 answers again", printable(topic[0]))
 
-    def failed(self, topic: Topic, location: ObjectLocation, fault: S3Fault, *, begun: float, offset: int = 0) -> None:
+    def note_failure(
+        self, topic: Topic, location: ObjectLocation, fault: S3Fault, *, begun: float, offset: int = 0
+    ) -> None:
         """An attempt that was begun then has failed, to ask for the bytes from an offset on."""
         denied = fault.failure.kind is FailureKind.ACCESS_DENIED
         if not (fault.transient or denied):
-            self.succeeded(topic)  # an answer as good as any: no such key, another etag
+            self.note_success(topic)  # an answer as good as any: no such key, another etag
             return
         with self._lock:
             if fault.code in _HOPELESS_CODES:

@@ -2,6 +2,7 @@
 
 import functools
 import logging
+import platform
 import sys
 import uuid
 from collections.abc import Mapping
@@ -15,20 +16,23 @@ from applier.disk.folded_names import check_names
 from applier.disk.run_folders import Stagings
 from applier.reports.results_writer import results_sink
 from applier.restore.apply_plan import apply_plan
-from applier.restore.check_file import CheckTools, Look
+from applier.restore.check_file import Look
 from applier.restore.check_plan import check_plan
+from applier.restore.crew import Crew
+from applier.restore.find_object import Acceptance
 from applier.restore.jobs import allowed_idle_folders
 from applier.restore.leftovers import planned_names, unfinished_names
 from applier.restore.preflight import look_before_flight
-from applier.restore.restore_file import RestoreTools
+from applier.restore.progress import Progress
 from applier.restore.session import Session, open_session
 from applier.restore.status import WouldDo
+from applier.restore.tools import CheckTools, Quarantine, RestoreTools
 from applier.s3.bandwidth import BandwidthLimit
-from kraken_plan.access_options import AccessOptions, access_options, rate
 from kraken_plan.console import leave, say, shown_progress
+from kraken_plan.shared_options import AccessOptions, access_options, rate
 from kraken_plan.signals import StopRequest, stop_on_signals
 from kraken_plan.views.dry_run import dry_run_line
-from kraken_plan.write_reports import summary, write_reports
+from kraken_plan.views.result_text import summary, write_reports
 from schemas.errors import PlanError, PreflightError
 from schemas.paths import path_below
 from schemas.plan import Plan
@@ -49,12 +53,22 @@ class ApplyOptions(AccessOptions):
     results: Path | None
     max_bandwidth: int | None
     on_corrupt: str
+    recover_versions: bool
+    accept_other_parts: bool
+    accept_md5: bool
     no_report: bool
 
     @property
     def keep_corrupt(self) -> bool:
         """Whether a healed file's old bytes stay."""
         return self.on_corrupt == "quarantine"
+
+    @property
+    def accept(self) -> Acceptance:
+        """Which objects are accepted beside those that the plan names."""
+        return Acceptance(
+            older_versions=self.recover_versions, other_parts=self.accept_other_parts, md5=self.accept_md5
+        )
 
 
 @click.command(
@@ -99,6 +113,24 @@ Examples:
     show_default=True,
     help="What becomes of a corrupt local file's bytes when it is healed: quarantine keeps them as NAME.corrupted.",
 )
+@click.option(
+    "--recover-versions",
+    is_flag=True,
+    help="Where S3's current object is missing or has another etag, restore the newest older version that has the "
+    "planned one. Needs s3:ListBucketVersions and s3:GetObjectVersion.",
+)
+@click.option(
+    "--accept-other-parts",
+    is_flag=True,
+    help="Fetch objects of the right size that were uploaded anew in other parts (a copied or migrated bucket), whose "
+    "etag therefore differs. The planned etag, computed from the bytes as read back, decides.",
+)
+@click.option(
+    "--accept-md5",
+    is_flag=True,
+    help="Where S3's etag is not made of the object's bytes (SSE-KMS, SSE-C, some S3 clones), verify by the MD5 that "
+    "the plan has.",
+)
 @click.option("--no-report", is_flag=True, help="Write no txt reports.")
 def apply_command(**options: object) -> None:
     """Restore what PLAN says, verified; `-` reads the plan from stdin.
@@ -123,7 +155,7 @@ def _apply(options: ApplyOptions) -> int:
         if problems := preflight.problems(skip_space_check=options.skip_space_check):
             raise PreflightError(problems)
         if options.dry_run:
-            return _dry_run(session, stop, preflight.bucket_failures)
+            return _dry_run(session, stop, options, preflight.bucket_failures)
         return _restore(session, stop, options, preflight.bucket_failures)
 
 
@@ -135,17 +167,14 @@ def _restore(session: Session, stop: StopRequest, options: ApplyOptions, bucket_
     started_at = datetime.now(UTC)
     with (
         shown_progress(plan) as progress,
-        results_sink(options.results, options.plan, plan, started_at) as sink,
+        results_sink(options.results, options.plan, plan, started_at, platform.node()) as sink,
     ):
         tools = RestoreTools(
-            output=output,
-            fetcher=session.fetcher,
-            progress=progress,
+            check=_check_tools(session, progress, options.accept),
             stagings=stagings,
-            keep_corrupt=options.keep_corrupt,
-            claimed=_claimed_as_corrupted(plan),
+            quarantine=Quarantine(keep_healed=options.keep_corrupt, planned_paths=_planned_as_corrupted(plan)),
         )
-        result, ended = apply_plan(plan, tools, session.jobs, sink, bucket_failures)
+        result, ended = apply_plan(plan, tools, sink, bucket_failures)
         well = result.succeeded and sink.succeeded
         try:
             if options.no_report:
@@ -161,14 +190,19 @@ def _restore(session: Session, stop: StopRequest, options: ApplyOptions, bucket_
         return leave(stop.exit_code or (0 if well else 1), ended=ended)
 
 
-def _dry_run(session: Session, stop: StopRequest, bucket_failures: Mapping[str, Failure]) -> int:
+def _dry_run(session: Session, stop: StopRequest, options: ApplyOptions, bucket_failures: Mapping[str, Failure]) -> int:
     with shown_progress(session.plan) as progress:
-        tools = CheckTools(output=session.output, fetcher=session.fetcher, progress=progress, look=Look.THREE_WAY)
-        look = check_plan(session.plan, tools, session.jobs, bucket_failures)
+        tools = _check_tools(session, progress, options.accept)
+        look = check_plan(session.plan, tools, Look.THREE_WAY, bucket_failures)
         for file in look.files:
             click.echo(dry_run_line(file))
         well = all(file.would_do is not WouldDo.CANNOT for file in look.files)
         return leave(stop.exit_code or (0 if well else 1), ended=look.ended)
+
+
+def _check_tools(session: Session, progress: Progress, accept: Acceptance) -> CheckTools:
+    crew = Crew(session.jobs, session.fetcher.stop)
+    return CheckTools(output=session.output, fetcher=session.fetcher, crew=crew, progress=progress, accept=accept)
 
 
 def _check_digest(plan: Plan, options: ApplyOptions) -> None:
@@ -181,7 +215,7 @@ def _check_digest(plan: Plan, options: ApplyOptions) -> None:
     )
 
 
-def _claimed_as_corrupted(plan: Plan) -> frozenset[str]:
+def _planned_as_corrupted(plan: Plan) -> frozenset[str]:
     """Return the planned paths that look like those of corrupt files that are kept, relative to the output location."""
     return frozenset(
         path_below(raw_file.absolute_dest_path(file), plan.output_location)

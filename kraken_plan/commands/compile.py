@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from kraken_plan.plan_output import STDOUT, refuse_what_is_no_plan, write_plan_output
+from kraken_plan.output_files import STDOUT, refuse_what_is_no_plan, write_plan_output
 from kraken_plan.views.compile_text import compile_summary, error_lines
 from planner.build_plan import build_download_plan
 from planner.find_records import find_records

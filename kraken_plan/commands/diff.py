@@ -10,8 +10,8 @@ from kraken_plan.views.diff_page import diff_page
 from kraken_plan.views.diff_text import Compared, diff_as_json, diff_lines
 from kraken_plan.views.page_file import write_page
 from kraken_plan.views.terminal import show_lines, stdout_paint, write_all
+from planner.plan_diff import diff_plans
 from schemas.errors import ConfigError, KrakenPlanError
-from schemas.plan_diff import diff_plans
 from schemas.plan_source import STDIN, load_plan, plan_name
 from schemas.text import printable
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from kraken_plan.plan_output import STDOUT, refuse_what_is_no_plan, write_plan_output
+from kraken_plan.output_files import STDOUT, refuse_what_is_no_plan, write_plan_output
 from schemas.plan import Plan
 from schemas.plan_file import seal_plan
 from schemas.plan_schema import schema_text

@@ -4,22 +4,24 @@ import logging
 import sys
 import uuid
 from contextlib import ExitStack
+from datetime import UTC, datetime
 
 import click
 
 from applier.disk.folders import open_output_location
 from applier.disk.run_folders import Stagings
+from applier.reports.confirm_results import confirm_results
+from applier.reports.merge_results import check_same_place
 from applier.restore.output_root import reroot_plan
 from applier.restore.site_policy import SitePolicy, absolute_roots
 from kraken_plan.console import say
 from kraken_plan.views.page_file import write_page
 from kraken_plan.views.plan_page import plan_page
-from kraken_plan.write_reports import summary, write_reports
-from schemas.merged_results import check_same_place, merge_results
+from kraken_plan.views.result_text import summary, write_reports
 from schemas.plan import Plan
 from schemas.plan_source import load_plan, plan_name
-from schemas.recorded_results import load_results
 from schemas.results import ApplyResult
+from schemas.results_file import load_results
 
 logger = logging.getLogger(__name__)
 
@@ -108,6 +110,6 @@ def merged_result(plan: Plan, results: tuple[str, ...]) -> ApplyResult:
     Raises:
         ResultsError: one of them is no results file, or of another plan or place.
     """
-    runs = [load_results(path) for path in results]
+    runs = [run for path in results for run in load_results(path)]
     check_same_place(plan, runs)
-    return merge_results(plan, runs)
+    return confirm_results(plan, runs, datetime.now(UTC))

@@ -3,19 +3,20 @@
 import logging
 import sys
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from kraken_plan.plan_output import STDOUT, refuse_to_overwrite, write_plan_output
+from applier.reports.confirm_results import confirm_results
+from kraken_plan.output_files import STDOUT, refuse_to_overwrite, write_plan_output
 from planner.raw_file_ids import split_at_commas
 from planner.select_plan import Selection, check_projects, read_raw_files, select_failed, select_from_plan
 from schemas.errors import ConfigError
-from schemas.merged_results import merge_results
 from schemas.plan import Plan
 from schemas.plan_file import serialized_plan
 from schemas.plan_source import load_plan, plan_name
-from schemas.recorded_results import load_results
+from schemas.results_file import load_results
 from schemas.text import counted, human_size
 
 logger = logging.getLogger(__name__)
@@ -90,7 +91,8 @@ def _select(options: SelectOptions) -> int:
         raise ConfigError("nothing is asked for: give --raw-file, --project, --include, --exclude or --failed")
     of = plan
     if options.failed:
-        of = select_failed(plan, merge_results(plan, [load_results(path) for path in options.failed]))
+        runs = [run for path in options.failed for run in load_results(path)]
+        of = select_failed(plan, confirm_results(plan, runs, datetime.now(UTC)))
         if not of.raw_files:
             raise ConfigError("nothing of the plan has failed, so there is nothing to select")
     selected = select_from_plan(of, selection)

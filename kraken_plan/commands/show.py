@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import click
 
+from kraken_plan.views.as_json import plan_as_json
 from kraken_plan.views.page_file import write_page
-from kraken_plan.views.plan_as_json import plan_as_json
 from kraken_plan.views.plan_page import plan_page
 from kraken_plan.views.plan_sections import (
     NOTHING,

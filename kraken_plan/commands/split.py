@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from kraken_plan.plan_output import refuse_to_overwrite
+from kraken_plan.output_files import refuse_to_overwrite
 from planner.split_plan import split_plan
 from schemas.atomic_file import write_atomically
 from schemas.errors import ConfigError

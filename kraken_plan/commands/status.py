@@ -5,13 +5,15 @@ from dataclasses import dataclass
 
 import click
 
-from applier.restore.check_file import CheckTools, Look
+from applier.restore.check_file import Look
 from applier.restore.check_plan import check_plan
+from applier.restore.crew import Crew
 from applier.restore.preflight import look_before_flight
 from applier.restore.session import open_session
 from applier.restore.status import Totals
-from kraken_plan.access_options import AccessOptions, access_options, rate
+from applier.restore.tools import CheckTools
 from kraken_plan.console import leave, say, shown_progress
+from kraken_plan.shared_options import AccessOptions, access_options, rate
 from kraken_plan.signals import stop_on_signals
 from kraken_plan.views.status_text import PlanStatus, status_json, status_lines
 from kraken_plan.views.terminal import show_lines, stdout_paint, write_all
@@ -73,8 +75,9 @@ def _status(options: StatusOptions) -> int:
         preflight = look_before_flight(plan, session.output, session.fetcher, session.jobs)
         look = Look.THREE_WAY_BY_SIZE if options.no_local_hash else Look.THREE_WAY
         with shown_progress(plan) as progress:
-            tools = CheckTools(output=session.output, fetcher=session.fetcher, progress=progress, look=look)
-            seen = check_plan(plan, tools, session.jobs, preflight.bucket_failures)
+            crew = Crew(session.jobs, stop.event)
+            tools = CheckTools(output=session.output, fetcher=session.fetcher, crew=crew, progress=progress)
+            seen = check_plan(plan, tools, look, preflight.bucket_failures)
         status = PlanStatus(
             plan_digest=plan.plan_digest or "",
             files=seen.files,

@@ -8,8 +8,8 @@ from kraken_plan.views.page import BigTable, Figure, Group, Page, Row, State
 from kraken_plan.views.plan_page import file_origin, raw_file_place
 from kraken_plan.views.plan_sections import NOTHING, Section, name_of
 from kraken_plan.views.table import Column, Tone, Toned
+from planner.plan_diff import Change, DiffKind, FileDiff, PlanDiff, RawFileDiff
 from schemas.plan import PlannedFile, RawFilePlan, UnresolvedFile
-from schemas.plan_diff import Change, DiffKind, FileDiff, PlanDiff, RawFileDiff
 from schemas.text import counted, human_size, printable
 
 _NEW_ERROR = State(words=Toned("new error", Tone.BAD), mark="✗", weighs=False)

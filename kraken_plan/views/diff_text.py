@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass
 
 from kraken_plan.views.json_document import document_with_list
 from kraken_plan.views.table import Paint, Tone
+from planner.plan_diff import Change, DiffKind, FileDiff, PlanDiff, RawFileDiff, Value
 from schemas.plan import Plan, PlannedFile
-from schemas.plan_diff import Change, DiffKind, FileDiff, PlanDiff, RawFileDiff, Value
 from schemas.text import counted, human_size, printable
 
 _SIGNS = {DiffKind.ADDED: "+", DiffKind.REMOVED: "-", DiffKind.CHANGED: "~"}

@@ -197,7 +197,7 @@ def test_s3_should_be_checked_before_a_large_file_is_fetched_or_a_local_one_is_r
     assert faulty_proxy.requests("GET", "there.raw") == []
 
 
-def test_a_failed_batch_run_again_should_end_well(
+def test_a_failed_batch_should_be_completed_by_the_next_apply(
     run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy
 ) -> None:
     # given a batch over two projects in which some failed

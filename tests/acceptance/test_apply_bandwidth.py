@@ -99,7 +99,7 @@ def test_an_interruption_should_not_wait_for_the_limit(
 
 
 @pytest.mark.parametrize("rate", ["0", "-5M", "fast"])
-def test_what_is_no_rate_should_be_refused(run_cli: Cli, rate: str) -> None:
+def test_a_bandwidth_that_is_not_a_rate_should_be_refused(run_cli: Cli, rate: str) -> None:
     refused = run_cli("apply", "plan.json", "--max-bandwidth", rate)
 
     assert refused.exit_code == 2

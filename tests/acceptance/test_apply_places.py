@@ -5,7 +5,8 @@ import os
 from apply_case import compile_plan, thermo
 from cli import Cli
 from conftest import MakeRestoreCase
-from file_systems import mounted_tmpfs, needs_root
+from file_systems import mounted_tmpfs
+from needs import needs_root
 
 
 @needs_root

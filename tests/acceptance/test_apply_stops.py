@@ -1,4 +1,4 @@
-"""Runs that are killed, or not alone, and what the next run makes of it; signals: `test_row_29_signals`."""
+"""Runs that are killed, or not alone, and what the next run makes of it; signals: `test_signals_row_29`."""
 
 import fcntl
 import os
@@ -28,7 +28,7 @@ from waiting import wait_for
 from applier.disk.part_hashing import SEGMENT_BYTES
 
 
-def test_a_killed_run_should_be_gone_on_with_and_cleaned_up(
+def test_a_killed_run_should_be_resumed_and_cleaned_up(
     run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy
 ) -> None:
     # given a run that is killed with four of five parts staged
@@ -95,7 +95,7 @@ def test_damaged_leftovers_should_cost_a_fetch_and_never_correctness(
     assert left_staged(case) == []
 
 
-def test_a_killed_run_should_be_gone_on_with_inside_a_part(
+def test_a_killed_run_should_be_resumed_inside_a_part(
     run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy
 ) -> None:
     # given a file of one part, killed with all but the last of its segments staged

@@ -9,7 +9,8 @@ from apply_case import assert_failed, compile_plan, last_report, left_staged
 from cli import Cli
 from conftest import MakeRestoreCase
 from faulty_proxy import FaultyProxy
-from file_systems import free_bytes, mounted_tmpfs, needs_root
+from file_systems import free_bytes, mounted_tmpfs
+from needs import needs_root
 from network_faults import Action, Answer, Fault, Flip, Stall
 from restore_case import RestoreCase, raw_file
 from sample_data import MIB, made_up_bytes
@@ -194,7 +195,7 @@ def test_a_truncated_file_should_be_fetched_from_scratch_twice_before_its_healin
         (signal.SIGINT, "is right by then"),
     ],
 )
-def test_a_stopped_healing_should_be_gone_on_with(
+def test_a_stopped_healing_should_be_resumed(
     run_cli: Cli, make_truncated_case: MakeTruncatedCase, faulty_proxy: FaultyProxy, number: signal.Signals, local: str
 ) -> None:
     # given a healing that hangs in the tail, with all else staged, and is stopped there
@@ -222,7 +223,7 @@ def test_a_stopped_healing_should_be_gone_on_with(
     assert fetched_bytes(faulty_proxy) == (0 if local == "is right by then" else SIZE_BYTES - LAST_PART)
 
 
-def test_a_healing_that_the_network_ends_should_be_gone_on_with(
+def test_a_healing_that_the_network_ends_should_be_resumed(
     run_cli: Cli, make_truncated_case: MakeTruncatedCase, faulty_proxy: FaultyProxy
 ) -> None:
     # given a truncated file that was moved aside because its tail could not be fetched

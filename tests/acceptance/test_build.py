@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from needs import needs_compiler
 
 ROOT = Path(__file__).parents[2]
 PACKED = (
@@ -40,9 +41,8 @@ def built_wheel(folder: Path, compiler: str) -> Path:
     return wheel
 
 
-@pytest.mark.skipif(
-    platform.machine() != "x86_64" or shutil.which("cc") is None, reason="there is no x86-64 C compiler"
-)
+@needs_compiler
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the library is for x86-64")
 def test_a_wheel_should_hold_the_compiled_library_and_be_of_this_platform(tmp_path: Path) -> None:
     wheel = built_wheel(tmp_path, "cc")
 

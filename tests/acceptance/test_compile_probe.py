@@ -211,7 +211,7 @@ def test_files_that_were_not_asked_for_any_more_should_not_pass_for_denied(
     assert not (case.folder / "plan.json").exists()
 
 
-def test_trouble_that_passes_should_be_waited_for(
+def test_transient_faults_during_a_probe_should_be_waited_out(
     run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy
 ) -> None:
     case = make_restore_case(bruker(), endpoint_url=faulty_proxy.endpoint_url)

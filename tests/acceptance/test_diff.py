@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from cli import PROGRAM, Cli
+from needs import need
 from plan_samples import MD5, OTHER_MD5, make_plan, planned_file, planned_raw_file
 
 from schemas.plan import Plan, UnresolvedFile
@@ -102,7 +103,7 @@ def test_json_should_hold_all_that_differs(run_cli: Cli) -> None:
 
 
 @pytest.mark.usefixtures("plans")
-def test_diff_should_refuse_what_is_no_plan(run_cli: Cli) -> None:
+def test_diff_should_refuse_a_file_that_is_not_a_plan(run_cli: Cli) -> None:
     (run_cli.folder / "edited.json").write_bytes(serialize_plan(OLD).replace(b"eu-central-1", b"eu-west-1"))
     edited = run_cli("diff", "old.json", "edited.json")
     assert (edited.exit_code, edited.stdout) == (2, "")
@@ -155,8 +156,7 @@ Git = Callable[..., str]
 @pytest.fixture
 def git(run_cli: Cli) -> Git:
     """Git in a repository that shows plans by our driver."""
-    if shutil.which("git") is None:
-        pytest.skip("needs git")
+    need(shutil.which("git"), "there is no git (Debian: apt-get install git)")
     name = ["-c", "user.name=x", "-c", "user.email=x@example.org"]
 
     def run(*arguments: str) -> str:

@@ -15,7 +15,7 @@ def test_readme_should_show_the_real_help_plan_and_report() -> None:
     text = README.read_text(encoding="utf-8")
 
     assert text.count("<!-- help: ") == 3
-    assert text == with_real_blocks(text), "run `.venv/bin/python tests/readme_blocks.py`"
+    assert text == with_real_blocks(text), "run `.venv/bin/python tests/worlds/readme_blocks.py`"
 
 
 def test_readme_should_name_only_files_that_are_there() -> None:

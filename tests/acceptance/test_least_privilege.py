@@ -37,7 +37,12 @@ def statements() -> list[dict[str, str]]:
 
 
 def test_the_iam_policy_should_grant_reading_and_nothing_else() -> None:
-    assert {entry["Action"] for entry in statements()} == {"s3:GetObject", "s3:ListBucket", "s3:GetObjectVersion"}
+    assert {entry["Action"] for entry in statements()} == {
+        "s3:GetObject",
+        "s3:ListBucket",
+        "s3:ListBucketVersions",
+        "s3:GetObjectVersion",
+    }
     assert all(entry.keys() == {"Sid", "Effect", "Action", "Resource"} for entry in statements())
     assert all(entry["Sid"].isalnum() for entry in statements())  # all that IAM takes
     assert {entry["Effect"] for entry in statements()} == {"Allow"}
@@ -52,7 +57,7 @@ def test_the_iam_policy_should_name_buckets_or_objects_as_the_action_needs_it() 
 def test_an_identity_that_may_only_read_should_restore_a_plan(
     run_cli: Cli, make_restore_case: MakeRestoreCase, s3_server: EmbeddedS3, s3: "S3Client", faulty_proxy: FaultyProxy
 ) -> None:
-    # given a plan with an older version of one object, pinned
+    # given a plan with an older version of one object, pinned, and an object that was deleted since
     case = make_restore_case(thermo(), bruker(), endpoint_url=faulty_proxy.endpoint_url)
     document = json.loads(compile_plan(run_cli, case).read_bytes())
     del document["plan_digest"]
@@ -60,8 +65,10 @@ def test_an_identity_that_may_only_read_should_restore_a_plan(
     bucket = case.bucket()
     pinned["version_id"] = s3.head_object(Bucket=bucket, Key="sample.raw")["VersionId"]
     s3.put_object(Bucket=bucket, Key="sample.raw", Body=b"newer")
+    s3.delete_object(Bucket=bucket, Key=next(iter(case.raw_files[1].contents)))
     # when
-    result = run_cli("apply", "-", stdin=json.dumps(document), environment={**s3_server.read_only().environment})
+    environment = {**s3_server.read_only().environment}
+    result = run_cli("apply", "-", "--recover-versions", stdin=json.dumps(document), environment=environment)
     # then every request is one that the policy's actions stand for
     assert result.exit_code == 0, result.stderr
     assert case.unrestored() == []
@@ -76,6 +83,8 @@ def needed_action(request: Request) -> str:
     match request.method, key, request.query:
         case "HEAD" | "GET", "", query if query in {"", "x-id=ListObjectsV2"} or "list-type=2" in query:
             return "s3:ListBucket"
+        case "GET", "", query if query.partition("&")[0] in {"versions", "versions="}:
+            return "s3:ListBucketVersions"
         case "HEAD" | "GET", _, query if key:
             return "s3:GetObjectVersion" if "versionId=" in query else "s3:GetObject"
     return f"none of the policy's: {request}"

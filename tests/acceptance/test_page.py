@@ -295,7 +295,7 @@ def test_without_javascript_all_but_the_table_should_be_there(tabs: Tabs, tmp_pa
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
-def test_it_should_be_readable_in_light_and_dark_wide_and_narrow(
+def test_the_page_should_be_readable_in_light_and_dark_wide_and_narrow(
     tabs: Tabs, tmp_path: Path, size: tuple[int, int], *, dark: bool
 ) -> None:
     page = at_its_table(tabs.open(written(PLAN, tmp_path), size, dark=dark))

@@ -32,7 +32,7 @@ def test_validate_should_say_in_one_line_what_a_valid_plan_holds(run_cli: Cli, p
     assert run_cli("validate", "-", stdin=PLAN.decode()).stdout == f"<stdin>: {expected}"
 
 
-def test_validate_should_refuse_a_changed_plan_and_say_how_to_go_on(run_cli: Cli, plan_path: Path) -> None:
+def test_validate_should_refuse_a_changed_plan_and_say_what_to_do(run_cli: Cli, plan_path: Path) -> None:
     plan_path.write_bytes(CHANGED)
     result = run_cli("validate", plan_path)
     assert result.exit_code == 2
@@ -58,7 +58,7 @@ def test_validate_should_list_everything_that_is_wrong_a_line_each(run_cli: Cli,
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[" * 200_000, '{"format_version": "2.0"}', "\x1b"])
-def test_validate_should_refuse_what_is_no_plan(run_cli: Cli, content: str) -> None:
+def test_validate_should_refuse_a_file_that_is_not_a_plan(run_cli: Cli, content: str) -> None:
     result = run_cli("validate", "-", stdin=content)
     assert result.exit_code == 2
     assert result.stderr.startswith("kraken-plan: error: <stdin>: ")

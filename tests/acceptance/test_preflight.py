@@ -9,7 +9,8 @@ from apply_case import bruker, compile_plan, left_staged, thermo
 from cli import Cli, CliResult
 from conftest import MakeRestoreCase
 from faulty_proxy import FaultyProxy
-from file_systems import mounted_tmpfs, needs_root
+from file_systems import mounted_tmpfs
+from needs import needs_root
 from network_faults import Answer, Fault
 from restore_case import RestoreCase
 from sample_data import MIB

@@ -189,7 +189,7 @@ def test_report_should_follow_a_restore_to_another_root(
     assert Path(done.stdout.strip()).parent == elsewhere / "PRID001"
 
 
-def test_report_should_go_on_with_what_a_killed_run_has_left(run_cli: Cli, make_restore_case: MakeRestoreCase) -> None:
+def test_report_should_read_what_a_killed_run_has_left(run_cli: Cli, make_restore_case: MakeRestoreCase) -> None:
     # given results whose last line is cut off
     case = make_restore_case(thermo("a.raw", size_bytes=1000), thermo("b.raw", size_bytes=1000))
     plan = compile_plan(run_cli, case)
@@ -214,7 +214,7 @@ def test_report_should_go_on_with_what_a_killed_run_has_left(run_cli: Cli, make_
         (b'{"a": 1}\n', "line 1: no results_version"),
     ],
 )
-def test_report_should_refuse_what_are_no_results(run_cli: Cli, content: bytes | None, words: str) -> None:
+def test_report_should_refuse_files_that_are_not_results(run_cli: Cli, content: bytes | None, words: str) -> None:
     (run_cli.folder / "plan.json").write_bytes(serialize_plan(make_plan()))
     if content is not None:
         (run_cli.folder / "results").write_bytes(content)
@@ -257,7 +257,7 @@ def test_split_should_write_plans_of_equal_bytes_beside_the_plan(run_cli: Cli) -
     assert (run_cli.folder / "new" / "folder" / "plan-1-of-2.json").read_bytes() == written
 
 
-def test_split_should_keep_what_is_no_plan(run_cli: Cli) -> None:
+def test_split_should_keep_files_that_are_not_plans(run_cli: Cli) -> None:
     (run_cli.folder / "plan.json").write_bytes(serialize_plan(make_plan()))
     (run_cli.folder / "plan-2-of-2.json").write_text('{"results": []}')
     done = run_cli("split", "plan.json", "-n", "2")

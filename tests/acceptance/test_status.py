@@ -10,7 +10,8 @@ from archiving_s3 import ArchivingS3, archived_case
 from cli import Cli, CliResult
 from conftest import MakeRestoreCase
 from faulty_proxy import FaultyProxy
-from file_systems import mounted_tmpfs, needs_root, picture
+from file_systems import mounted_tmpfs, picture
+from needs import needs_root
 from network_faults import Answer, Fault, Reset, Stall
 from restore_case import RestoreCase
 from sample_data import MIB

@@ -179,7 +179,7 @@ def go_on_after_crashes(recorded: Recorded, seed: int, count: int) -> None:
         assert left_staged(recorded.case) == [], f"seed {seed}, {crash}"
 
 
-def test_the_next_run_should_go_on_after_a_power_loss(
+def test_the_next_run_should_resume_after_a_power_loss(
     case: RestoreCase, run_cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     go_on_after_crashes(record(case, run_cli, monkeypatch), seed=7, count=20)
@@ -188,7 +188,7 @@ def test_the_next_run_should_go_on_after_a_power_loss(
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("on_corrupt", ["replace", "quarantine"])
-def test_many_power_losses_should_leave_old_or_right_files_and_be_gone_on_after(
+def test_many_power_losses_should_leave_old_or_right_files_and_the_next_run_resume(
     case: RestoreCase, run_cli: Cli, monkeypatch: pytest.MonkeyPatch, on_corrupt: str
 ) -> None:
     recorded = record(case, run_cli, monkeypatch, "--on-corrupt", on_corrupt)

@@ -107,7 +107,7 @@ def test_allowed_folders_alone_should_bind_a_plan(run_cli: Cli, case: RestoreCas
 
 
 @pytest.mark.parametrize("root", ["", "a\nb"])
-def test_what_is_no_folder_should_not_be_allowed(
+def test_a_path_that_is_not_a_folder_should_not_be_allowed(
     run_cli: Cli, case: RestoreCase, faulty_proxy: FaultyProxy, root: str
 ) -> None:
     result = run_cli("apply", compile_plan(run_cli, case), "--allow-output-root", root)

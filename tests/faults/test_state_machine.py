@@ -309,11 +309,11 @@ def run_machine(world: World, *, examples: int, steps: int) -> None:
     print(f"state machine: {examples} runs of up to {steps} steps, {InThisWorld.applies}")
 
 
-def test_whole_runs_in_any_order_should_keep_the_promise(world: World) -> None:
+def test_whole_runs_in_any_order_should_leave_old_or_right_files(world: World) -> None:
     run_machine(world, examples=12, steps=20)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(3600)
-def test_whole_runs_in_any_order_should_keep_the_promise_at_full_size(world: World) -> None:
+def test_whole_runs_in_any_order_should_leave_old_or_right_files_at_full_size(world: World) -> None:
     run_machine(world, examples=150, steps=30)

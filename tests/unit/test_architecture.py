@@ -51,7 +51,7 @@ def imported_rooms(room: str) -> set[str]:
 
 def test_every_room_should_have_been_read() -> None:
     assert {module.partition(".")[0] for module in MODULES} == set(ROOMS)
-    assert importers_of("schemas") > {"planner.build_plan", "kraken_plan.front_door"}
+    assert importers_of("schemas") > {"planner.build_plan", "kraken_plan.command_group"}
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_nobody_should_import_the_command_line() -> None:
 
 
 def test_the_front_door_should_load_commands_by_name_only() -> None:
-    names = {name for name in IMPORTS["kraken_plan.front_door"] if name.partition(".")[0] in ROOMS}
+    names = {name for name in IMPORTS["kraken_plan.command_group"] if name.partition(".")[0] in ROOMS}
     assert {".".join(name.split(".")[:2]) for name in names} <= {"schemas.errors", "schemas.text", "schemas.version"}
 
 
@@ -87,7 +87,7 @@ def test_the_front_door_should_load_commands_by_name_only() -> None:
         (("boto3", "botocore", "s3transfer", "urllib3"), "applier.s3.boto_store"),
         (("obstore",), "applier.s3.obstore_store"),
         (("tenacity",), "applier.s3.fetcher"),
-        (("tqdm",), "kraken_plan.views.progress_bar"),
+        (("tqdm",), "kraken_plan.progress"),
         (("jinja2",), "kraken_plan.views.page"),
         (("orjson",), "schemas.plan_text"),
         (("jsonschema", "jsonschema_rs"), "schemas.plan_schema"),

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from applier.s3.bandwidth import BandwidthLimit, parse_rate
+from applier.s3.faults import S3Fault
 from applier.s3.fetcher import Fetcher, Interrupted, RetryPolicy
-from applier.s3.object_store import ObjectInfo, S3Fault
+from applier.s3.protocol import ObjectInfo, ObjectVersion
 from schemas.etag import MIB
 from schemas.results import FailureKind
 from schemas.s3_location import ObjectLocation
@@ -55,6 +56,9 @@ class MemoryStore:
 
     def encryption(self, location: ObjectLocation) -> str | None:
         """Nothing."""
+
+    def list_versions(self, location: ObjectLocation) -> list[ObjectVersion]:
+        raise NotImplementedError
 
     def read_range(self, location: ObjectLocation, start: int, end: int, etag: str) -> Iterator[memoryview]:
         del location, etag

@@ -3,7 +3,7 @@ import hashlib
 import pytest
 
 from applier.restore.decide import Action, LocalKind, LocalState, decide, judge_local, judge_s3
-from applier.s3.object_store import ObjectInfo
+from applier.s3.protocol import ObjectInfo
 from schemas.etag import MIB, Etag
 from schemas.plan import PlannedFile
 from schemas.results import Failure, FailureKind

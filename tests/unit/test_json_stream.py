@@ -84,7 +84,7 @@ def test_broken_text_should_be_named_with_its_line(text: str, words: str) -> Non
     assert words in str(refused.value)
 
 
-def test_nothing_should_give_nothing() -> None:
+def test_an_empty_text_should_give_no_values() -> None:
     assert values("") == values("\n \n") == values("[]") == values(" [ ] ") == []
 
 

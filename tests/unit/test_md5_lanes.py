@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from needs import needs_compiler
 
 from applier.disk import md5_lanes
 from applier.disk.md5_lanes import Md5Lanes, best_md5, load_library
 
 SOURCE = Path(md5_lanes.__file__).with_suffix(".c")
-COMPILER = shutil.which("cc") if platform.machine() == "x86_64" else None
+only_x86_64 = pytest.mark.skipif(platform.machine() != "x86_64", reason="the library is for x86-64")
 # lengths around a block of 64 bytes, and around the place where its padding needs a second one
 PIECE = st.one_of(st.sampled_from([1, 55, 56, 63, 64, 65, 119, 120, 128]), st.integers(1, 500)).flatmap(
     lambda size: st.binary(min_size=size, max_size=size)
@@ -23,7 +24,7 @@ ROUND = st.lists(PIECE, min_size=1, max_size=16)
 
 def compiled(source: Path, library: Path) -> Path:
     flags = ["-O1", "-fPIC", "-shared", "-Wall", "-Wextra", "-Werror"]
-    subprocess.run([str(COMPILER), *flags, "-o", library, source], check=True)
+    subprocess.run([str(shutil.which("cc")), *flags, "-o", library, source], check=True)
     return library
 
 
@@ -53,12 +54,14 @@ def test_any_number_of_long_streams_should_be_right(lanes: int) -> None:
     assert digests_of(best_md5(), [contents]) == [hashlib.md5(content).digest() for content in contents]
 
 
-@pytest.mark.skipif(COMPILER is None, reason="no x86-64 C compiler")
+@only_x86_64
+@needs_compiler
 def test_the_compiled_library_should_be_used_where_it_can_be_made() -> None:
     assert best_md5().lanes in {8, 16} or "avx2" not in Path("/proc/cpuinfo").read_text(encoding="utf-8")
 
 
-@pytest.mark.skipif(COMPILER is None, reason="no x86-64 C compiler")
+@only_x86_64
+@needs_compiler
 def test_a_miscompiled_library_should_not_be_used(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     wrong = tmp_path / "wrong.c"
     wrong.write_text(SOURCE.read_text(encoding="utf-8").replace("0xeb86d391", "0xeb86d390"), encoding="utf-8")
@@ -70,7 +73,7 @@ def test_a_miscompiled_library_should_not_be_used(tmp_path: Path, caplog: pytest
     assert (load_library(right) is None) == (best_md5().lanes == 1)
 
 
-def test_what_is_no_library_should_not_be_used(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_library_should_not_be_used(tmp_path: Path) -> None:
     text = tmp_path / "text.so"
     text.write_text("no library", encoding="utf-8")
 

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from plan_samples import MD5, OTHER_MD5, make_plan, planned_file, planned_raw_file
 
+from planner.plan_diff import Change, DiffKind, DiffTotals, FileDiff, PlanDiff, RawFileDiff, diff_plans
 from schemas.plan import CompiledFrom, Plan, PlannedFile, RawFilePlan, S3Settings, UnresolvedFile
-from schemas.plan_diff import Change, DiffKind, DiffTotals, FileDiff, PlanDiff, RawFileDiff, diff_plans
 
 A, B = planned_file("s.d/a", size=3), planned_file("s.d/b", size=4)
 BAD = UnresolvedFile(relative_path="s.d/bad", error="no etag")
@@ -95,7 +95,7 @@ def test_plans_should_differ_exactly_where_their_contents_do(old: Plan, new: Pla
 
 
 @given(plans, plans)
-def test_files_should_add_up(old: Plan, new: Plan) -> None:
+def test_files_of_both_plans_should_add_up_to_those_of_the_difference(old: Plan, new: Plan) -> None:
     diff = diff_plans(old, new)
     before, after = (sum(len(raw_file.files) for raw_file in plan.raw_files) for plan in (old, new))
     assert after - before == diff.totals(DiffKind.ADDED).files - diff.totals(DiffKind.REMOVED).files

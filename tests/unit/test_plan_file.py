@@ -160,7 +160,7 @@ def test_what_is_only_for_people_should_not_be_digested(name: str) -> None:
         (b"null", "expected a JSON object at the top"),
     ],
 )
-def test_what_is_no_plan_should_be_refused_in_one_message(content: bytes, words: str) -> None:
+def test_a_file_that_is_not_a_plan_should_be_refused_in_one_message(content: bytes, words: str) -> None:
     assert words in refusal(content)
 
 
@@ -315,7 +315,7 @@ def test_another_major_version_should_be_refused_with_both_named() -> None:
 
 
 @pytest.mark.parametrize("version", ["1", "1.0.0", 1.0, None, "1.0\n", "x"])
-def test_a_version_that_is_none_should_be_refused(version: object) -> None:
+def test_a_format_version_that_is_malformed_should_be_refused(version: object) -> None:
     assert "plan.json" in refusal(to_bytes({**plan_document(), "format_version": version}))
 
 

@@ -29,7 +29,7 @@ def test_a_closed_stdin_should_be_an_empty_plan(monkeypatch: pytest.MonkeyPatch)
         load_plan("-")
 
 
-def test_what_cannot_be_read_should_be_named(tmp_path: Path) -> None:
+def test_a_plan_that_cannot_be_read_should_be_named(tmp_path: Path) -> None:
     with pytest.raises(PlanError, match=r"/none\\n\.json: there is no such plan file"):
         load_plan(str(tmp_path / "none\n.json"))
     with pytest.raises(PlanError, match="it is a folder"):

@@ -62,7 +62,7 @@ def test_destinations_should_be_told_apart_by_project_and_add_up(plan: Plan) -> 
 
 
 @given(plans)
-def test_the_largest_files_should_be_the_largest(plan: Plan) -> None:
+def test_the_largest_files_of_a_plan_should_be_listed(plan: Plan) -> None:
     largest = [file.expected_size or 0 for _, file in summarize_plan(plan).largest]
     assert largest == sorted((file.expected_size or 0 for _, file in plan.planned_files()), reverse=True)[:LARGEST]
 

@@ -107,7 +107,7 @@ def test_sizes_should_be_read_from_integers_and_floats(size: object, expected: i
 @pytest.mark.parametrize(
     "size", [-1, 3.5, math.nan, math.inf, -math.inf, 10**400, -(10**400), True, "3", [], {}, 10**15, 1e300]
 )
-def test_sizes_that_are_none_should_be_explained(size: object) -> None:
+def test_malformed_sizes_should_be_explained(size: object) -> None:
     assert reason_of([size, OTHER_MD5, f"{MD5}__500"]).startswith("Not verifiable: malformed size ")
 
 

@@ -18,10 +18,12 @@ from applier.disk.part_hashing import SEGMENT_BYTES
 from applier.disk.run_folders import Stagings
 from applier.reports.results_writer import ResultSink
 from applier.restore.apply_plan import apply_plan
+from applier.restore.crew import Crew
 from applier.restore.progress import Progress
-from applier.restore.restore_file import RestoreTools
+from applier.restore.tools import CheckTools, RestoreTools
+from applier.s3.faults import S3Fault
 from applier.s3.fetcher import Fetcher, RetryPolicy
-from applier.s3.object_store import ObjectInfo, S3Fault
+from applier.s3.protocol import ObjectInfo, ObjectVersion
 from schemas.plan import Plan, PlannedFile, RawFilePlan, S3Settings
 from schemas.results import FailureKind, FileResult, Outcome
 from schemas.s3_location import ObjectLocation
@@ -57,6 +59,10 @@ class MemoryStore:
         self.requests.append(f"encryption {location.key}")
         return "AES256"
 
+    def list_versions(self, location: ObjectLocation) -> list[ObjectVersion]:
+        self.requests.append(f"versions {location.key}")
+        return []
+
     def read_range(self, location: ObjectLocation, start: int, end: int, etag: str) -> Iterator[memoryview]:
         assert etag == self.etag
         self.requests.append(f"get {location.key} {start}-{end}")
@@ -86,13 +92,14 @@ def restore(
         stagings = Stagings(output, "run", lambda _: set())
         opened.callback(stagings.close)
         retry = RetryPolicy(attempts=attempts, first_wait_seconds=0.01)
-        tools = RestoreTools(
+        stop = stop or threading.Event()
+        check = CheckTools(
             output=output,
-            fetcher=Fetcher(store=store, retry=retry, stop=stop or threading.Event()),
+            fetcher=Fetcher(store=store, retry=retry, stop=stop),
+            crew=Crew(jobs, stop),
             progress=progress or Progress(),
-            stagings=stagings,
         )
-        result, ended = apply_plan(plan, tools, jobs, ResultSink(), {})
+        result, ended = apply_plan(plan, RestoreTools(check=check, stagings=stagings), ResultSink(), {})
     assert ended
     (raw_file_result,) = result.raw_files
     (file_result,) = raw_file_result.files
@@ -225,7 +232,7 @@ class Counted(Progress):
         self.total += count
 
 
-def test_what_was_verified_in_vain_should_be_taken_back_from_the_progress(tmp_path: Path) -> None:
+def test_verified_bytes_of_a_failed_file_should_be_taken_back_from_the_progress(tmp_path: Path) -> None:
     # given a first body with a flipped bit
     bodies = iter([b"y" + CONTENT[1:], CONTENT])
     progress = Counted()
@@ -238,9 +245,7 @@ def test_what_was_verified_in_vain_should_be_taken_back_from_the_progress(tmp_pa
     assert progress.total == len(CONTENT)
 
 
-def test_local_bytes_that_were_tried_in_vain_should_be_taken_back_from_the_progress(
-    tmp_path: Path, final: Path
-) -> None:
+def test_local_bytes_that_turned_out_wrong_should_be_taken_back_from_the_progress(tmp_path: Path, final: Path) -> None:
     final.write_bytes(b"y" + BIG[1:-1])
     progress = Counted()
 

@@ -1,13 +1,16 @@
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from ended_runs import ENDED_HERE
 
 from applier.disk.folders import NotAFolderError, OutputFolder
 from applier.disk.journal import StagedContent
-from applier.disk.run_folders import Stagings, find_left_staged
+from applier.disk.left_runs import find_left_staged
+from applier.disk.run_folders import Stagings
 
 CONTENT = StagedContent("d8e8fca2dc0f896fd7cb4cb0031ba249-5", 500, 2224281231)
 
@@ -17,7 +20,9 @@ def stagings(output: OutputFolder, run_id: str, *wanted: str) -> Stagings:
 
 
 def below(tmp_path: Path) -> list[str]:
-    return sorted(str(path.relative_to(tmp_path)) for path in (tmp_path / "PRID001").rglob("*"))
+    """What is below the destination; runs without their owners."""
+    paths = (str(path.relative_to(tmp_path)) for path in (tmp_path / "PRID001").rglob("*"))
+    return sorted(re.sub(r"run(-[0-9a-f]{12}){2}(-\d+){3}-", "run-", path) for path in paths)
 
 
 def leave_behind(tmp_path: Path, run_id: str) -> None:
@@ -51,7 +56,7 @@ def test_a_run_that_ends_well_should_leave_nothing(tmp_path: Path, output: Outpu
     assert below(tmp_path) == []
 
 
-def test_a_run_should_keep_what_the_next_can_go_on_with(tmp_path: Path, output: OutputFolder) -> None:
+def test_a_run_should_keep_what_the_next_can_resume(tmp_path: Path, output: OutputFolder) -> None:
     run = stagings(output, "a", "wanted")
     descriptor, journal, _ = run.below("PRID001").create_resumable("wanted", CONTENT)
     os.close(descriptor)
@@ -75,8 +80,8 @@ def test_what_was_staged_of_a_file_that_is_right_by_now_should_go(tmp_path: Path
 def test_a_journal_of_nothing_should_go(tmp_path: Path, output: OutputFolder) -> None:
     """A kill between a file's rename and the end of its journal leaves it."""
     leave_behind(tmp_path, "dead")
-    (tmp_path / "PRID001/.kraken-plan/run-dead-0/wanted.part").unlink()
-    (tmp_path / "PRID001/.kraken-plan/run-dead-0/other.part").unlink()
+    for part in (tmp_path / "PRID001/.kraken-plan").glob("run-*-dead-0/*.part"):
+        part.unlink()
 
     run = stagings(output, "a", "wanted", "other")
     run.below("PRID001")
@@ -99,7 +104,7 @@ def test_the_next_run_should_take_over_what_it_wants_and_delete_what_nobody_can_
     # then what it wants is its own, what another plan may want stays, the rest is gone
     assert os.read(descriptor, 100) == b"staged"
     assert state.landed == {(0, 6)}
-    names = {Path(path).name for path in below(tmp_path) if "run-dead-0/" in path}
+    names = {Path(path).name for path in below(tmp_path) if "/run-dead-0/" in path}
     assert names == {"other.part", "other.journal"}
     os.close(descriptor)
     journal.close()
@@ -199,7 +204,7 @@ def test_what_dead_runs_left_should_be_found_without_being_touched_and_a_living_
 def test_a_lock_without_a_folder_should_be_cleaned_up(tmp_path: Path, output: OutputFolder) -> None:
     folder = tmp_path / "PRID001" / ".kraken-plan"
     folder.mkdir(parents=True)
-    (folder / "run-dead.lock").touch()
+    (folder / f"{ENDED_HERE.run_name('dead-0')}.lock").touch()
 
     run = stagings(output, "a")
     run.below("PRID001")

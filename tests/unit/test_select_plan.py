@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from plan_samples import make_plan, planned_file, planned_raw_file, unresolved_raw_file
 
+from applier.reports.merge_results import merge_results
 from planner.select_plan import Selection, check_projects, read_raw_files, select_failed, select_from_plan
 from schemas.errors import ConfigError
-from schemas.merged_results import merge_results
 from schemas.plan import Plan, UnresolvedFile
 from schemas.plan_file import read_plan, serialize_plan
 
@@ -88,4 +88,4 @@ def test_names_that_the_plan_has_not_should_all_be_told() -> None:
 
 
 def test_everything_should_be_selected_as_failed_where_nothing_was_attempted() -> None:
-    assert entries(select_failed(PLAN, merge_results(PLAN, []))) == EVERYTHING
+    assert entries(select_failed(PLAN, merge_results(PLAN, []).apply_result({}))) == EVERYTHING

@@ -6,12 +6,17 @@ from plan_samples import make_plan, planned_file, planned_raw_file
 from applier.disk.space import FileSystemSpace
 from applier.restore.check_file import Verdict
 from applier.restore.decide import Action, LocalKind, LocalState, decide
+from applier.restore.find_object import FoundObject
 from applier.restore.preflight import Preflight
 from applier.restore.status import FileStatus, LocalFile, S3State, Totals, WouldDo, file_statuses
-from applier.s3.object_store import ObjectInfo
+from applier.s3.protocol import ObjectInfo
 from schemas.results import Failure, FailureKind
+from schemas.s3_location import ObjectLocation
 
-INFO = ObjectInfo(etag="d8e8fca2dc0f896fd7cb4cb0031ba249", size_bytes=3)
+SOURCE = FoundObject(
+    location=ObjectLocation(bucket_name="b", key="k"),
+    info=ObjectInfo(etag="d8e8fca2dc0f896fd7cb4cb0031ba249", size_bytes=3),
+)
 
 
 def status_of(verdict: Verdict, staged_bytes: int = 0) -> FileStatus:
@@ -22,7 +27,7 @@ def status_of(verdict: Verdict, staged_bytes: int = 0) -> FileStatus:
 @pytest.mark.parametrize("kind", [*LocalKind])
 def test_every_kind_of_local_file_should_have_its_word_and_what_is_done_with_it(kind: LocalKind) -> None:
     local = LocalState(kind, "a reason")
-    status = status_of(Verdict(action=decide(local), info=INFO, local=local))
+    status = status_of(Verdict(action=decide(local), source=SOURCE, local=local))
     assert status.local.value == kind.value
     expected = {
         LocalKind.ABSENT: WouldDo.DOWNLOAD,
@@ -38,7 +43,8 @@ def test_every_kind_of_local_file_should_have_its_word_and_what_is_done_with_it(
 @pytest.mark.parametrize("action", [*Action])
 def test_every_action_should_be_something_that_apply_would_do(action: Action) -> None:
     assert (
-        status_of(Verdict(action=action, info=INFO, local=LocalState(LocalKind.RIGHT))).would_do.value == action.value
+        status_of(Verdict(action=action, source=SOURCE, local=LocalState(LocalKind.RIGHT))).would_do.value
+        == action.value
     )
 
 
@@ -46,6 +52,8 @@ def test_every_action_should_be_something_that_apply_would_do(action: Action) ->
     ("kind", "state"),
     [
         (FailureKind.S3_CORRUPTION, S3State.DIFFERS),
+        (FailureKind.OVERWRITTEN, S3State.DIFFERS),
+        (FailureKind.OTHER_PARTS, S3State.DIFFERS),
         (FailureKind.NOT_VERIFIABLE, S3State.DIFFERS),
         (FailureKind.KEY_NOT_FOUND, S3State.MISSING),
         (FailureKind.BUCKET_MISSING, S3State.MISSING),
@@ -64,7 +72,7 @@ def test_a_right_local_file_should_be_told_whatever_s3_is(kind: FailureKind, sta
 
 def test_a_staged_part_should_count_as_fetched() -> None:
     absent = LocalState(LocalKind.ABSENT)
-    status = status_of(Verdict(action=Action.DOWNLOAD, info=INFO, local=absent), staged_bytes=2)
+    status = status_of(Verdict(action=Action.DOWNLOAD, source=SOURCE, local=absent), staged_bytes=2)
     assert (status.local, status.bytes_to_fetch) == (LocalFile.STAGED_PART, 1)
 
 
@@ -74,8 +82,8 @@ def test_what_was_not_looked_at_should_be_something_to_do() -> None:
     assert not Totals.of(statuses).nothing_to_do
 
 
-def test_nothing_should_be_to_do_exactly_if_every_entry_is_right() -> None:
-    right = Verdict(action=Action.SKIP, info=INFO, local=LocalState(LocalKind.RIGHT))
+def test_a_plan_should_have_nothing_to_do_exactly_if_every_entry_is_right() -> None:
+    right = Verdict(action=Action.SKIP, source=SOURCE, local=LocalState(LocalKind.RIGHT))
     plan = make_plan(planned_raw_file("a", planned_file("a"), planned_file("b")))
     assert Totals.of(file_statuses(plan, {0: right, 1: right}, {})).nothing_to_do
     assert not Totals.of(file_statuses(plan, {0: right}, {})).nothing_to_do

@@ -42,14 +42,14 @@ def test_wide_and_combining_characters_should_be_counted_as_a_terminal_shows_the
     assert {shown_width(line[: line.index("|")]) for line in lines[1:]} == {12}
 
 
-def test_colours_should_change_nothing_but_the_colour() -> None:
+def test_colours_in_a_table_should_change_nothing_but_the_colour() -> None:
     rows = [(Toned("1", Tone.BAD), "a"), ("1000", Toned("", Tone.GOOD), "c")]
     painted = list(table_lines(COLUMNS, lambda: rows, lambda text, tone: f"<{tone.name}:{text}>"))
     assert painted[1] == "   <BAD:1>  a"
     assert painted[2] == "1000        c"
 
 
-def test_lines_should_be_made_one_by_one() -> None:
+def test_table_lines_should_be_made_one_by_one() -> None:
     made = count()
 
     def rows() -> Iterator[tuple[str]]:

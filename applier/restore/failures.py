@@ -1,0 +1,34 @@
+"""Says which failure an error stands for: whatever the way of one file raises ends that file, and only that."""
+
+import errno
+import logging
+
+from applier.s3.faults import S3Fault
+from applier.s3.fetcher import Interrupted
+from schemas.results import Failure, FailureKind
+
+logger = logging.getLogger(__name__)
+
+
+class FileFailedError(Exception):
+    """A file cannot be restored, and this is why."""
+
+    def __init__(self, failure: Failure) -> None:
+        self.failure = failure
+        super().__init__(failure.message)
+
+
+def failure_of(error: BaseException) -> Failure:
+    """Return the failure that an error stands for; the unforeseen is logged with its traceback."""
+    match error:
+        case S3Fault() | FileFailedError():
+            return error.failure
+        case Interrupted():
+            return Failure(FailureKind.INTERRUPTED)
+        case OSError(errno=errno.ENOSPC | errno.EDQUOT):
+            return Failure(FailureKind.DISK_FULL, f"{error.strerror} (free some space, then apply again)")
+        case OSError():
+            return Failure(FailureKind.CANNOT_WRITE, error.strerror or str(error))
+        case _:
+            logger.error("unforeseen error", exc_info=error)
+            return Failure(FailureKind.UNFORESEEN, f"{type(error).__name__}: {error}")

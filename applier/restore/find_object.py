@@ -1,0 +1,153 @@
+"""Finds the object on S3 that holds what the plan asks for: this is the pre-check.
+
+It is the object that the plan names, with the plan's etag. Where the operator accepts it, it can also be an older
+version with that etag, an object of the same size that was uploaded in other parts, or one whose etag says nothing:
+the catalog's etag or MD5, computed from what is read back, decides then as it always does.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from applier.restore.decide import judge_encryption, judge_s3
+from applier.restore.failures import FileFailedError
+from applier.s3.faults import S3Fault
+from applier.s3.fetcher import Fetcher
+from applier.s3.protocol import ObjectInfo, ObjectVersion
+from applier.target import Target
+from schemas.etag import Etag, same_content
+from schemas.plan import PlannedFile
+from schemas.results import Failure, FailureKind
+from schemas.s3_location import ObjectLocation
+from schemas.text import printable
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acceptance:
+    """Which objects the operator accepts beside the one that the plan names.
+
+    Args:
+        older_versions: an older version with the planned etag, where the current one is missing or another.
+        other_parts: an object of the planned size whose etag is made of other parts.
+        md5: bytes that have the plan's MD5, though not its etag: S3's is not always made of the bytes.
+    """
+
+    older_versions: bool = False
+    other_parts: bool = False
+    md5: bool = False
+
+    def md5_of(self, file: PlannedFile) -> str | None:
+        """Return the MD5 that proves a file as its etag does; None if only the etag counts."""
+        return file.expected_md5 if self.md5 else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundObject:
+    """An object that can be downloaded.
+
+    Args:
+        location: where it is; a version of its own where an older one was found.
+        info: its etag and size as S3 has them.
+        remark: how it is not simply what the plan names, in the report's words; None if it is.
+    """
+
+    location: ObjectLocation
+    info: ObjectInfo
+    remark: str | None = None
+
+
+def find_object(target: Target, fetcher: Fetcher, accept: Acceptance) -> FoundObject:
+    """Ask S3 for the object that holds a planned file.
+
+    Raises:
+        FileFailedError: S3 has no such object; the failure says what it has, and which option would accept that.
+        S3Fault: S3 gives no answer, or does not permit it.
+        Interrupted: the run is to stop.
+    """
+    try:
+        info = fetcher.head(target.location)
+    except S3Fault as fault:
+        if fault.failure.kind is not FailureKind.KEY_NOT_FOUND:
+            raise
+        return _find_older_version(target, fetcher, accept, fault.failure)
+    failure = judge_s3(target.file, info)
+    if failure is None:
+        logger.info("%s: S3 pre-check passed, etag %s", printable(target.file.relative_path), info.etag)
+        return FoundObject(location=target.location, info=info)
+    if failure.kind in {FailureKind.S3_CORRUPTION, FailureKind.OTHER_PARTS}:
+        failure = judge_encryption(target.file, fetcher.encryption(target.location)) or failure
+    if failure.kind is FailureKind.NOT_VERIFIABLE:
+        if accept.md5_of(target.file) is None or target.file.expected_size not in {None, info.size_bytes}:
+            raise FileFailedError(name_md5(target.file, failure))
+        return FoundObject(location=target.location, info=info)
+    if accept.other_parts and _may_be_in_other_parts(target.file, info):
+        remark = f"from an object in other parts (S3's etag {info.etag})"
+        return FoundObject(location=target.location, info=info, remark=remark)
+    return _find_older_version(target, fetcher, accept, failure)
+
+
+def name_md5(file: PlannedFile, failure: Failure) -> Failure:
+    """Return a failure to verify by etag, with the option that verifies by MD5 where the plan has one."""
+    if file.expected_md5 is None:
+        return failure
+    return Failure(failure.kind, f"{failure.detail}; the plan has the MD5: apply --accept-md5 verifies by it")
+
+
+def _may_be_in_other_parts(file: PlannedFile, info: ObjectInfo) -> bool:
+    """Tell whether an object with another etag can have the same bytes: two MD5s of a whole content cannot lie."""
+    found, expected = Etag.parse(info.etag), Etag.parse(file.expected_etag)
+    many_parts = max(found.parts or 1, expected.parts or 1) > 1
+    return many_parts and info.size_bytes == file.expected_size
+
+
+def _find_older_version(target: Target, fetcher: Fetcher, accept: Acceptance, failure: Failure) -> FoundObject:
+    """Ask for an older version with the planned etag; the newest one if there are several.
+
+    Raises:
+        FileFailedError: there is none, it cannot be learnt, or it is not accepted.
+    """
+    if target.location.version_id is not None:
+        raise FileFailedError(failure)  # the plan asks for this version and no other
+    try:
+        versions = fetcher.list_versions(target.location)
+    except S3Fault as fault:
+        logger.info("%s: its versions cannot be listed: %s", printable(target.file.relative_path), fault)
+        if fault.failure.kind is not FailureKind.ACCESS_DENIED:
+            raise FileFailedError(failure) from fault
+        detail = (
+            f"{failure.detail}; whether an older version has it is not known: s3:ListBucketVersions is not permitted"
+        )
+        raise FileFailedError(Failure(failure.kind, detail)) from fault
+    place = next((place for place, version in enumerate(versions) if _is_planned(target.file, version)), None)
+    if place is None:
+        raise FileFailedError(failure)
+    version = versions[place]
+    described = _describe(versions, place)
+    if not accept.older_versions:
+        kind = FailureKind.KEY_NOT_FOUND if failure.kind is FailureKind.KEY_NOT_FOUND else FailureKind.OVERWRITTEN
+        detail = f"{failure.detail}; the {described} has the planned etag: apply --recover-versions restores it"
+        raise FileFailedError(Failure(kind, detail))
+    location = replace(target.location, version_id=version.version_id)
+    info = ObjectInfo(etag=version.etag or "", size_bytes=version.size_bytes or 0, version_id=version.version_id)
+    return FoundObject(location=location, info=info, remark=f"from {described}")
+
+
+def _is_planned(file: PlannedFile, version: ObjectVersion) -> bool:
+    if version.etag is None or file.expected_size not in {None, version.size_bytes}:
+        return False
+    try:
+        return same_content(Etag.parse(file.expected_etag), Etag.parse(version.etag))
+    except ValueError:
+        return False
+
+
+def _describe(versions: Sequence[ObjectVersion], place: int) -> str:
+    """Return what is to be said about a version: when it was uploaded, and what has become of it since."""
+    words = f"version of {versions[place].last_modified:%Y-%m-%d %H:%M} UTC"
+    if place == 0:
+        return words
+    since = versions[place - 1]
+    became = "deleted" if since.etag is None else "overwritten"
+    return f"{words}, {became} since {since.last_modified:%Y-%m-%d %H:%M} UTC"

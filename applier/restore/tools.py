@@ -1,0 +1,62 @@
+"""Gathers what the way of every file needs: collaborators, set once for a run."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from applier.disk.folders import OutputFolder
+from applier.disk.run_folders import Stagings
+from applier.restore.crew import Crew
+from applier.restore.find_object import Acceptance
+from applier.restore.progress import Progress
+from applier.s3.fetcher import Fetcher
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckTools:
+    """What looking at a file needs.
+
+    Args:
+        output: the output location.
+        fetcher: asks S3.
+        crew: runs pieces of one file at once.
+        progress: told the bytes hashed.
+        accept: which objects are accepted beside the one that the plan names.
+    """
+
+    output: OutputFolder
+    fetcher: Fetcher
+    crew: Crew
+    progress: Progress
+    accept: Acceptance = field(default_factory=Acceptance)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quarantine:
+    """What becomes of corrupt local files.
+
+    Args:
+        keep_healed: keep a corrupt file's bytes also where it is healed.
+        planned_paths: paths that end as kept corrupt files do, relative to the output location, and that the plan has
+            files for.
+    """
+
+    keep_healed: bool = False
+    planned_paths: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreTools:
+    """What restoring a file needs.
+
+    Args:
+        check: what looking at it needs.
+        stagings: the run's staging folders.
+        quarantine: what becomes of corrupt local files.
+        clock: seconds that only grow.
+    """
+
+    check: CheckTools
+    stagings: Stagings
+    quarantine: Quarantine = field(default_factory=Quarantine)
+    clock: Callable[[], float] = time.monotonic

@@ -1,0 +1,84 @@
+"""What apply asks of S3, whichever library answers: the store's protocol and what S3 says about an object."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from schemas.s3_location import ObjectLocation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectInfo:
+    """What S3 says about an object.
+
+    Args:
+        etag: without quotes, as S3 sent it; it may have no known form.
+        size_bytes: of the whole object.
+        version_id: of the version that was asked about; None where the bucket keeps no versions.
+    """
+
+    etag: str
+    size_bytes: int
+    version_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectVersion:
+    """One version of an object in a bucket that keeps them.
+
+    Args:
+        version_id: names it; `null` for what was uploaded before the bucket kept versions.
+        last_modified: when it was uploaded or deleted (UTC).
+        etag: without quotes; None of a delete marker.
+        size_bytes: of the object; None of a delete marker.
+    """
+
+    version_id: str
+    last_modified: datetime
+    etag: str | None = None
+    size_bytes: int | None = None
+
+
+class ObjectStore(Protocol):
+    """Asks S3, one request a call and without retries. Every method may raise `S3Fault`."""
+
+    def check_bucket(self, bucket_name: str) -> None:
+        """Ask whether the bucket exists; BUCKET_MISSING if not. A bucket that may not be listed counts as existing."""
+
+    def head(self, location: ObjectLocation) -> ObjectInfo:
+        """Return etag and size of an object; an archived one has them, too."""
+
+    def check_readable(self, location: ObjectLocation) -> None:
+        """Ask for one byte of an object that is not empty, because a HEAD does not say whether it can be read.
+
+        ARCHIVED with the storage class and what to do if it must be restored first, ACCESS_DENIED if it may not be
+        read (for example because the key that encrypts it is not permitted).
+        """
+
+    def encryption(self, location: ObjectLocation) -> str | None:
+        """Return how S3 encrypts an object, which decides what its etag is made of. None if S3 does not say."""
+
+    def list_versions(self, location: ObjectLocation) -> list[ObjectVersion]:
+        """Return the versions of an object, delete markers among them, newest first; at most the newest 1,000."""
+
+    def read_range(self, location: ObjectLocation, start: int, end: int, etag: str) -> Iterator[memoryview]:
+        """Yield the bytes of a half-open range, exactly so many, in buffers of at most about 1 MiB.
+
+        Sent with `If-Match`, and the answer's own ETag is checked before the first byte is yielded: all bytes are of
+        the version of the object that has this etag.
+        """
+
+
+def normalized_etag(header: str | None) -> str:
+    """Return the ETag header without its quotes.
+
+    >>> normalized_etag('"9dff3479548c346bbeeeab2c23af22fd"')
+    '9dff3479548c346bbeeeab2c23af22fd'
+    """
+    return (header or "").strip().removeprefix("W/").strip('"')
+
+
+def kept_version(version_id: str | None) -> str | None:
+    """Return the version id that S3 sent if it names a lasting version: `null` is overwritten in place."""
+    return None if version_id == "null" else version_id

@@ -1,0 +1,247 @@
+"""Where S3's current object is not what the catalog says, and the content can still be had."""
+
+import hashlib
+import io
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+from apply_case import compile_plan, last_report
+from boto3.s3.transfer import TransferConfig
+from cli import Cli
+from conftest import MakeRestoreCase
+from fault_case import whole_object
+from faulty_proxy import FaultyProxy
+from network_faults import Answer, Fault
+from restore_case import RestoreCase, raw_file
+from sample_data import MIB, made_up_bytes
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+CONTENT = made_up_bytes("unkind", 12 * MIB)
+MADE_UP_ETAG = "0123456789abcdef0123456789abcdef"
+SMALL = made_up_bytes("unkind small", 300)
+
+
+@pytest.fixture
+def case(make_restore_case: MakeRestoreCase) -> RestoreCase:
+    return make_restore_case(raw_file("u.d", {"u.d/big": (CONTENT, 5), "u.d/small": (SMALL, 5)}))
+
+
+def overwrite(s3: "S3Client", case: RestoreCase, key: str = "u.d/big") -> None:
+    s3.put_object(Bucket=case.bucket(), Key=key, Body=b"overwritten by mistake")
+
+
+def delete(s3: "S3Client", case: RestoreCase, key: str = "u.d/big") -> None:
+    s3.delete_object(Bucket=case.bucket(), Key=key)
+
+
+def upload_in_parts_of(s3: "S3Client", case: RestoreCase, content: bytes, *, mib: int) -> None:
+    config = TransferConfig(multipart_threshold=mib * MIB, multipart_chunksize=mib * MIB)
+    s3.upload_fileobj(io.BytesIO(content), case.bucket(), "u.d/big", Config=config)
+
+
+Spoil = Callable[["S3Client", RestoreCase, str], None]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (overwrite, "FAILURE - S3 object was overwritten (etag mismatch: S3 "),
+        (delete, "FAILURE - S3 key not found: s3://"),
+    ],
+)
+@pytest.mark.parametrize("key", ["u.d/big", "u.d/small"])
+def test_apply_should_name_the_older_version_that_has_the_planned_etag(
+    run_cli: Cli, case: RestoreCase, s3: "S3Client", *, spoil: Spoil, said: str, key: str
+) -> None:
+    plan = compile_plan(run_cli, case)
+    spoil(s3, case, key)
+
+    result = run_cli("apply", plan)
+
+    assert result.exit_code == 1
+    (line,) = [line for line in last_report(case).splitlines() if line.startswith(f"{key}: FAILURE")]
+    assert said in line
+    assert "; the version of 20" in line
+    assert ("deleted since 20" if spoil is delete else "overwritten since 20") in line
+    assert "apply --recover-versions restores it" in line
+    assert case.unrestored() == [f"PRID001/{key}"]
+    # the same words where nothing is restored
+    assert "apply --recover-versions restores it" in run_cli("status", plan).stdout
+    assert "apply --recover-versions restores it" in run_cli("apply", plan, "--dry-run").stdout
+
+
+@pytest.mark.parametrize("spoil", [overwrite, delete])
+@pytest.mark.parametrize("key", ["u.d/big", "u.d/small"])
+def test_apply_should_restore_an_older_version_when_asked(
+    run_cli: Cli, case: RestoreCase, s3: "S3Client", *, spoil: Spoil, key: str
+) -> None:
+    plan = compile_plan(run_cli, case)
+    spoil(s3, case, key)
+
+    result = run_cli("apply", plan, "--recover-versions")
+
+    assert result.exit_code == 0, result.stderr
+    assert case.unrestored() == []
+    assert f"{key}: OK - Downloaded and verified from version of 20" in last_report(case)
+    # and again: nothing to do
+    assert run_cli("apply", plan, "--recover-versions").exit_code == 0
+    assert f"{key}: OK - Skipped (already exists)" in last_report(case)
+
+
+def test_a_corrupt_local_file_should_be_healed_from_an_older_version(
+    run_cli: Cli, case: RestoreCase, s3: "S3Client"
+) -> None:
+    plan = compile_plan(run_cli, case)
+    overwrite(s3, case)
+    local = case.destination() / "u.d" / "big"
+    local.parent.mkdir(parents=True)
+    local.write_bytes(CONTENT[:-1] + b"x")
+
+    assert run_cli("apply", plan, "--recover-versions").exit_code == 0
+
+    assert local.read_bytes() == CONTENT
+    assert "u.d/big: OK - Self-healed (hash mismatch detected, re-downloaded from version of 20" in last_report(case)
+
+
+def test_of_several_versions_with_the_planned_etag_the_newest_should_be_taken(
+    run_cli: Cli, case: RestoreCase, s3: "S3Client"
+) -> None:
+    plan = compile_plan(run_cli, case)
+    overwrite(s3, case, "u.d/small")
+    second = s3.put_object(Bucket=case.bucket(), Key="u.d/small", Body=SMALL)["VersionId"]
+    overwrite(s3, case, "u.d/small")
+
+    probed = case.folder / "probed.json"
+    assert (
+        run_cli(
+            "compile", "u.d", "--catalog", case.export_path, "--config", case.config_path, "--probe-s3", "-o", probed
+        ).exit_code
+        == 0
+    )
+
+    files = json.loads(probed.read_bytes())["raw_files"]["u.d"]["files"]
+    assert {file["relative_path"]: file.get("version_id") for file in files}["u.d/small"] == second
+    assert run_cli("apply", probed).exit_code == 0
+    assert case.unrestored() == []
+    assert run_cli("apply", plan, "--recover-versions").exit_code == 0
+
+
+def test_a_missing_permission_to_list_versions_should_be_said_and_change_nothing(
+    run_cli: Cli, case: RestoreCase, s3: "S3Client", faulty_proxy: FaultyProxy
+) -> None:
+    plan = compile_plan(run_cli, case)
+    overwrite(s3, case, "u.d/small")
+    faulty_proxy.add(Fault(action=Answer(status=403, code="AccessDenied"), key=r"^/[^/]+/?$"))
+
+    result = run_cli("apply", plan, "--recover-versions", "--endpoint-url", faulty_proxy.endpoint_url)
+
+    assert result.exit_code == 1
+    (line,) = [line for line in last_report(case).splitlines() if line.startswith("u.d/small: ")]
+    assert "FAILURE - S3 corruption detected (etag mismatch: S3 " in line
+    assert "whether an older version has it is not known: s3:ListBucketVersions is not permitted" in line
+    assert case.unrestored() == ["PRID001/u.d/small"]
+
+
+def test_corruption_should_still_be_called_that_where_no_version_has_the_planned_etag(
+    run_cli: Cli, case: RestoreCase, s3: "S3Client"
+) -> None:
+    # given a plan that asks for what S3 never had
+    plan = compile_plan(run_cli, case)
+    document = json.loads(plan.read_bytes())
+    for file in document["raw_files"]["u.d"]["files"]:
+        if file["relative_path"] == "u.d/small":
+            file["expected_etag"] = "0" * 32
+    del document["plan_digest"]
+    plan.write_text(json.dumps(document), encoding="utf-8")
+    overwrite(s3, case, "u.d/small")
+
+    assert run_cli("apply", plan, "--recover-versions").exit_code == 1
+
+    assert "u.d/small: FAILURE - S3 corruption detected (etag mismatch: S3 " in last_report(case)
+
+
+@pytest.mark.parametrize("mib", [6, 100])
+def test_an_object_in_other_parts_should_be_called_that_and_restored_when_asked(
+    run_cli: Cli, case: RestoreCase, s3: "S3Client", *, mib: int
+) -> None:
+    plan = compile_plan(run_cli, case)
+    upload_in_parts_of(s3, case, CONTENT, mib=mib)
+
+    # when it is not asked for
+    assert run_cli("apply", plan).exit_code == 1
+    (line,) = [line for line in last_report(case).splitlines() if line.startswith("u.d/big: ")]
+    assert "corruption" not in line
+    if "S3 object has other parts" in line:
+        assert "apply --accept-other-parts" in line
+    assert case.unrestored() == ["PRID001/u.d/big"]
+
+    # when it is
+    assert run_cli("apply", plan, "--accept-other-parts").exit_code == 0
+    assert case.unrestored() == []
+    assert "u.d/big: OK - Downloaded and verified from an object in other parts (S3's etag " in last_report(case)
+
+
+def test_other_bytes_in_other_parts_should_never_be_restored(run_cli: Cli, case: RestoreCase, s3: "S3Client") -> None:
+    plan = compile_plan(run_cli, case)
+    upload_in_parts_of(s3, case, b"x" + CONTENT[1:], mib=6)
+
+    assert run_cli("apply", plan, "--accept-other-parts").exit_code == 1
+
+    assert "u.d/big: FAILURE - Download verification failed (etag mismatch: " in last_report(case)
+    assert case.unrestored() == ["PRID001/u.d/big"]
+
+
+def test_two_different_md5s_of_a_whole_content_should_not_be_tried(
+    run_cli: Cli, case: RestoreCase, s3: "S3Client"
+) -> None:
+    plan = compile_plan(run_cli, case)
+    s3.put_object(Bucket=case.bucket(), Key="u.d/small", Body=b"x" + SMALL[1:])
+
+    assert run_cli("apply", plan, "--accept-other-parts").exit_code == 1
+
+    assert "u.d/small: FAILURE - S3 object was overwritten" in last_report(case)
+
+
+@pytest.mark.parametrize("planned_etag", ["S3's", "the catalog's"])
+def test_an_object_whose_etag_is_not_made_of_its_bytes_should_be_verified_by_md5_when_asked(
+    run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy, planned_etag: str
+) -> None:
+    # given an S3 that encrypts with KMS, and a catalog that has either etag, and the MD5
+    case = make_restore_case(raw_file("u.d", {"u.d/small": (SMALL, 5)}))
+    plan = compile_plan(run_cli, case)
+    document = json.loads(plan.read_bytes())
+    (file,) = document["raw_files"]["u.d"]["files"]
+    file["expected_md5"] = hashlib.md5(SMALL).hexdigest()
+    if planned_etag == "S3's":
+        file["expected_etag"] = MADE_UP_ETAG
+    del document["plan_digest"]
+    plan.write_text(json.dumps(document), encoding="utf-8")
+    kms = {"x-amz-server-side-encryption": "aws:kms"}
+    faulty_proxy.add(Fault(action=whole_object(SMALL, MADE_UP_ETAG, **kms), key="u.d/small"))
+    apply = ["apply", str(plan), "--endpoint-url", faulty_proxy.endpoint_url]
+
+    # when it is not asked for
+    assert run_cli(*apply).exit_code == 1
+    (line,) = [line for line in last_report(case).splitlines() if line.startswith("u.d/small: ")]
+    assert "FAILURE - Not verifiable: S3 encrypts the object with aws:kms" in line
+    assert "the plan has the MD5: apply --accept-md5 verifies by it" in line
+    assert case.unrestored() == ["PRID001/u.d/small"]
+
+    # when it is
+    assert run_cli(*apply, "--accept-md5").exit_code == 0
+    assert case.unrestored() == []
+    by = " by MD5" if planned_etag == "S3's" else ""  # the catalog's etag is made of the bytes
+    assert f"u.d/small: OK - Downloaded and verified{by} (0.0 MB" in last_report(case)
+
+    # and again, and with other bytes
+    assert run_cli(*apply, "--accept-md5").exit_code == 0
+    assert "u.d/small: OK - Skipped (already exists)" in last_report(case)
+    (case.destination() / "u.d" / "small").write_bytes(b"x" + SMALL[1:])
+    faulty_proxy.clear()
+    faulty_proxy.add(Fault(action=whole_object(b"y" + SMALL[1:], MADE_UP_ETAG, **kms), key="u.d/small"))
+    assert run_cli(*apply, "--accept-md5").exit_code == 1
+    assert case.unrestored() == ["PRID001/u.d/small"]

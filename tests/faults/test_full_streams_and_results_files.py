@@ -1,0 +1,253 @@
+"""Surroundings that are closed, full, scarce or wrong: streams, results, disks, descriptors, credentials, addresses."""
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from apply_case import assert_failed, compile_plan, last_report, left_staged, thermo
+from cli import Cli, shell
+from conftest import MakeRestoreCase
+from file_systems import mounted_tmpfs
+from needs import needs_root
+from restore_case import raw_file
+from sample_data import RawFileSample, made_up_bytes
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mypy_boto3_s3 import S3Client
+
+
+def many_small(count: int) -> RawFileSample:
+    files = {f"many.d/{number}": (made_up_bytes(str(number), 100), 5) for number in range(count)}
+    return raw_file("many.d", files)
+
+
+# --- streams
+
+
+def test_full_stdout_should_be_reported_once_everything_is_done(
+    run_cli: Cli, make_restore_case: MakeRestoreCase
+) -> None:
+    case = make_restore_case(thermo(), thermo("p.raw", "PRID002", 100))
+    plan = compile_plan(run_cli, case)
+
+    result = run_cli("apply", plan, under=shell('exec "$@" > /dev/full'))
+
+    assert result.exit_code == 1
+    assert "No space left on device" in result.stderr
+    assert "Exception ignored" not in result.stderr
+    assert case.unrestored() == []
+    assert left_staged(case) == []
+    for project_id in case.buckets:
+        assert "Status: SUCCESS" in last_report(case, project_id)
+
+
+def test_full_stderr_should_not_keep_the_report_from_being_written(
+    run_cli: Cli, make_restore_case: MakeRestoreCase, s3: "S3Client"
+) -> None:
+    # given a file that S3 does not have
+    case = make_restore_case(thermo("gone.raw", size_bytes=100), thermo("good.raw", size_bytes=100))
+    plan = compile_plan(run_cli, case)
+    s3.delete_object(Bucket=case.bucket(), Key="gone.raw")
+
+    # when
+    result = run_cli("apply", plan, under=shell('exec "$@" 2> /dev/full'))
+
+    # then
+    assert_failed(result, case, "gone.raw: FAILURE - S3 key not found: ", "good.raw: OK")
+    assert case.unrestored() == ["PRID001/gone.raw"]
+
+
+@pytest.mark.parametrize("command", ["compile", "schema", "validate"])
+def test_full_stdout_should_be_one_line_of_error(
+    run_cli: Cli, make_restore_case: MakeRestoreCase, command: str
+) -> None:
+    case = make_restore_case(thermo(size_bytes=100))
+    arguments: dict[str, list[str | Path]] = {
+        "compile": ["sample.raw", "--catalog", case.export_path, "--config", case.config_path],
+        "schema": [],
+        "validate": [compile_plan(run_cli, case)],
+    }
+
+    result = run_cli(command, *arguments[command], under=shell('exec "$@" > /dev/full'))
+
+    assert result.exit_code == 2
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("kraken-plan: error: ")
+
+
+def test_quiet_apply_should_name_failures_and_leave_out_the_summary(
+    run_cli: Cli, make_restore_case: MakeRestoreCase, s3: "S3Client"
+) -> None:
+    case = make_restore_case(thermo("gone.raw", size_bytes=100), thermo("good.raw", size_bytes=100))
+    plan = compile_plan(run_cli, case)
+    s3.delete_object(Bucket=case.bucket(), Key="gone.raw")
+
+    result = run_cli("-q", "apply", plan)
+
+    assert result.exit_code == 1
+    (line,) = result.stderr.splitlines()
+    assert "gone.raw: FAILURE - S3 key not found: " in line
+
+
+# --- results
+
+
+def test_results_on_a_full_device_should_not_keep_files_from_being_restored(
+    run_cli: Cli, make_restore_case: MakeRestoreCase
+) -> None:
+    case = make_restore_case(thermo(size_bytes=100))
+
+    result = run_cli("apply", compile_plan(run_cli, case), "--results", "/dev/full")
+
+    assert result.exit_code in {1, 2}
+    assert "/dev/full" in result.stderr
+    assert case.unrestored() == ([] if result.exit_code == 1 else ["PRID001/sample.raw"])
+
+
+@needs_root
+def test_results_that_fill_their_disk_should_be_told_and_everything_restored(
+    run_cli: Cli, make_restore_case: MakeRestoreCase
+) -> None:
+    # given room for a few lines
+    case = make_restore_case(many_small(200))
+    plan = compile_plan(run_cli, case)
+    folder = case.folder / "small"
+    folder.mkdir()
+    with mounted_tmpfs(folder, "size=4k"):
+        # when
+        result = run_cli("apply", plan, "--results", folder / "results.jsonl")
+
+    # then
+    assert_failed(result, case, "Successful files: 200\n")
+    assert case.unrestored() == []
+    assert "Not attempted" not in last_report(case)
+    assert "results cannot be written: No space left on device" in result.stderr
+
+
+@pytest.mark.parametrize("victim", ["plan.json", "raw_file.jsonl", "empty-lines.txt"])
+def test_results_should_never_overwrite_a_file_that_is_not_results(
+    run_cli: Cli, make_restore_case: MakeRestoreCase, victim: str
+) -> None:
+    # given
+    case = make_restore_case(thermo(size_bytes=100))
+    plan = compile_plan(run_cli, case)
+    (case.folder / "empty-lines.txt").write_bytes(b"\n\nnotes\n")
+    before = (case.folder / victim).read_bytes()
+
+    # when
+    result = run_cli("apply", plan, "--results", case.folder / victim)
+
+    # then
+    assert result.exit_code == 2
+    assert victim in result.stderr
+    assert (case.folder / victim).read_bytes() == before
+    assert list(case.output_location.iterdir()) == []
+
+
+def test_results_should_not_stand_where_the_plan_restores_a_file(
+    run_cli: Cli, make_restore_case: MakeRestoreCase
+) -> None:
+    case = make_restore_case(thermo(size_bytes=100))
+    plan = compile_plan(run_cli, case)
+    case.destination().mkdir()
+
+    result = run_cli("apply", plan, "--results", case.destination() / "sample.raw")
+
+    assert result.exit_code == 2
+    assert result.stderr.endswith("sample.raw: the plan restores a file to this place\n")
+    assert list(case.destination().iterdir()) == []
+
+
+def test_results_should_replace_those_of_an_earlier_run(run_cli: Cli, make_restore_case: MakeRestoreCase) -> None:
+    case = make_restore_case(thermo(size_bytes=100))
+    plan = compile_plan(run_cli, case)
+    results = case.folder / "results.jsonl"
+
+    for outcome in ("downloaded", "skipped"):
+        assert run_cli("apply", plan, "--results", results).exit_code == 0
+        _, line = map(json.loads, results.read_text(encoding="utf-8").splitlines())
+        assert line["outcome"] == outcome
+
+
+def test_results_should_name_what_the_plan_could_not_resolve(run_cli: Cli, make_restore_case: MakeRestoreCase) -> None:
+    # given a plan with a file that has an error
+    case = make_restore_case(many_small(2))
+    document = json.loads(compile_plan(run_cli, case).read_bytes())
+    del document["plan_digest"]
+    document["raw_files"]["many.d"]["files"][0] |= {"expected_etag": None, "error": "no etag in the catalog"}
+
+    # when
+    result = run_cli("apply", "-", "--results", "results.jsonl", stdin=json.dumps(document))
+
+    # then
+    assert result.exit_code == 1
+    _, *lines = map(json.loads, (run_cli.folder / "results.jsonl").read_text(encoding="utf-8").splitlines())
+    told = {line["relative_path"]: (line["outcome"], line["message"]) for line in lines}
+    assert told == {"many.d/0": ("failed", "no etag in the catalog"), "many.d/1": ("downloaded", None)}
+    assert len(lines) == 2
+
+
+# --- credentials and addresses
+
+
+def test_credentials_with_a_line_end_should_be_refused_and_not_shown(
+    run_cli: Cli, make_restore_case: MakeRestoreCase
+) -> None:
+    case = make_restore_case(thermo(size_bytes=100))
+    plan = compile_plan(run_cli, case)
+
+    result = run_cli("apply", plan, environment={"AWS_SESSION_TOKEN": "SECRETTOKEN123\n"})
+
+    assert result.exit_code == 2
+    assert "credentials" in result.stderr
+    assert "SECRETTOKEN123" not in result.stdout + result.stderr
+    assert list(case.output_location.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "url", ["http://user:SECRETPW@127.0.0.1:1", "ftp://x", "http://127.0.0.1:99999", "http://h/?q=1"]
+)
+@pytest.mark.parametrize("way", ["option", "environment"])
+def test_a_text_that_is_not_an_endpoint_should_be_refused_and_no_password_shown(
+    run_cli: Cli, make_restore_case: MakeRestoreCase, url: str, way: str
+) -> None:
+    case = make_restore_case(thermo(size_bytes=100))
+    document = json.loads(compile_plan(run_cli, case).read_bytes())
+    del document["plan_digest"]
+    document["s3"]["endpoint_url"] = None
+    options = ["--endpoint-url", url] if way == "option" else []
+
+    result = run_cli("apply", "-", *options, stdin=json.dumps(document), environment={"AWS_ENDPOINT_URL": url})
+
+    assert result.exit_code == 2
+    assert "endpoint" in result.stderr
+    assert "SECRETPW" not in result.stdout + result.stderr
+    assert list(case.output_location.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "No such file"),
+        ("", "expected certificates"),
+        ("no certificate", "expected certificates"),
+        ("-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n", "expected certificates"),
+    ],
+    ids=["missing", "empty", "other", "broken"],
+)
+def test_a_ca_bundle_that_cannot_be_used_should_be_named(
+    run_cli: Cli, make_restore_case: MakeRestoreCase, content: str | None, said: str
+) -> None:
+    case = make_restore_case(thermo(size_bytes=100))
+    plan = compile_plan(run_cli, case)
+    bundle = case.folder / "ca.pem"
+    if content is not None:
+        bundle.write_text(content, encoding="ascii")
+
+    result = run_cli("apply", plan, environment={"AWS_CA_BUNDLE": str(bundle)})
+
+    assert result.exit_code == 2
+    assert f"CA bundle {bundle}: {said}" in result.stderr
+    assert list(case.output_location.iterdir()) == []

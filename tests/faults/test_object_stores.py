@@ -1,0 +1,395 @@
+"""Both stores keep the one contract, against a real S3 server."""
+
+import json
+import time
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from conftest import MakeBucket
+from embedded_s3 import EmbeddedS3
+from faulty_proxy import FaultyProxy
+from network_faults import Answer, Cut, Drip, Fault, Flip, Reset, Rewrite, Stall, other_etag
+from waiting import wait_for
+
+from applier.s3.boto_store import BotoStore, S3Access
+from applier.s3.faults import S3Fault
+from applier.s3.obstore_store import ObstoreStore
+from applier.s3.protocol import ObjectStore
+from schemas.etag import MIB
+from schemas.results import FailureKind
+from schemas.s3_location import ObjectLocation
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+CONTENT = bytes(range(256)) * 12_000
+
+
+@pytest.fixture
+def boto_store(faulty_proxy: FaultyProxy, s3_server: EmbeddedS3, monkeypatch: pytest.MonkeyPatch) -> BotoStore:
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    return BotoStore(
+        S3Access(endpoint_url=faulty_proxy.endpoint_url, read_timeout_seconds=0.5, request_timeout_seconds=3)
+    )
+
+
+@pytest.fixture
+def obstore_store(boto_store: BotoStore) -> ObstoreStore:
+    return ObstoreStore(boto_store)
+
+
+@pytest.fixture(params=["botocore", "obstore"])
+def store(request: pytest.FixtureRequest, boto_store: BotoStore, obstore_store: ObstoreStore) -> ObjectStore:
+    return boto_store if request.param == "botocore" else obstore_store
+
+
+@pytest.fixture
+def located(make_bucket: MakeBucket, s3: "S3Client") -> ObjectLocation:
+    bucket = make_bucket()
+    s3.put_object(Bucket=bucket, Key="folder/an object, ä+%41#?.bin", Body=CONTENT)
+    return ObjectLocation(bucket_name=bucket, key="folder/an object, ä+%41#?.bin")
+
+
+def fault_of_range(store: ObjectStore, location: ObjectLocation, etag: str = "", end: int = len(CONTENT)) -> S3Fault:
+    etag = etag or store.head(location).etag
+    with pytest.raises(S3Fault) as caught:
+        for _ in store.read_range(location, 0, end, etag):
+            pass
+    return caught.value
+
+
+def test_store_should_read_exactly_the_range(store: ObjectStore, located: ObjectLocation) -> None:
+    info = store.head(located)
+
+    assert info.size_bytes == len(CONTENT)
+    for start, end in ((0, len(CONTENT)), (5, 6), (MIB - 1, 2 * MIB + 1), (len(CONTENT) - 1, len(CONTENT))):
+        assert b"".join(store.read_range(located, start, end, info.etag)) == CONTENT[start:end]
+
+
+def test_store_should_send_if_match(store: ObjectStore, located: ObjectLocation, faulty_proxy: FaultyProxy) -> None:
+    etag = store.head(located).etag
+
+    list(store.read_range(located, 0, 10, etag))
+
+    assert [exchange.request.if_match for exchange in faulty_proxy.requests("GET")] == [f'"{etag}"']
+
+
+def test_store_should_read_the_version_that_is_asked_for(
+    store: ObjectStore, located: ObjectLocation, s3: "S3Client"
+) -> None:
+    old = s3.head_object(Bucket=located.bucket_name, Key=located.key)["VersionId"]
+    s3.put_object(Bucket=located.bucket_name, Key=located.key, Body=b"new")
+    pinned = ObjectLocation(bucket_name=located.bucket_name, key=located.key, version_id=old)
+
+    assert store.head(located).size_bytes == 3
+    assert store.head(pinned).size_bytes == len(CONTENT)
+    assert store.head(pinned).version_id == old
+    assert store.head(located).version_id not in {old, None}
+    assert b"".join(store.read_range(pinned, 0, 9, store.head(pinned).etag)) == CONTENT[:9]
+
+
+def test_store_should_name_no_version_that_does_not_stay(
+    store: ObjectStore, located: ObjectLocation, faulty_proxy: FaultyProxy
+) -> None:
+    """As S3 answers where the keeping of versions was suspended."""
+    faulty_proxy.add(Fault(action=Rewrite(headers={"x-amz-version-id": "null"}), method="HEAD"))
+
+    assert store.head(located).version_id is None
+    assert faulty_proxy.requests("HEAD")[0].fault is not None
+
+
+def test_store_should_tell_a_missing_key_from_a_missing_bucket(store: ObjectStore, located: ObjectLocation) -> None:
+    missing = ObjectLocation(bucket_name=located.bucket_name, key="missing")
+    with pytest.raises(S3Fault) as key:
+        store.head(missing)
+    with pytest.raises(S3Fault) as bucket:
+        store.check_bucket("no-such-bucket")
+
+    assert key.value.failure.kind is FailureKind.KEY_NOT_FOUND
+    assert bucket.value.failure.kind is FailureKind.BUCKET_MISSING
+    store.check_bucket(located.bucket_name)
+
+
+def test_a_bucket_in_another_region_should_be_asked_with_signatures_for_that_region(
+    store: ObjectStore, located: ObjectLocation, faulty_proxy: FaultyProxy
+) -> None:
+    """As AWS answers: 301 without a location, and the region in a header."""
+    elsewhere = {"x-amz-bucket-region": "eu-west-3"}
+    bucket = f"^/{located.bucket_name}/?$"
+    faulty_proxy.add(
+        Fault(action=Answer(status=301, code="PermanentRedirect", headers=elsewhere), method="GET", key=bucket),
+        Fault(action=Rewrite(headers=elsewhere), method="HEAD", key=bucket),
+    )
+
+    store.check_bucket(located.bucket_name)
+
+    assert store.head(located).size_bytes == len(CONTENT)
+    assert faulty_proxy.log[-1].request.signed_region == "eu-west-3"
+
+
+def test_a_bucket_that_may_not_be_listed_should_count_as_there(
+    store: ObjectStore, located: ObjectLocation, faulty_proxy: FaultyProxy
+) -> None:
+    faulty_proxy.add(Fault(action=Answer(status=403, code="AccessDenied"), key=f"^/{located.bucket_name}/?$"))
+
+    store.check_bucket(located.bucket_name)
+
+    assert len(faulty_proxy.log) > 1
+
+
+def test_a_bucket_that_bad_credentials_ask_for_should_be_refused(
+    store: ObjectStore, located: ObjectLocation, faulty_proxy: FaultyProxy
+) -> None:
+    faulty_proxy.add(Fault(action=Answer(status=403, code="ExpiredToken"), key=f"^/{located.bucket_name}/?$"))
+
+    with pytest.raises(S3Fault, match="the credentials have expired"):
+        store.check_bucket(located.bucket_name)
+
+
+def test_a_bucket_check_that_is_not_answered_should_wait_once_only(
+    store: ObjectStore, located: ObjectLocation, faulty_proxy: FaultyProxy
+) -> None:
+    faulty_proxy.add(Fault(action=Stall(seconds=30), key=f"^/{located.bucket_name}/?$"))
+
+    with pytest.raises(S3Fault) as caught:
+        store.check_bucket(located.bucket_name)
+
+    assert caught.value.failure.kind is FailureKind.TIMEOUT
+    assert len(faulty_proxy.log) == 1
+
+
+def test_obstore_should_follow_credentials_that_are_renewed(
+    s3_server: EmbeddedS3, located: ObjectLocation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a process that hands out credentials for a minute each, wrong ones at first
+    handed_out = tmp_path / "credentials.json"
+    (tmp_path / "config").write_text(f"[default]\ncredential_process = cat {handed_out}\n", encoding="utf-8")
+    for name, value in s3_server.environment.items():
+        if not name.endswith(("_KEY_ID", "_ACCESS_KEY")):
+            monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+
+    def hand_out(secret_key: str) -> None:
+        keys = {"AccessKeyId": s3_server.access_key, "SecretAccessKey": secret_key}
+        expiration = datetime.now(UTC) + timedelta(minutes=1)
+        handed_out.write_text(json.dumps({"Version": 1, **keys, "Expiration": expiration.isoformat()}))
+
+    hand_out("wrong")
+    store = ObstoreStore(BotoStore(S3Access()))
+    with pytest.raises(S3Fault, match="Access denied"):
+        store.head(located)
+
+    # when
+    hand_out(s3_server.secret_key)
+
+    # then, for obstore asks at most ten times a second
+    wait_for(lambda: _can_read(store, located), "the new credentials")
+
+
+def _can_read(store: ObjectStore, location: ObjectLocation) -> bool:
+    try:
+        store.head(location)
+    except S3Fault:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("key", ["a//b", "other/", "folder/./x", "../x"])
+def test_keys_that_obstore_folds_should_go_over_the_wire_as_they_are(
+    store: ObjectStore, located: ObjectLocation, faulty_proxy: FaultyProxy, key: str
+) -> None:
+    with suppress(S3Fault):  # what this server makes of such a key is its own affair
+        store.head(ObjectLocation(bucket_name=located.bucket_name, key=key))
+
+    assert faulty_proxy.log[0].request.path == f"/{located.bucket_name}/{key}"
+
+
+def test_store_should_notice_that_the_object_has_changed(store: ObjectStore, located: ObjectLocation) -> None:
+    fault = fault_of_range(store, located, etag="0" * 32)
+
+    assert "changed during the download" in str(fault)
+    assert not fault.transient
+
+
+def test_store_should_not_trust_a_server_that_ignores_if_match(
+    store: ObjectStore, located: ObjectLocation, faulty_proxy: FaultyProxy
+) -> None:
+    etag = store.head(located).etag
+    faulty_proxy.add(Fault(action=other_etag(), method="GET"))
+
+    assert "changed during the download" in str(fault_of_range(store, located, etag))
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        Cut(after=0),
+        Cut(after=2 * MIB),
+        Reset(after=MIB),
+        Stall(seconds=30, after=MIB),
+        Answer(status=503, code="SlowDown"),
+    ],
+    ids=str,
+)
+def test_transient_faults_should_be_classed_as_transient(
+    store: ObjectStore, located: ObjectLocation, faulty_proxy: FaultyProxy, action: Cut | Reset | Stall | Answer
+) -> None:
+    faulty_proxy.add(Fault(action=action, method="GET"))
+
+    assert fault_of_range(store, located).transient
+
+
+def test_an_answer_that_drips_should_not_be_waited_for_without_end(
+    store: ObjectStore, located: ObjectLocation, faulty_proxy: FaultyProxy
+) -> None:
+    # given packets that come in time, and an end that would come after 25 minutes
+    etag = store.head(located).etag
+    faulty_proxy.add(Fault(action=Drip(bytes_per_second=2000), method="GET"))
+
+    # when
+    begun = time.monotonic()
+    fault = fault_of_range(store, located, etag)
+
+    # then
+    assert fault.failure.kind is FailureKind.TIMEOUT
+    assert fault.transient
+    assert time.monotonic() - begun < 60
+
+
+@pytest.mark.parametrize(
+    ("action", "said"),
+    [
+        (Answer(status=403, code="AccessDenied"), "Access denied: "),
+        (Answer(status=403, code="ExpiredToken"), "the credentials have expired"),
+        (Answer(status=403, code="RequestTimeTooSkewed"), "this machine's clock is wrong"),
+        (Answer(status=404, code="NoSuchKey"), "S3 key not found: "),
+    ],
+    ids=str,
+)
+def test_final_faults_should_be_classed_as_final(
+    store: ObjectStore, located: ObjectLocation, faulty_proxy: FaultyProxy, action: Answer, said: str
+) -> None:
+    etag = store.head(located).etag
+    faulty_proxy.add(Fault(action=action, method="GET"))
+
+    fault = fault_of_range(store, located, etag)
+
+    assert said in str(fault)
+    assert not fault.transient
+
+
+def test_a_range_answered_with_other_bytes_should_not_pass(
+    store: ObjectStore, located: ObjectLocation, faulty_proxy: FaultyProxy
+) -> None:
+    etag = store.head(located).etag
+    faulty_proxy.add(Fault(action=Rewrite(headers={"Content-Range": f"bytes 1-100/{len(CONTENT)}"}), method="GET"))
+
+    assert fault_of_range(store, located, etag, end=100).failure.kind is FailureKind.NETWORK
+
+
+def lie(etag: str, asked_bytes: int, *, last_byte: int, total_bytes: int, sent_bytes: int) -> Fault:
+    """Answer any GET with so many bytes, and a Content-Range that need not be theirs."""
+    headers = {
+        "ETag": f'"{etag}"',
+        "Last-Modified": "Thu, 26 Nov 2026 07:28:00 GMT",
+        "Content-Range": f"bytes 0-{asked_bytes + last_byte}/{asked_bytes + total_bytes}",
+    }
+    body = CONTENT[: asked_bytes + sent_bytes]
+    return Fault(action=Answer(status=206, body=body, headers=headers), method="GET")
+
+
+# below and above what is taken in one piece
+both_ways = pytest.mark.parametrize("asked_bytes", [100, 2 * MIB], ids=["one piece", "stream"])
+
+
+@both_ways
+def test_obstore_path_should_take_an_answer_that_is_what_it_says(
+    obstore_store: ObstoreStore, located: ObjectLocation, faulty_proxy: FaultyProxy, asked_bytes: int
+) -> None:
+    """The control of the lies below."""
+    etag = obstore_store.head(located).etag
+    faulty_proxy.add(lie(etag, asked_bytes, last_byte=-1, total_bytes=0, sent_bytes=0))
+
+    read = b"".join(obstore_store.read_range(located, 0, asked_bytes, etag))
+
+    assert read == CONTENT[:asked_bytes]
+    assert faulty_proxy.requests("GET")[0].fault is not None
+
+
+@both_ways
+@pytest.mark.parametrize(
+    ("sent_bytes", "last_byte", "total_bytes"),
+    [(-1, -1, 0), (1, -1, 0), (0, -2, 0), (1, 0, 1), (0, -1, -1), (-99, -1, 0)],
+    ids=["fewer bytes", "more bytes", "range too short", "range too long", "range beyond the end", "one byte"],
+)
+def test_obstore_path_should_refuse_an_answer_that_is_not_the_range_as_transient(  # noqa: PLR0917  # fixtures
+    obstore_store: ObstoreStore,
+    located: ObjectLocation,
+    faulty_proxy: FaultyProxy,
+    asked_bytes: int,
+    sent_bytes: int,
+    last_byte: int,
+    total_bytes: int,
+) -> None:
+    etag = obstore_store.head(located).etag
+    faulty_proxy.add(lie(etag, asked_bytes, last_byte=last_byte, total_bytes=total_bytes, sent_bytes=sent_bytes))
+
+    fault = fault_of_range(obstore_store, located, etag, end=asked_bytes)
+
+    assert fault.failure.kind is FailureKind.NETWORK
+    assert fault.transient
+
+
+@both_ways
+def test_obstore_path_should_say_that_an_object_is_shorter_than_planned(
+    obstore_store: ObstoreStore, located: ObjectLocation, faulty_proxy: FaultyProxy, asked_bytes: int
+) -> None:
+    etag = obstore_store.head(located).etag
+    faulty_proxy.add(lie(etag, asked_bytes, last_byte=-2, total_bytes=-1, sent_bytes=-1))
+
+    fault = fault_of_range(obstore_store, located, etag, end=asked_bytes)
+
+    assert f"it has {asked_bytes - 1} bytes, expected {asked_bytes} or more" in str(fault)
+    assert not fault.transient
+
+
+@both_ways
+@pytest.mark.parametrize("other", ["0123456789abcdef0123456789abcdef", "", '"'], ids=["other", "empty", "quote"])
+def test_obstore_path_should_refuse_an_answer_with_another_etag(
+    obstore_store: ObstoreStore, located: ObjectLocation, faulty_proxy: FaultyProxy, asked_bytes: int, other: str
+) -> None:
+    etag = obstore_store.head(located).etag
+    faulty_proxy.add(lie(other, asked_bytes, last_byte=-1, total_bytes=0, sent_bytes=0))
+
+    fault = fault_of_range(obstore_store, located, etag, end=asked_bytes)
+
+    assert f"changed during the download: etag {other.strip(chr(34))}, expected {etag}" in str(fault)
+    assert not fault.transient
+
+
+def test_no_store_notices_a_flipped_bit(store: ObjectStore, located: ObjectLocation, faulty_proxy: FaultyProxy) -> None:
+    """Why everything is verified as read back: this is the control that shows it."""
+    etag = store.head(located).etag
+    faulty_proxy.add(Fault(action=Flip(offset=50), method="GET"))
+
+    read = b"".join(store.read_range(located, 0, 100, etag))
+
+    assert read != CONTENT[:100]
+    assert len(read) == 100
+
+
+def test_an_error_that_breaks_off_should_be_reported_as_a_broken_connection(
+    store: ObjectStore, located: ObjectLocation, faulty_proxy: FaultyProxy
+) -> None:
+    missing = ObjectLocation(bucket_name=located.bucket_name, key="missing")
+    faulty_proxy.add(Fault(action=Reset(after=10)))
+
+    fault = fault_of_range(store, missing, etag="0123456789abcdef0123456789abcdef")
+
+    assert fault.transient
+    assert fault.failure.kind is FailureKind.NETWORK
