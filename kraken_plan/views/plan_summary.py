@@ -43,21 +43,21 @@ class DestinationTotals:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SkippedEntry:
-    """What is skipped: a file, or, where `relative_path` is None, a whole raw file."""
+class NamedEntry:
+    """A file, or, where `relative_path` is None, a whole raw file."""
 
     raw_file_id: str
     relative_path: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SkipReason:
-    """One reason for skipping, and what is skipped for it; `first` names at most `NAMED_PER_REASON` of them."""
+class Remark:
+    """A reason for skipping or a note, and what it is said of; `first` names at most `NAMED_PER_REASON` of them."""
 
     reason: str
     raw_files: int
     files: int
-    first: tuple[SkippedEntry, ...]
+    first: tuple[NamedEntry, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,12 +69,14 @@ class PlanSummary:
         destinations: in the plan's order.
         largest: at most `LARGEST` files to be restored, largest first.
         skipped: most frequent reason first.
+        notes: most frequent note first.
     """
 
     totals: Totals
     destinations: tuple[DestinationTotals, ...]
     largest: tuple[tuple[RawFilePlan, PlannedFile], ...]
-    skipped: tuple[SkipReason, ...]
+    skipped: tuple[Remark, ...]
+    notes: tuple[Remark, ...]
 
 
 def summarize_plan(plan: Plan) -> PlanSummary:
@@ -91,7 +93,8 @@ def summarize_plan(plan: Plan) -> PlanSummary:
         totals=_summed(destination.totals for destination in destinations),
         destinations=destinations,
         largest=tuple(heapq.nlargest(LARGEST, plan.planned_files(), key=lambda entry: entry[1].expected_size or 0)),
-        skipped=_skip_reasons(plan),
+        skipped=_gathered(_skipped_entries(plan)),
+        notes=_gathered(_noted_entries(plan)),
     )
 
 
@@ -123,12 +126,12 @@ def _summed(parts: Iterable[Totals]) -> Totals:
     )
 
 
-def _skip_reasons(plan: Plan) -> tuple[SkipReason, ...]:
-    by_reason: dict[str, list[SkippedEntry]] = {}
-    for reason, entry in _skipped_entries(plan):
+def _gathered(remarks: Iterable[tuple[str, NamedEntry]]) -> tuple[Remark, ...]:
+    by_reason: dict[str, list[NamedEntry]] = {}
+    for reason, entry in remarks:
         by_reason.setdefault(reason, []).append(entry)
-    reasons = (
-        SkipReason(
+    gathered = (
+        Remark(
             reason=reason,
             raw_files=sum(entry.relative_path is None for entry in entries),
             files=sum(entry.relative_path is not None for entry in entries),
@@ -136,15 +139,25 @@ def _skip_reasons(plan: Plan) -> tuple[SkipReason, ...]:
         )
         for reason, entries in by_reason.items()
     )
-    return tuple(sorted(reasons, key=lambda skipped: -(skipped.raw_files + skipped.files)))
+    return tuple(sorted(gathered, key=lambda remark: -(remark.raw_files + remark.files)))
 
 
-def _skipped_entries(plan: Plan) -> Iterator[tuple[str, SkippedEntry]]:
+def _skipped_entries(plan: Plan) -> Iterator[tuple[str, NamedEntry]]:
     """Yield everything that has a reason of its own for not being restored."""
     for raw_file in plan.raw_files:
         if raw_file.error is not None:
-            yield raw_file.error, SkippedEntry(raw_file_id=raw_file.raw_file_id, relative_path=None)
+            yield raw_file.error, NamedEntry(raw_file_id=raw_file.raw_file_id, relative_path=None)
             continue
         for file in raw_file.files:
             if isinstance(file, UnresolvedFile):
-                yield file.error, SkippedEntry(raw_file_id=raw_file.raw_file_id, relative_path=file.relative_path)
+                yield file.error, NamedEntry(raw_file_id=raw_file.raw_file_id, relative_path=file.relative_path)
+
+
+def _noted_entries(plan: Plan) -> Iterator[tuple[str, NamedEntry]]:
+    """Yield everything that has a note, with the note."""
+    for raw_file in plan.raw_files:
+        for note in raw_file.notes:
+            yield note, NamedEntry(raw_file_id=raw_file.raw_file_id, relative_path=None)
+        for file in raw_file.files:
+            for note in file.notes:
+                yield note, NamedEntry(raw_file_id=raw_file.raw_file_id, relative_path=file.relative_path)
