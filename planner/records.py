@@ -72,6 +72,7 @@ class RawFileRecord:
         instrument_id: None if it has none.
         created_at: when it was acquired; None if that is missing or unusable.
         backup_base_path: where AlphaKraken keeps it on the backup pool; None if it does not say.
+        notes: what a reviewer should know about where the record comes from.
     """
 
     raw_file_id: str
@@ -84,6 +85,7 @@ class RawFileRecord:
     instrument_id: str | None = None
     created_at: datetime | None = None
     backup_base_path: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 def parse_record(document: CatalogDocument) -> RawFileRecord:
