@@ -11,6 +11,8 @@ from enum import Enum
 from schemas.plan import RawFilePlan
 from schemas.text import printable
 
+MD5_BYTES = 16
+
 
 class Outcome(Enum):
     """How a file ended."""
@@ -79,6 +81,8 @@ class FileResult:
         duration_seconds: from its start to its end.
         corrupt_copy: the name under which the corrupt bytes were kept, if they were.
         remark: how a file that succeeded was not simply what the plan names: from which version, by which proof.
+        part_md5s: the binary MD5s of a verified file's parts, 16 bytes each; empty where it has one part.
+        fetched_parts: how many parts of a downloaded or healed file had to be fetched; None where it is not known.
     """
 
     relative_path: str
@@ -88,6 +92,8 @@ class FileResult:
     duration_seconds: float = 0.0
     corrupt_copy: str | None = None
     remark: str | None = None
+    part_md5s: bytes = b""
+    fetched_parts: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -119,8 +119,8 @@ def get_etag(
     multipart: bool,
     share: Callable[[Iterable[Callable[[], None]]], None] = _run_in_turn,
     on_read: Callable[[int], None] = lambda _: None,
-) -> Etag:
-    """Return the etag that a file would have on S3, uploaded with this chunk size.
+) -> tuple[Etag, list[bytes]]:
+    """Return the etag that a file would have on S3, uploaded with this chunk size, and what it is made of.
 
     Args:
         descriptor: the file, open for reading.
@@ -128,6 +128,9 @@ def get_etag(
         multipart: whether it was a multipart upload; a file of one part can be either.
         share: runs pieces of the work, at once where it can; raises what they raise.
         on_read: called with the bytes of each round; may raise to stop.
+
+    Returns:
+        The etag, and the binary MD5 of each part.
 
     Raises:
         WrongSizeError: the file becomes shorter while it is read.
@@ -141,7 +144,7 @@ def get_etag(
         digests[some] = hash_ranges(descriptor, ranges[some], on_read)
 
     share(functools.partial(hash_some, indices) for indices in hashed_together(len(ranges)))
-    return fold_part_digests(digests, multipart=multipart)
+    return fold_part_digests(digests, multipart=multipart), digests
 
 
 @contextmanager

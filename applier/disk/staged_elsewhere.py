@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from applier.disk.folders import OutputFolder, closing_descriptor, open_regular_file
 from applier.disk.hashing import ByteRange
 from applier.disk.journal import StagedContent, StagedState, read_journal
-from applier.disk.local_prefix import copy_range
+from applier.disk.local_bytes import copy_range
 from applier.disk.staging import JOURNAL_SUFFIX, MAX_JOURNAL_BYTES, resumable_file
 from schemas.text import printable
 

@@ -9,7 +9,7 @@ from applier.disk.folders import OutputFolder, publish_to_free_name, write_all
 from applier.disk.staging import REPORT, Staging
 from schemas.etag import MIB
 from schemas.paths import REPORT_PREFIX, join_path, path_below
-from schemas.results import ApplyResult, FileResult, Outcome, RawFileResult
+from schemas.results import MD5_BYTES, ApplyResult, FileResult, Outcome, RawFileResult
 from schemas.text import printable
 from schemas.version import CREATED_BY
 
@@ -128,9 +128,17 @@ def _outcome(file: FileResult) -> str:
             return "OK - Skipped (already exists)"
         case Outcome.HEALED:
             kept = f"; corrupt file kept as {printable(file.corrupt_copy)}" if file.corrupt_copy else ""
-            return f"OK - Self-healed (hash mismatch detected, re-downloaded{remark}{kept})"
+            return f"OK - Self-healed ({_how_much(file)} re-downloaded{remark}{kept})"
         case Outcome.FAILED:
             return f"FAILURE - {file.failure.message if file.failure else 'no reason recorded'}"
+
+
+def _how_much(file: FileResult) -> str:
+    """Return how much of a corrupt file was fetched again: all of it, or some of its parts."""
+    parts = len(file.part_md5s) // MD5_BYTES
+    if file.fetched_parts is None or file.fetched_parts >= parts:
+        return "hash mismatch detected,"
+    return f"{file.fetched_parts} of {parts} parts"
 
 
 def _report_names(written_at: datetime) -> Iterator[str]:

@@ -10,6 +10,7 @@ from applier.reports.results_writer import ResultSink
 from applier.restore.restore_file import restore_file
 from applier.restore.tools import RestoreTools
 from applier.target import Target, distinct_targets
+from schemas.etag import MIB
 from schemas.plan import Plan, PlannedFile, RawFilePlan, UnresolvedFile
 from schemas.results import ApplyResult, Failure, FailureKind, FileResult, Outcome, RawFileResult
 from schemas.text import printable
@@ -39,7 +40,10 @@ def apply_plan(
     results = _Results(plan, bucket_failures, sink, tools.check.fetcher.stop)
 
     def restore(indices: list[int], target: Target) -> None:
-        results.file_ended(indices, restore_file(target, tools))
+        result = restore_file(target, tools)
+        _log(result)
+        tools.check.progress.file_ended(result)
+        results.file_ended(indices, result)
 
     targets = distinct_targets(plan, bucket_failures)
     ended = tools.check.crew.run(functools.partial(restore, indices, target) for indices, target in targets)
@@ -111,6 +115,16 @@ class _Results:
         if raw_file.raw_file_id not in self._failed:
             self._sink.file_ended(raw_file, file, result)
         return result
+
+
+def _log(result: FileResult) -> None:
+    path = printable(result.relative_path)
+    if result.failure is not None:
+        logger.error("%s: FAILURE - %s", path, result.failure.message)
+        return
+    size_mb, seconds = (result.size_bytes or 0) / MIB, result.duration_seconds
+    rate = size_mb / seconds if seconds > 0 else 0.0
+    logger.info("%s: %s, %.1f MB in %.1f s (%.1f MB/s)", path, result.outcome.value, size_mb, seconds, rate)
 
 
 def _failure_as_a_whole(raw_file: RawFilePlan, bucket_failures: Mapping[str, Failure]) -> Failure | None:

@@ -155,19 +155,19 @@ def _open_local_file(target: Target, output: OutputFolder) -> int | LocalState:
 def _hash_local_file(target: Target, descriptor: int, tools: CheckTools) -> LocalState:
     verified = VerifiedBytes(tools.progress, tools.fetcher.raise_if_stopped)
     try:
-        found = get_etag(
+        found, digests = get_etag(
             descriptor,
             target.file.chunk_size_mb,
             multipart=Etag.parse(target.file.expected_etag).parts is not None,
             share=tools.crew.share,
             on_read=verified.add,
         )
-        local = judge_local(target.file, found)
+        local = replace(judge_local(target.file, found), part_digests=digests)
         if local.kind is not LocalKind.RIGHT and (md5 := tools.accept.md5_of(target.file)) is not None:
             (digest,) = hash_ranges(
                 descriptor, [(0, os.fstat(descriptor).st_size)], lambda _: tools.fetcher.raise_if_stopped()
             )
-            local = LocalState(LocalKind.RIGHT) if digest.hex() == md5 else local
+            local = replace(local, kind=LocalKind.RIGHT) if digest.hex() == md5 else local
     except OSError as error:
         local = _unreadable(error, None)
     except WrongSizeError:

@@ -1,5 +1,6 @@
 """What is to be done with a file, from what was seen: the plan, S3, the local bytes. Pure; nothing is touched here."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -29,11 +30,13 @@ class LocalState:
         kind: what it is.
         detail: how it is wrong, or why it cannot be used.
         identity: of a file that could be opened, see `folders.file_identity`.
+        part_digests: the binary MD5 of each part, of a file of the right size that was read.
     """
 
     kind: LocalKind
     detail: str = ""
     identity: FileIdentity | None = None
+    part_digests: Sequence[bytes] = ()
 
 
 class Action(Enum):

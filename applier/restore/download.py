@@ -5,8 +5,8 @@ Everything is read back and hashed as it lands; the etag of what was read back i
 
 import functools
 import logging
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 from applier.disk.hashing import ByteRange, WrongSizeError, cores, hash_ranges, hashed_together
 from applier.disk.part_hashing import Part, PartHasher
@@ -26,6 +26,21 @@ logger = logging.getLogger(__name__)
 SMALL_FILE_BYTES = 32 * MIB
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Downloaded:
+    """What was read back from a staged file.
+
+    Args:
+        etag: of all of it.
+        part_digests: the binary MD5 of each part.
+        fetched_parts: how many parts were fetched, at least in part; the others were there already.
+    """
+
+    etag: Etag
+    part_digests: Sequence[bytes]
+    fetched_parts: int
+
+
 def download(  # noqa: PLR0913  # what, from where, to where, and with what
     target: Target,
     source: FoundObject,
@@ -34,8 +49,8 @@ def download(  # noqa: PLR0913  # what, from where, to where, and with what
     tools: CheckTools,
     *,
     copies: SegmentSource | None = None,
-) -> Etag:
-    """Fill a staged file and return the etag of what was read back from it.
+) -> Downloaded:
+    """Fill a staged file, and return what was read back from it.
 
     Args:
         target: the file.
@@ -55,25 +70,29 @@ def download(  # noqa: PLR0913  # what, from where, to where, and with what
     hasher = PartHasher(
         hashed_ranges(expected, source.info.size_bytes, target.file.chunk_size_mb), on_done=staged.end_part
     )
-    filling = _Filling(target, source, staged, copies, hasher, verified, tools)
+    filling = _Filling(source, staged, copies, hasher, verified, tools)
     tools.crew.share(filling.staged_earlier())
     tools.crew.share(filling.missing(), at_once=hasher.segments_at_once)
     if staged.size_bytes() != source.info.size_bytes:
         raise WrongSizeError
-    return fold_part_digests(hasher.digests, multipart=expected.parts is not None)
+    return Downloaded(
+        etag=fold_part_digests(hasher.digests, multipart=expected.parts is not None),
+        part_digests=hasher.digests,
+        fetched_parts=len(filling.fetched_parts),
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class _Filling:
     """What the pieces of one download have in common."""
 
-    target: Target
     source: FoundObject
     staged: StagedFile
     copies: SegmentSource | None
     hasher: PartHasher
     verified: VerifiedBytes
     tools: CheckTools
+    fetched_parts: set[int] = field(default_factory=set)
 
     def staged_earlier(self) -> list[Task]:
         """Return the pieces that re-hash what an interrupted run staged: whole parts, and segments of others."""
@@ -86,7 +105,7 @@ class _Filling:
         ]
         landed = {segment for segment in left.landed if segment[1] <= staged_bytes}
         if landed:
-            logger.info("%s: resuming what an interrupted run staged", printable(self.target.file.relative_path))
+            logger.info("%s: resuming what an interrupted run staged", printable(self.source.location.key))
             for part in set(self.hasher.parts).difference(finished):
                 self.hasher.land(part, landed.intersection(part.segments))
             pieces += [functools.partial(self.hasher.hash_landed, self.staged.descriptor, self.verified.add)] * cores()
@@ -107,6 +126,7 @@ class _Filling:
         fetcher = self.tools.fetcher
         copied = self.copies is not None and self.copies.copy(segment, self.staged.descriptor, fetcher.raise_if_stopped)
         if not copied:
+            self.fetched_parts.add(part.index)
             fetcher.download_file_from_s3(self.source.location, self.source.info.etag, segment, self.staged.write)
         self.staged.land(segment)
         self.hasher.land(part, [segment])

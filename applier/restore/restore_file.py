@@ -2,13 +2,13 @@
 
 import errno
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from applier.disk.hashing import WrongSizeError
 from applier.disk.journal import StagedContent
-from applier.disk.local_prefix import LocalPrefix
+from applier.disk.local_bytes import parts_of, prefix_of
 from applier.disk.publish import Judged, ReplacedMeanwhileError, UnsyncedError, publish, set_aside
 from applier.disk.staged_file import StagedFile, open_staged_file
 from applier.disk.staging import SegmentSource, Staging, staged_name
@@ -17,13 +17,14 @@ from applier.restore.decide import Action, LocalKind, judge_encryption
 from applier.restore.download import SMALL_FILE_BYTES, download
 from applier.restore.failures import FileFailedError, failure_of
 from applier.restore.find_object import FoundObject, name_md5
+from applier.restore.part_hints import find_right_parts
 from applier.restore.progress import VerifiedBytes
 from applier.restore.tools import RestoreTools
 from applier.s3.faults import S3Fault
 from applier.s3.fetcher import Interrupted
 from applier.s3.protocol import ObjectInfo
 from applier.target import Target
-from schemas.etag import MIB, Etag
+from schemas.etag import Etag
 from schemas.results import Failure, FailureKind, FileResult, Outcome
 from schemas.text import printable
 
@@ -45,6 +46,8 @@ class _End:
     object_bytes: int | None = None
     corrupt_copy: str | None = None
     remark: str | None = None
+    part_digests: Sequence[bytes] = ()
+    fetched_parts: int | None = None
 
 
 class BytesRefutedError(Exception):
@@ -63,14 +66,13 @@ class BytesRefutedError(Exception):
 def restore_file(target: Target, tools: RestoreTools) -> FileResult:
     """Bring one file of the plan under its final name, verified; whatever fails on the way is in the result."""
     begun = tools.clock()
-    path = printable(target.file.relative_path)
-    logger.info("%s: start, %s", path, printable(str(target.location)))
+    logger.info("%s: start, %s", printable(target.file.relative_path), printable(str(target.location)))
     try:
         end = _restore(target, tools)
     except BaseException as error:  # noqa: BLE001  # one file's fault is its own; also what a library panics with
         end = _End(outcome=Outcome.FAILED, failure=failure_of(error))
     planned_bytes = target.file.expected_size
-    result = FileResult(
+    return FileResult(
         relative_path=target.file.relative_path,
         outcome=end.outcome,
         failure=end.failure,
@@ -78,10 +80,9 @@ def restore_file(target: Target, tools: RestoreTools) -> FileResult:
         duration_seconds=tools.clock() - begun,
         corrupt_copy=end.corrupt_copy,
         remark=end.remark,
+        part_md5s=b"".join(end.part_digests) if len(end.part_digests) > 1 else b"",
+        fetched_parts=end.fetched_parts,
     )
-    _log(path, result)
-    tools.check.progress.file_ended(result)
-    return result
 
 
 def _restore(target: Target, tools: RestoreTools) -> _End:
@@ -93,7 +94,8 @@ def _restore(target: Target, tools: RestoreTools) -> _End:
             case Failure() as failure:
                 return _End(outcome=Outcome.FAILED, failure=failure)
             case Action.SKIP:
-                return _End(outcome=Outcome.SKIPPED, object_bytes=_object_bytes(verdict))
+                digests = verdict.local.part_digests if verdict.local else ()
+                return _End(outcome=Outcome.SKIPPED, object_bytes=_object_bytes(verdict), part_digests=digests)
             case Action.VERIFY:
                 raise AssertionError("the local file was not hashed")
             case Action.DOWNLOAD | Action.HEAL:
@@ -184,14 +186,14 @@ def _try_download(
     with _staged(target, source.info, staging, verified) as staged:
         copies = None if from_scratch else _find_copies(target, verdict, source.info, staged, tools)
         try:
-            found = download(target, source, staged, verified, tools.check, copies=copies)
+            downloaded = download(target, source, staged, verified, tools.check, copies=copies)
         except (WrongSizeError, OSError) as error:
             # where the file system copies by sharing blocks, a bad one of the local file shows only when read back
             bad_block = isinstance(error, OSError) and error.errno == errno.EIO and staged.may_hold_local_bytes
             if isinstance(error, WrongSizeError) or bad_block:
                 raise BytesRefutedError(None, with_local_bytes=staged.may_hold_local_bytes) from error
             raise
-        md5 = tools.check.accept.md5_of(target.file)
+        found, md5 = downloaded.etag, tools.check.accept.md5_of(target.file)
         by_md5 = found != expected and md5 is not None and staged.md5() == md5
         if found != expected and not by_md5:
             raise BytesRefutedError(found, with_local_bytes=staged.may_hold_local_bytes)
@@ -203,18 +205,26 @@ def _try_download(
         corrupt_copy = publish(staging, staged.file_name, tools.check.output, target, _seen_before(verdict, tools))
         _try_to(staged.remove_journal)
     outcome = Outcome.HEALED if verdict.action is Action.HEAL else Outcome.DOWNLOADED
-    remark = "by MD5" if by_md5 else source.remark
-    return _End(outcome=outcome, object_bytes=source.info.size_bytes, corrupt_copy=corrupt_copy, remark=remark)
+    return _End(
+        outcome=outcome,
+        object_bytes=source.info.size_bytes,
+        corrupt_copy=corrupt_copy,
+        remark="by MD5" if by_md5 else source.remark,
+        part_digests=downloaded.part_digests,
+        fetched_parts=downloaded.fetched_parts if verdict.local and verdict.local.part_digests else None,
+    )
 
 
 def _find_copies(
     target: Target, verdict: Verdict, info: ObjectInfo, staged: StagedFile, tools: RestoreTools
 ) -> SegmentSource | None:
-    """Return what has bytes of the file already: a local file that is too short, or another run's staged file."""
-    local = verdict.local
+    """Return what has bytes of the file already: a local file of which some are right, or another run's staged file."""
+    local, output = verdict.local, tools.check.output
     copies: SegmentSource | None = None
     if local is not None and local.kind is LocalKind.WRONG:
-        copies = LocalPrefix.of(tools.check.output, target, local.identity, info.size_bytes)
+        right_parts = find_right_parts(target.file, local, tools.hints)
+        copies = parts_of(output, target, local.identity, right_parts)
+        copies = copies or prefix_of(output, target, local.identity, info.size_bytes)
     copies = copies or staged.find_elsewhere()
     return copies if copies is not None and staged.allow_local_bytes() else None
 
@@ -277,12 +287,3 @@ def _try_to(clean_up: Callable[[], None]) -> None:
 
 def _log_clean_up(error: OSError) -> None:
     logger.warning("could not clean up: %s", error)
-
-
-def _log(path: str, result: FileResult) -> None:
-    if result.failure is not None:
-        logger.error("%s: FAILURE - %s", path, result.failure.message)
-        return
-    size_mb, seconds = (result.size_bytes or 0) / MIB, result.duration_seconds
-    rate = size_mb / seconds if seconds > 0 else 0.0
-    logger.info("%s: %s, %.1f MB in %.1f s (%.1f MB/s)", path, result.outcome.value, size_mb, seconds, rate)

@@ -8,6 +8,7 @@ from applier.disk.folders import OutputFolder
 from applier.disk.run_folders import Stagings
 from applier.restore.crew import Crew
 from applier.restore.find_object import Acceptance
+from applier.restore.part_hints import PartHints
 from applier.restore.progress import Progress
 from applier.s3.fetcher import Fetcher
 
@@ -53,10 +54,12 @@ class RestoreTools:
         check: what looking at it needs.
         stagings: the run's staging folders.
         quarantine: what becomes of corrupt local files.
+        hints: know which parts of a corrupt file are right.
         clock: seconds that only grow.
     """
 
     check: CheckTools
     stagings: Stagings
     quarantine: Quarantine = field(default_factory=Quarantine)
+    hints: PartHints = field(default_factory=PartHints)
     clock: Callable[[], float] = time.monotonic

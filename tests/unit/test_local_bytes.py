@@ -8,7 +8,7 @@ from plan_samples import OUTPUT_LOCATION, planned_file, planned_raw_file
 from sample_data import MIB, made_up_bytes
 
 from applier.disk.folders import OutputFolder, file_identity
-from applier.disk.local_prefix import LocalPrefix
+from applier.disk.local_bytes import LocalBytes, parts_of, prefix_of
 from applier.s3.fetcher import Interrupted
 from applier.target import Target
 
@@ -33,8 +33,8 @@ def staged(tmp_path: Path) -> Iterator[int]:
 
 
 @pytest.fixture
-def prefix(output: OutputFolder, local: Path) -> LocalPrefix:
-    return LocalPrefix(output=output, target=TARGET, identity=file_identity(local.stat()))
+def prefix(output: OutputFolder, local: Path) -> LocalBytes:
+    return LocalBytes(output=output, target=TARGET, identity=file_identity(local.stat()), ranges=[(0, len(CONTENT))])
 
 
 def go_on() -> None:
@@ -47,7 +47,7 @@ def copied(staged: int) -> bytes:
 
 @pytest.mark.parametrize("by_the_kernel", [True, False])
 def test_a_range_should_be_copied_to_its_place(
-    prefix: LocalPrefix, staged: int, monkeypatch: pytest.MonkeyPatch, *, by_the_kernel: bool
+    prefix: LocalBytes, staged: int, monkeypatch: pytest.MonkeyPatch, *, by_the_kernel: bool
 ) -> None:
     def unsupported(*_: int) -> int:
         raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
@@ -59,7 +59,7 @@ def test_a_range_should_be_copied_to_its_place(
     assert copied(staged) == bytes(MIB) + CONTENT[MIB : 3 * MIB]
 
 
-def test_a_range_that_is_not_all_there_should_not_be_copied(prefix: LocalPrefix, staged: int) -> None:
+def test_a_range_that_is_not_all_there_should_not_be_copied(prefix: LocalBytes, staged: int) -> None:
     assert prefix.copy((0, len(CONTENT)), staged, go_on)
     os.ftruncate(staged, 0)
 
@@ -69,7 +69,7 @@ def test_a_range_that_is_not_all_there_should_not_be_copied(prefix: LocalPrefix,
 
 @pytest.mark.parametrize("change", ["written to", "replaced", "link", "gone", "FIFO", "folder is a link"])
 def test_no_other_file_than_the_one_judged_should_be_copied(
-    prefix: LocalPrefix, local: Path, staged: int, change: str
+    prefix: LocalBytes, local: Path, staged: int, change: str
 ) -> None:
     match change:
         case "written to":
@@ -95,12 +95,12 @@ def test_no_other_file_than_the_one_judged_should_be_copied(
 
 
 def test_a_file_that_becomes_shorter_while_it_is_copied_should_be_noticed(
-    prefix: LocalPrefix, local: Path, staged: int
+    prefix: LocalBytes, local: Path, staged: int
 ) -> None:
     assert not prefix.copy(SEGMENT, staged, lambda: os.truncate(local, 2 * MIB))
 
 
-def test_copying_should_be_interruptible(prefix: LocalPrefix, staged: int) -> None:
+def test_copying_should_be_interruptible(prefix: LocalBytes, staged: int) -> None:
     def interrupted() -> None:
         raise Interrupted
 
@@ -123,10 +123,30 @@ def test_only_a_shorter_file_of_more_than_a_segment_should_be_worth_a_try(
 ) -> None:
     os.truncate(local, size_bytes)
 
-    prefix = LocalPrefix.of(output, TARGET, file_identity(local.stat()), object_bytes)
+    prefix = prefix_of(output, TARGET, file_identity(local.stat()), object_bytes)
 
     assert (prefix is not None) == worth
 
 
 def test_a_file_that_could_not_be_opened_should_not_be_worth_a_try(output: OutputFolder) -> None:
-    assert LocalPrefix.of(output, TARGET, None, 40 * MIB) is None
+    assert prefix_of(output, TARGET, None, 40 * MIB) is None
+
+
+def test_only_the_parts_that_are_right_should_be_copied(output: OutputFolder, local: Path, staged: int) -> None:
+    copies = parts_of(output, TARGET, file_identity(local.stat()), [(0, MIB), (2 * MIB, 3 * MIB)])
+
+    assert copies is not None
+    assert copies.copy((0, MIB), staged, go_on)
+    assert not copies.copy((MIB, 2 * MIB), staged, go_on)
+    assert not copies.copy((MIB - 1, MIB + 1), staged, go_on)
+    assert copies.copy((2 * MIB + 5, 3 * MIB), staged, go_on)
+    assert copied(staged) == CONTENT[:MIB] + bytes(MIB + 5) + CONTENT[2 * MIB + 5 : 3 * MIB]
+
+
+def test_a_file_without_a_right_part_or_with_another_name_should_not_be_copied(
+    output: OutputFolder, local: Path
+) -> None:
+    assert parts_of(output, TARGET, file_identity(local.stat()), []) is None
+    assert parts_of(output, TARGET, None, [(0, MIB)]) is None
+    local.with_name("other name").hardlink_to(local)
+    assert parts_of(output, TARGET, file_identity(local.stat()), [(0, MIB)]) is None

@@ -1,12 +1,11 @@
-"""The bytes of a local file that is too short: where they are right, only the tail has to be fetched.
+"""Copies what a wrong local file has of the right bytes into a staged file, so that only the rest has to be fetched.
 
-They are copied into the staged file; the local file is only read. Nothing here judges them: the whole etag does, and
-what cannot be copied is fetched.
+The local file is only read. Nothing here judges its bytes: the whole etag does, and what cannot be copied is fetched.
 """
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from applier.disk.folders import (
@@ -27,37 +26,20 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LocalPrefix:
-    """A local file that is shorter than the object.
+class LocalBytes:
+    """The part of a local file's bytes that may be right.
 
     Args:
         output: the output location.
         target: says where the file is.
         identity: of the file as it was judged; no other is read.
+        ranges: half-open, what of it may be copied.
     """
 
     output: OutputFolder
     target: Target
     identity: FileIdentity
-
-    @classmethod
-    def of(
-        cls, output: OutputFolder, target: Target, identity: FileIdentity | None, object_bytes: int
-    ) -> "LocalPrefix | None":
-        """Return what of a wrong local file can be copied; None where it cannot, or where fetching all is cheaper.
-
-        Args:
-            output: the output location.
-            target: says where the file is.
-            identity: of the file as it was judged; None if it could not be opened.
-            object_bytes: size of the object.
-        """
-        if identity is None or not SEGMENT_BYTES < identity.size_bytes < object_bytes:
-            return None
-        # A link to somebody's private file may have been planted: its bytes must not come where others can read them.
-        if identity.links != 1:
-            return None
-        return cls(output=output, target=target, identity=identity)
+    ranges: Sequence[ByteRange]
 
     def copy(self, byte_range: ByteRange, staged: int, raise_if_stopped: Callable[[], None]) -> bool:
         """Copy a range to the same place of a staged file, and tell whether all of it could be copied.
@@ -69,7 +51,7 @@ class LocalPrefix:
             staged: descriptor of the staged file.
             raise_if_stopped: called between pieces; what it raises is passed on.
         """
-        if byte_range[1] > self.identity.size_bytes:
+        if not any(start <= byte_range[0] and byte_range[1] <= end for start, end in self.ranges):
             return False
         try:
             with (
@@ -83,6 +65,43 @@ class LocalPrefix:
             name = printable(self.target.file.relative_path)
             logger.info("%s: bytes %d to %d cannot be copied: %s", name, *byte_range, error.strerror)
             return False
+
+
+def prefix_of(
+    output: OutputFolder, target: Target, identity: FileIdentity | None, object_bytes: int
+) -> LocalBytes | None:
+    """Return the bytes of a local file that is too short; None where fetching all is cheaper, or not safe.
+
+    Args:
+        output: the output location.
+        target: says where the file is.
+        identity: of the file as it was judged; None if it could not be opened.
+        object_bytes: size of the object.
+    """
+    if identity is None or not SEGMENT_BYTES < identity.size_bytes < object_bytes:
+        return None
+    return _bytes_of(output, target, identity, [(0, identity.size_bytes)])
+
+
+def parts_of(
+    output: OutputFolder, target: Target, identity: FileIdentity | None, parts: Sequence[ByteRange]
+) -> LocalBytes | None:
+    """Return those parts of a local file of the right size that are right; None where there are none.
+
+    Args:
+        output: the output location.
+        target: says where the file is.
+        identity: of the file as it was judged; None if it could not be opened.
+        parts: half-open byte ranges.
+    """
+    return _bytes_of(output, target, identity, parts) if identity is not None and parts else None
+
+
+def _bytes_of(
+    output: OutputFolder, target: Target, identity: FileIdentity, ranges: Sequence[ByteRange]
+) -> LocalBytes | None:
+    # A link to somebody's private file may have been planted: its bytes must not come where others can read them.
+    return LocalBytes(output=output, target=target, identity=identity, ranges=ranges) if identity.links == 1 else None
 
 
 def copy_range(source: int, staged: int, byte_range: ByteRange, raise_if_stopped: Callable[[], None]) -> bool:
