@@ -10,7 +10,7 @@ import os
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, NoReturn, TextIO
+from typing import NoReturn, TextIO
 
 import click
 
@@ -133,11 +133,6 @@ def cli() -> None:
     """
 
 
-def _probe_s3(plan: Any) -> Any:  # noqa: ANN401  # a `schemas.s3_probe.S3Probe`, whose types would have to be loaded
-    """Ask S3 for every file of a plan: handed to the commands, for planner, which compiles, must not know applier."""
-    return importlib.import_module("applier.restore.probe").probe_plan(plan)
-
-
 def main() -> NoReturn:
     """Run the command line and exit."""
     _open_standard_files()
@@ -145,7 +140,7 @@ def main() -> NoReturn:
         _use_utf8(stream)
     _log_to_stderr()
     try:
-        exit_code = cli.main(prog_name=PROGRAM, standalone_mode=False, obj=_probe_s3)
+        exit_code = cli.main(prog_name=PROGRAM, standalone_mode=False)
         _flush(sys.stdout)
     except KrakenPlanError as error:
         _say_error(str(error))

@@ -3,7 +3,7 @@
 What cannot be resolved is part of the plan, with its reason: it is reported, never attempted.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -12,7 +12,8 @@ from planner.destinations import Destinations, UnresolvedError, below_output, wh
 from planner.records import FileInfoEntry, RawFileRecord, UnusableEntry
 from schemas.paths import explain_unsafe_relative_path, join_path
 from schemas.plan import CompiledFrom, Plan, PlannedFile, RawFilePlan, S3Settings, UnresolvedFile
-from schemas.plan_rules import explain_bad_file, explain_conflict, find_conflicts
+from schemas.plan_conflicts import with_conflicts_as_errors
+from schemas.plan_rules import explain_bad_file, find_conflicts
 from schemas.s3_location import reconstruct_s3_paths
 from schemas.site_config import SiteConfig
 from schemas.text import printable, writable
@@ -52,7 +53,7 @@ def build_download_plan(
         created_by=CREATED_BY,
         compiled_from=CompiledFrom(catalog=writable(catalog_description), config=site.name and writable(site.name)),
     )
-    return _without_conflicts(plan)
+    return with_conflicts_as_errors(plan, find_conflicts(plan))
 
 
 def with_default_project(record: RawFileRecord, project_id: str | None) -> RawFileRecord:
@@ -158,26 +159,3 @@ def _explain_bad_key(s3_key: str) -> str | None:
     if 0 < size <= _MAX_KEY_BYTES:
         return None
     return f"Unsafe path: its S3 key has {size} bytes, S3 allows 1 to {_MAX_KEY_BYTES}"
-
-
-def _without_conflicts(plan: Plan) -> Plan:
-    """Return the plan with every file that stands in another's way turned into an error."""
-    errors = {
-        (claim.raw_file.raw_file_id, claim.file.relative_path): (
-            f"Conflicts with {other} ({explain_conflict(claim, other)})"
-        )
-        for claim, other in find_conflicts(plan)
-    }
-    if not errors:
-        return plan
-
-    def checked(raw_file: RawFilePlan) -> Iterator[PlannedFile | UnresolvedFile]:
-        for file in raw_file.files:
-            error = errors.get((raw_file.raw_file_id, file.relative_path))
-            if error is None or isinstance(file, UnresolvedFile):
-                yield file
-            else:
-                yield raw_file.unresolved(file, error)
-
-    raw_files = tuple(replace(raw_file, files=tuple(checked(raw_file))) for raw_file in plan.raw_files)
-    return replace(plan, raw_files=raw_files)

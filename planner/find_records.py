@@ -59,7 +59,7 @@ def find_records(catalog: Catalog, texts: Sequence[AskedText], search: Search) -
     records = [by_id[raw_file_id] for raw_file_id in asked.raw_file_ids if raw_file_id in by_id]
     return FoundRecords(
         raw_file_ids=asked.raw_file_ids,
-        records=(*records, *found),
+        records=(*records, *(record for record in found if record.raw_file_id not in by_id)),
         pasted=asked.pasted,
         nearest=_nearest(catalog, asked.unknown),
     )

@@ -100,6 +100,13 @@ def select_failed(plan: Plan, result: ApplyResult) -> Plan:
     return _with_raw_files(plan, kept)
 
 
+def select_resolvable(plan: Plan) -> Plan:
+    """Return the plan with what can be restored, still without a digest."""
+    resolved = [raw_file for raw_file in plan.raw_files if raw_file.error is None]
+    kept = ((raw_file, [file for file in raw_file.files if isinstance(file, PlannedFile)]) for raw_file in resolved)
+    return _with_raw_files(plan, kept)
+
+
 def _with_raw_files(plan: Plan, kept: Iterable[tuple[RawFilePlan, Iterable[PlannedFile | UnresolvedFile]]]) -> Plan:
     """Return the plan with these raw files and files only, less raw files of which no file is left.
 

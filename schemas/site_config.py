@@ -112,9 +112,7 @@ def load_backup_config(config_path: str | None, output_root: str | None) -> Site
             f"site config {printable(config_path)}: {BACKUP_LOCATION_KEY} is missing, and --to backup restores below it"
         )
     output_location = None if output_root is None else normalize_output_location(output_root, "--output-root")
-    return replace(
-        read_site_config(config_path, output_location or backup_location), backup_location=backup_location
-    )
+    return replace(read_site_config(config_path, output_location or backup_location), backup_location=backup_location)
 
 
 def read_backup_location(config_path: str) -> str | None:

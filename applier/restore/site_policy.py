@@ -67,7 +67,6 @@ class SitePolicy:
 
         return read_site_config(self.config, plan.output_location if self.own_output else None)
 
-
     def _backup_location(self) -> str | None:
         """Return where the site keeps its backup, which a plan of `compile --to backup` restores below."""
         if self.config is None:

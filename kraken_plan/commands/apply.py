@@ -2,6 +2,7 @@
 
 import functools
 import logging
+import os
 import platform
 import sys
 import uuid
@@ -29,6 +30,7 @@ from applier.restore.status import WouldDo
 from applier.restore.tools import CheckTools, Quarantine, RestoreTools
 from applier.s3.bandwidth import BandwidthLimit
 from kraken_plan.console import leave, say, shown_progress
+from kraken_plan.s3_choice import S3Options, explain_other_s3
 from kraken_plan.shared_options import AccessOptions, access_options, rate
 from kraken_plan.signals import StopRequest, stop_on_signals
 from kraken_plan.views.dry_run import dry_run_line
@@ -144,6 +146,9 @@ def apply_command(**options: object) -> None:
 def _apply(options: ApplyOptions) -> int:
     reviewed = load_plan(options.plan)
     _check_digest(reviewed, options)
+    s3 = S3Options(endpoint_url=options.endpoint_url, region=options.region, profile=options.profile)
+    if logger.isEnabledFor(logging.WARNING) and (words := explain_other_s3(reviewed, s3, os.environ)):
+        say(words)
     limit = None if options.max_bandwidth is None else BandwidthLimit(options.max_bandwidth)
     with (
         stop_on_signals(say) as stop,

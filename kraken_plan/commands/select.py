@@ -11,7 +11,14 @@ import click
 from applier.reports.confirm_results import confirm_results
 from kraken_plan.output_files import STDOUT, refuse_to_overwrite, write_plan_output
 from planner.raw_file_ids import split_at_commas
-from planner.select_plan import Selection, check_projects, read_raw_files, select_failed, select_from_plan
+from planner.select_plan import (
+    Selection,
+    check_projects,
+    read_raw_files,
+    select_failed,
+    select_from_plan,
+    select_resolvable,
+)
 from schemas.errors import ConfigError
 from schemas.plan import Plan
 from schemas.plan_file import serialized_plan
@@ -32,6 +39,7 @@ class SelectOptions:
     include: tuple[str, ...]
     exclude: tuple[str, ...]
     failed: tuple[str, ...]
+    resolvable: bool
     output: str
 
 
@@ -47,6 +55,7 @@ Examples:
   kraken-plan select plan.json --project PRID001 -o prid001.json
   kraken-plan select plan.json --raw-file 20250115_a.d,20250116_b.raw --include '*.tdf*' -o some.json
   kraken-plan select plan.json --failed results.jsonl -o again.json
+  kraken-plan select plan.json --resolvable -o clean.json
   kraken-plan select plan.json --exclude '*.mgf' | kraken-plan apply -
 
 Several values of one option widen the selection, several options narrow it. Patterns are the shell's, quoted: * and ?
@@ -69,6 +78,7 @@ match slashes, too, and case counts.
     multiple=True,
     help="Take what failed or was not attempted in the apply that wrote RESULTS; of several, the newest counts.",
 )
+@click.option("--resolvable", is_flag=True, help="Take only what can be restored, nothing that has an error.")
 @click.option("-o", "--output", metavar="FILE", default=STDOUT, help="Write the plan to FILE, whole or not at all.")
 def select_command(**options: object) -> None:
     """Make a smaller plan out of PLAN, valid and sealed; `-` reads it from stdin. Without -o it goes to stdout."""
@@ -87,14 +97,18 @@ def _select(options: SelectOptions) -> int:
         include=options.include,
         exclude=options.exclude,
     )
-    if selection == Selection() and not options.failed:
-        raise ConfigError("nothing is asked for: give --raw-file, --project, --include, --exclude or --failed")
+    if selection == Selection() and not options.failed and not options.resolvable:
+        raise ConfigError(
+            "nothing is asked for: give --raw-file, --project, --include, --exclude, --failed or --resolvable"
+        )
     of = plan
     if options.failed:
         runs = [run for path in options.failed for run in load_results(path)]
         of = select_failed(plan, confirm_results(plan, runs, datetime.now(UTC)))
         if not of.raw_files:
             raise ConfigError("nothing of the plan has failed, so there is nothing to select")
+    if options.resolvable:
+        of = select_resolvable(of)
     selected = select_from_plan(of, selection)
     if not selected.raw_files:
         raise ConfigError(f"{plan_name(options.plan)}: what is asked for matches nothing of the plan")

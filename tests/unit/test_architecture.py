@@ -84,7 +84,7 @@ def test_the_front_door_should_load_commands_by_name_only() -> None:
     [
         (("pymongo", "bson"), "planner.mongo_catalog"),
         (("yaml",), "schemas.site_config"),
-        (("boto3", "botocore", "s3transfer", "urllib3"), "applier.s3.boto_store"),
+        (("boto3", "s3transfer", "urllib3"), "applier.s3.boto_store"),
         (("obstore",), "applier.s3.obstore_store"),
         (("tenacity",), "applier.s3.fetcher"),
         (("tqdm",), "kraken_plan.progress"),
@@ -104,6 +104,10 @@ def test_click_should_be_imported_by_the_command_line_only() -> None:
 def test_the_contract_should_need_no_vendor_but_validators_and_the_readers_of_json_and_yaml() -> None:
     vendors = ("click", "boto3", "botocore", "pymongo", "bson", "obstore", "tqdm", "tenacity")
     assert {module for module in importers_of(*vendors) if room_of(module) == "schemas"} == set()
+
+
+def test_botocore_should_be_known_to_those_that_read_the_aws_chain_and_talk_to_s3() -> None:
+    assert importers_of("botocore") == {"applier.s3.boto_store", "applier.s3.chain_endpoint"}
 
 
 @pytest.mark.parametrize("name", ["utils", "helpers", "common", "misc"])
