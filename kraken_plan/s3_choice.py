@@ -5,12 +5,15 @@ The plan names what an option says, else the site YAML, else the AWS chain as it
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from schemas.errors import ConfigError
 from schemas.plan import Plan
 from schemas.s3_location import explain_bad_endpoint_url
-from schemas.site_config import SiteConfig
 from schemas.text import printable
+
+if TYPE_CHECKING:
+    from schemas.site_config import SiteConfig  # yaml, which apply mostly does not need
 
 _VARIABLES = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 
@@ -24,7 +27,7 @@ class S3Options:
     profile: str | None = None
 
 
-def with_chosen_s3(site: SiteConfig, options: S3Options, environment: Mapping[str, str]) -> SiteConfig:
+def with_chosen_s3(site: "SiteConfig", options: S3Options, environment: Mapping[str, str]) -> "SiteConfig":
     """Return a site's settings with the S3 that its plans name.
 
     Where the endpoint is not the YAML's, the name of the settings, which stands in `compiled_from`, says whose it is.
@@ -79,6 +82,6 @@ def _find_in_chain(profile: str | None, environment: Mapping[str, str]) -> tuple
     )
 
 
-def _with_endpoint(site: SiteConfig, endpoint_url: str, source: str) -> SiteConfig:
+def _with_endpoint(site: "SiteConfig", endpoint_url: str, source: str) -> "SiteConfig":
     name = f"{site.name}, " if site.name else ""
     return replace(site, endpoint_url=endpoint_url, name=f"{name}S3 endpoint of {source}")

@@ -51,7 +51,6 @@ class SitePolicy:
         allowed = [] if self.own_output else [*self.allowed_roots, *([site.output_location] if site else [])]
         trusted = [root for root in allowed or [plan.output_location] if is_within(plan.output_location, root)]
         if not trusted and (backup_location := self._backup_location()) is not None:
-            allowed.append(backup_location)
             trusted = [backup_location] if is_within(plan.output_location, backup_location) else []
         issues = [] if trusted else [_strange_output(plan, allowed)]
         if site is not None and not self.own_endpoint:
