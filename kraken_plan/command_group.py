@@ -38,6 +38,7 @@ class _Command:
 
 COMMANDS = {
     "compile": _Command("kraken_plan.commands.compile", "compile_command", "Make a plan out of the catalog."),
+    "find": _Command("kraken_plan.commands.find", "find_command", "List raw files of the catalog."),
     "show": _Command("kraken_plan.commands.show", "show_command", "Show what a plan restores, for its review."),
     "status": _Command("kraken_plan.commands.status", "status_command", "Say what apply would do, and change nothing."),
     "apply": _Command("kraken_plan.commands.apply", "apply_command", "Restore what a plan says, verified."),
