@@ -26,6 +26,11 @@ class Target:
     folder: str
     name: str
 
+    @property
+    def path(self) -> str:
+        """The final path, relative to the output location."""
+        return f"{self.folder}/{self.name}".lstrip("/")
+
     @classmethod
     def of(cls, raw_file: RawFilePlan, file: PlannedFile, output_location: str) -> "Target":
         """Return the target of a planned file that the plan's rules have accepted."""

@@ -1,5 +1,5 @@
-"""`python -m kraken_plan`."""
+"""Runs the command line as `python -m kraken_plan`."""
 
-from kraken_plan.command_group import main
+from kraken_plan import main
 
 main()

@@ -1,10 +1,14 @@
-"""Where commands put a plan that they have made: a file, or stdout."""
+"""Writes the plans and pages that commands make: to a file, whole or not at all, or to stdout.
+
+Refuses to replace anything but an older plan or page: a catalog, settings or a raw file under that name stays.
+"""
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from kraken_plan.views.page import PAGE_BEGINS, Page, render_page
 from schemas.atomic_file import write_atomically
 from schemas.errors import ConfigError
 from schemas.text import printable
@@ -29,42 +33,57 @@ def write_plan_output(content: Iterable[bytes], output: str) -> None:
     sys.stdout.buffer.flush()
 
 
+def write_page(page: Page, output: str) -> None:
+    """Write a page to a path, replacing an older page there.
+
+    Raises:
+        ConfigError: it cannot be written, or something other than a page stands there.
+    """
+    path = Path(output)
+    _refuse_anything_but(path, "a page", lambda begin: not begin or begin.startswith(PAGE_BEGINS))
+    write_atomically(path, [render_page(page)])
+
+
 def refuse_to_overwrite(path: Path, source: str) -> None:
-    """See that nothing but a plan, and not the one that is read, stands under a name that is to be written.
+    """Refuse to replace anything but a plan, and the plan that is read.
 
     Args:
         path: what is to be written.
         source: the plan that is read.
 
     Raises:
-        ConfigError: something else does, and is kept.
+        ConfigError: something else stands there; it is left untouched.
     """
     name = printable(str(path))
     try:
-        if os.path.lexists(path) and Path(source).exists() and path.samefile(source):
-            raise ConfigError(f"{name}: this is the plan itself, which would be lost")
+        is_source = os.path.lexists(path) and Path(source).exists() and path.samefile(source)
     except OSError as error:
         raise ConfigError(f"cannot write {name}: {error.strerror or error}") from None
-    refuse_what_is_no_plan(path)
+    if is_source:
+        raise ConfigError(f"{name}: this is the plan itself, which would be lost")
+    refuse_anything_but_a_plan(path)
 
 
-def refuse_what_is_no_plan(path: Path) -> None:
-    """See that nothing but a plan stands under a name that is to be written: no catalog, no settings, no raw file.
+def refuse_anything_but_a_plan(path: Path) -> None:
+    """Refuse to replace anything but a plan.
 
     Raises:
-        ConfigError: something else does, and is kept.
+        ConfigError: something else stands there; it is left untouched.
     """
+    _refuse_anything_but(path, "a plan", lambda begin: not begin or _PLAN_BEGINS in begin)
+
+
+def _refuse_anything_but(path: Path, kind: str, may_be_replaced: Callable[[bytes], bool]) -> None:
+    """Refuse to replace a file by how it begins; an empty one may be what `touch` or `mktemp` made room with."""
     name = printable(str(path))
     try:
-        if not os.path.lexists(path) or (path.is_file() and _looks_like_a_plan(path)):
+        if not os.path.lexists(path):
             return
+        if path.is_file():
+            with path.open("rb") as file:
+                begin = file.read(_LOOKED_AT_BYTES)
+            if may_be_replaced(begin):
+                return
     except OSError as error:
         raise ConfigError(f"cannot write {name}: {error.strerror or error}") from None
-    raise ConfigError(f"{name}: there is something else under this name, no plan; it is kept")
-
-
-def _looks_like_a_plan(path: Path) -> bool:
-    """Every plan that we write begins so; an empty file is what `touch` or `mktemp` made room with."""
-    with path.open("rb") as file:
-        begin = file.read(_LOOKED_AT_BYTES)
-    return not begin or _PLAN_BEGINS in begin
+    raise ConfigError(f"{name}: something that is not {kind} already exists there; it was left untouched")

@@ -1,59 +1,156 @@
-"""Progress as a bar on a terminal. The only tqdm import: a run without a terminal does without it."""
+"""Shows how far a run has come: a bar on a terminal, a line now and then elsewhere, nothing under --quiet.
 
+The only tqdm import, made only for a terminal.
+"""
+
+import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NoReturn
-
-from tqdm import tqdm
-from tqdm.contrib.logging import logging_redirect_tqdm
+from typing import TYPE_CHECKING, NoReturn
 
 from applier.restore.progress import Progress
+from kraken_plan.console import say
+from kraken_plan.logs import is_quiet
+from kraken_plan.signals import StopRequest
+from schemas.plan import Plan, PlanTotals
 from schemas.results import FileResult
+from schemas.text import human_size
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+_LINE_INTERVAL_SECONDS = 30.0
 
 
-class BarProgress(Progress):
-    """A bar for a terminal: files and bytes, rate, time left.
+class CountedProgress(Progress):
+    """Counts, and says on request how far the run has come.
 
     Args:
-        total_files: files that apply will try.
-        total_bytes: their sizes, as far as the plan has them.
+        totals: what there is to restore.
+        clock: seconds that only grow.
     """
 
-    def __init__(self, total_files: int, total_bytes: int) -> None:
-        self._files, self._total_files = 0, total_files
+    def __init__(self, totals: PlanTotals, clock: Callable[[], float] = time.monotonic) -> None:
+        self._totals, self._clock = totals, clock
+        self._files = self._bytes = 0
+        self._begun = clock()
         self._lock = threading.Lock()
-        self._bar: tqdm[NoReturn] = tqdm(
-            total=total_bytes, unit="B", unit_scale=True, unit_divisor=1024, dynamic_ncols=True
-        )
-        self._describe()
 
     def bytes_verified(self, count: int) -> None:
         """See `Progress`."""
         with self._lock:
-            self._bar.update(count)
+            self._bytes += count
 
     def file_ended(self, result: FileResult) -> None:
         """See `Progress`."""
         del result
         with self._lock:
             self._files += 1
-            self._describe()
 
-    def close(self) -> None:
-        """Leave the bar as it stands."""
-        self._bar.close()
+    def describe(self) -> str:
+        """Return in one line how far the run has come."""
+        files, done_bytes, seconds = self._files, max(self._bytes, 0), self._clock() - self._begun
+        rate = done_bytes / seconds if seconds > 0 else 0.0
+        left = max(self._totals.size_bytes - done_bytes, 0)
+        remaining = f", {left / rate / 60:.0f} min left" if rate > 0 else ""
+        return (
+            f"{files:,}/{self._totals.files:,} files done, {human_size(done_bytes)} of "
+            f"{human_size(self._totals.size_bytes)} verified, {human_size(round(rate))}/s{remaining}"
+        )
 
-    def _describe(self) -> None:
-        self._bar.set_description(f"{self._files}/{self._total_files} files verified", refresh=False)
+
+class LineProgress(CountedProgress):
+    """Writes a line now and then, for a log.
+
+    Args:
+        totals: what there is to restore.
+        write: takes each line.
+        clock: seconds that only grow.
+    """
+
+    def __init__(
+        self, totals: PlanTotals, write: Callable[[str], None], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        super().__init__(totals, clock)
+        self._write, self._written_at = write, clock()
+
+    def bytes_verified(self, count: int) -> None:
+        """See `Progress`."""
+        super().bytes_verified(count)
+        self._write_now_and_then()
+
+    def file_ended(self, result: FileResult) -> None:
+        """See `Progress`."""
+        super().file_ended(result)
+        self._write_now_and_then()
+
+    def _write_now_and_then(self) -> None:
+        now = self._clock()
+        with self._lock:
+            if now - self._written_at < _LINE_INTERVAL_SECONDS:
+                return
+            self._written_at = now
+        self._write(self.describe())
+
+
+class BarProgress(CountedProgress):
+    """Draws a bar on a terminal: files and bytes, rate, time left.
+
+    Args:
+        totals: what there is to restore.
+        bar: counts bytes.
+    """
+
+    def __init__(self, totals: PlanTotals, bar: "tqdm[NoReturn]") -> None:
+        super().__init__(totals)
+        self._bar, self._bar_lock = bar, threading.Lock()
+        self._label_bar()
+
+    def bytes_verified(self, count: int) -> None:
+        """See `Progress`."""
+        super().bytes_verified(count)
+        with self._bar_lock:
+            self._bar.update(count)
+
+    def file_ended(self, result: FileResult) -> None:
+        """See `Progress`."""
+        super().file_ended(result)
+        with self._bar_lock:
+            self._label_bar()
+
+    def _label_bar(self) -> None:
+        self._bar.set_description(f"{self._files}/{self._totals.files} files done", refresh=False)
 
 
 @contextmanager
-def progress_bar(total_files: int, total_bytes: int) -> Iterator[Progress]:
-    """Show a bar during a block, log lines above it; it is left as it stands at the end."""
-    bar = BarProgress(total_files, total_bytes)
-    try:
-        with logging_redirect_tqdm():
+def shown_progress(plan: Plan, stop: StopRequest) -> Iterator[Progress]:
+    """Show the progress of a run during a block, and tell it on request.
+
+    Args:
+        plan: what is restored or looked at.
+        stop: asks how far the run has come.
+    """
+    totals = plan.totals()
+    if sys.stderr is not None and sys.stderr.isatty() and not is_quiet():
+        with _drawn_bar(totals) as bar:
+            stop.describe_progress = bar.describe
             yield bar
-    finally:
-        bar.close()
+        return
+    counted = CountedProgress(totals) if is_quiet() else LineProgress(totals, say)
+    stop.describe_progress = counted.describe
+    yield counted
+
+
+@contextmanager
+def _drawn_bar(totals: PlanTotals) -> Iterator[BarProgress]:
+    """Draw a bar, with log lines above it, and leave it as it stands at the end."""
+    from tqdm import tqdm  # noqa: PLC0415  # a run without a terminal does without it
+    from tqdm.contrib.logging import logging_redirect_tqdm  # noqa: PLC0415
+
+    bar: tqdm[NoReturn] = tqdm(
+        total=totals.size_bytes, unit="B", unit_scale=True, unit_divisor=1024, dynamic_ncols=True
+    )
+    with bar, logging_redirect_tqdm():
+        yield BarProgress(totals, bar)

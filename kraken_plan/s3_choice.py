@@ -74,9 +74,9 @@ def explain_other_s3(plan: Plan, options: S3Options, environment: Mapping[str, s
 
 def _find_in_chain(profile: str | None, environment: Mapping[str, str]) -> tuple[str | None, str]:
     """Return the AWS chain's endpoint, and what names it."""
-    from applier.s3.chain_endpoint import find_chain_endpoint  # noqa: PLC0415  # botocore takes its time
+    from applier.s3.aws_chain import find_named_endpoint  # noqa: PLC0415  # boto3 takes its time
 
-    endpoint_url = find_chain_endpoint(profile)
+    endpoint_url = find_named_endpoint(profile)
     return endpoint_url, next(
         (name for name in _VARIABLES if environment.get(name) == endpoint_url), "the AWS configuration"
     )

@@ -1,4 +1,4 @@
-"""What every command that looks at a plan, S3 and the destination is told on its command line, in one place."""
+"""The options that several commands have, each defined once."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,9 +10,64 @@ from applier.restore.jobs import DEFAULT_JOBS, MOST_JOBS
 from applier.restore.session import SessionSettings
 from applier.s3.bandwidth import parse_rate
 from applier.s3.outage import MAX_OUTAGE_SECONDS
+from kraken_plan.output_files import STDOUT
 from schemas.plan_source import plan_name
 
 _Command = Callable[..., Any]
+
+
+def _parse_rate(_context: click.Context, _parameter: click.Parameter, text: str | None) -> int | None:
+    try:
+        return None if text is None else parse_rate(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+plan_argument = click.argument("plan", metavar="PLAN")
+
+output_root_option = click.option(
+    "--output-root",
+    envvar="KRAKEN_PLAN_OUTPUT_ROOT",
+    show_envvar=True,
+    metavar="DIR",
+    help="Restore below DIR instead of the plan's output_location.",
+)
+
+config_option = click.option(
+    "--config",
+    envvar="KRAKEN_PLAN_CONFIG",
+    show_envvar=True,
+    metavar="YAML",
+    help="The site's alphakraken.<env>.yaml: refuse a plan that names another output location or S3 server.",
+)
+
+allow_output_root_option = click.option(
+    "--allow-output-root",
+    metavar="DIR",
+    type=click.Path(),
+    multiple=True,
+    help="Allow plans to restore below DIR, too, and not only below the site's output location; any other place is "
+    "refused. Can be repeated.",
+)
+
+plan_output_option = click.option(
+    "-o", "--output", metavar="FILE", default=STDOUT, help="Write the plan to FILE, whole or not at all."
+)
+
+html_option = click.option(
+    "--html", metavar="FILE", help="Write one self-contained page for a browser to FILE instead."
+)
+
+
+def rate_option(name: str, words: str) -> Callable[[_Command], _Command]:
+    """Return an option that takes a rate in bytes a second.
+
+    Args:
+        name: of the option.
+        words: its help, to which is added how a rate is written.
+    """
+    how = "RATE is in bytes a second, with K, M or G for powers of 1024: 200M."
+    return click.option(name, metavar="RATE", callback=_parse_rate, help=f"{words}. {how}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,46 +104,31 @@ class AccessOptions:
         )
 
 
-_OPTIONS = (
-    click.argument("plan", metavar="PLAN"),
+_ACCESS_OPTIONS = (
+    plan_argument,
     click.option(
         "--jobs",
         type=click.IntRange(1, MOST_JOBS),
         default=DEFAULT_JOBS,
         show_default=True,
-        help="Parts and files at once.",
+        help="How many files, and parts of files, to work on at once.",
     ),
+    output_root_option,
+    config_option,
+    allow_output_root_option,
     click.option(
-        "--output-root",
-        envvar="KRAKEN_PLAN_OUTPUT_ROOT",
-        show_envvar=True,
-        metavar="DIR",
-        help="Restore below DIR in place of the plan's output_location.",
+        "--endpoint-url",
+        metavar="URL",
+        help="S3 server; takes precedence over the plan's and the AWS chain's.",
     ),
-    click.option(
-        "--config",
-        envvar="KRAKEN_PLAN_CONFIG",
-        show_envvar=True,
-        metavar="YAML",
-        help="The site's alphakraken.<env>.yaml: refuse a plan that names another output location or S3 server.",
-    ),
-    click.option(
-        "--allow-output-root",
-        metavar="DIR",
-        type=click.Path(),
-        multiple=True,
-        help="A folder that plans may restore below, beside the site's output location; any other is refused. "
-        "Can be given several times.",
-    ),
-    click.option("--endpoint-url", metavar="URL", help="S3 server; goes before the plan's and the AWS chain's."),
-    click.option("--region", help="AWS region; goes before the plan's and the AWS chain's."),
-    click.option("--profile", help="Profile of the AWS configuration."),
+    click.option("--region", help="AWS region; takes precedence over the plan's and the AWS chain's."),
+    click.option("--profile", help="Profile in the AWS configuration."),
     click.option(
         "--retries",
         type=click.IntRange(0, 100),
         default=7,
         show_default=True,
-        help="How often a request is repeated after a transient fault, with growing waits of up to 20 s.",
+        help="How often to repeat a request after a transient fault, waiting longer each time, up to 20 s.",
     ),
     click.option(
         "--timeout",
@@ -96,7 +136,7 @@ _OPTIONS = (
         default=20,
         show_default=True,
         metavar="SECONDS",
-        help="How long S3 may say nothing before a request is repeated.",
+        help="How long S3 may be silent before a request is repeated.",
     ),
     click.option(
         "--max-outage",
@@ -104,22 +144,14 @@ _OPTIONS = (
         default=MAX_OUTAGE_SECONDS,
         show_default=True,
         metavar="SECONDS",
-        help="How long to wait for an S3 that gives nothing at all in mid-run, before the rest of a bucket is "
-        "given up.",
+        help="How long to wait in mid-run for an S3 that does not answer at all, before giving up on the rest of a "
+        "bucket.",
     ),
 )
 
 
 def access_options(command: _Command) -> _Command:
     """Give a command the argument and the options of `AccessOptions`."""
-    for option in reversed(_OPTIONS):  # click lists the one that is put on last first
+    for option in reversed(_ACCESS_OPTIONS):  # click lists the one that is put on last first
         command = option(command)
     return command
-
-
-def rate(_context: click.Context, _parameter: click.Parameter, text: str | None) -> int | None:
-    """Read an option that is a rate, as a callback of click's."""
-    try:
-        return None if text is None else parse_rate(text)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from error

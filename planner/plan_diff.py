@@ -1,7 +1,7 @@
-"""What differs between two plans, as values. Pure; how it is shown is told elsewhere.
+"""Compares two plans and returns what differs, as values. Pure.
 
-Raw files are compared by their id, files by their relative path within one. Order, timestamps, origin and digest are no
-differences. Everything is in the order of names, so that it is the same whichever plan is called the old one.
+Raw files are compared by their id, files by their relative path within a raw file. A different order, timestamp, origin
+or digest is not a difference. Everything comes in the order of names, so that swapping the plans changes no order.
 """
 
 from collections import Counter
@@ -18,7 +18,7 @@ _Values = tuple[tuple[str, Value], ...]
 
 
 class DiffKind(Enum):
-    """What became of an entry; only the first two have one side."""
+    """What happened to an entry; the first two exist in one plan only."""
 
     ADDED = "added"
     REMOVED = "removed"
@@ -45,12 +45,12 @@ class FileDiff:
 
     @property
     def kind(self) -> DiffKind:
-        """What became of it."""
+        """What happened to it."""
         return _kind(self.old, self.new)
 
     @property
     def size_bytes(self) -> int:
-        """What the newer plan restores, or the older one if the file is removed; 0 where that is unknown or nothing."""
+        """The bytes that the newer plan restores, or the older one if the file was removed; 0 if unknown or none."""
         file = self.old if self.new is None else self.new
         return file.expected_size or 0 if isinstance(file, PlannedFile) else 0
 
@@ -67,7 +67,7 @@ class RawFileDiff:
 
     @property
     def kind(self) -> DiffKind:
-        """What became of it."""
+        """What happened to it."""
         return _kind(self.old, self.new)
 
 
@@ -189,7 +189,7 @@ def _raw_file_values(raw_file: RawFilePlan) -> _Values:
 
 
 def _file_values(raw_file: RawFilePlan | None, file: AnyFile) -> _Values:
-    """Return what is compared of a file, its raw file's bucket included; its place is derived as apply derives it."""
+    """Return the values of a file to compare, with its raw file's bucket; its place is derived as apply derives it."""
     if isinstance(file, UnresolvedFile):
         destination, error = file.absolute_dest_path, file.error
     else:

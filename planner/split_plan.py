@@ -116,8 +116,9 @@ def _entries(plan: Plan) -> Iterator[tuple[int, int, PlannedFile | UnresolvedFil
 
 
 def _mean_size(plan: Plan) -> int:
-    known = [file.expected_size for _, file in plan.planned_files() if file.expected_size is not None]
-    return max(1, sum(known) // len(known)) if known else 1
+    totals = plan.totals()
+    known_sizes = totals.files - totals.unknown_sizes
+    return max(1, totals.size_bytes // known_sizes) if known_sizes else 1
 
 
 def _plans(plan: Plan, dealt: Sequence[Sequence[_Unit]]) -> list[Plan]:

@@ -1,4 +1,4 @@
-"""Writes a file whole or not at all: whoever reads it sees the old content or the new one, also after a power cut."""
+"""Writes a file whole or not at all: whoever reads it sees the old content or the new one, even after a power loss."""
 
 import errno
 import os
@@ -10,6 +10,9 @@ from pathlib import Path
 from schemas.errors import ConfigError
 from schemas.text import printable
 
+# How file systems (some SMB, AFS, FUSE and VM shares) say that their folders cannot be synced.
+CANNOT_SYNC_FOLDERS = frozenset({errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.ENOTTY, errno.EBADF})
+
 
 def write_atomically(path: Path, content: Iterable[bytes]) -> None:
     """Write a file, given in pieces, beside its final name, bring it to the disk, and rename it.
@@ -17,28 +20,35 @@ def write_atomically(path: Path, content: Iterable[bytes]) -> None:
     A link is followed, so that what it points to is replaced and the link stays.
 
     Raises:
-        ConfigError: it cannot be written; what was there before still is.
+        ConfigError: it cannot be written, and what was there before still is; or it is in place, and whether it would
+            outlast a power loss is not known.
     """
+    name = printable(str(path))
     target = Path(os.path.realpath(path))
     temporary = target.parent / f".kraken-plan-{secrets.token_hex(8)}.tmp"
     try:
-        _refuse_what_is_no_file(target)
+        _refuse_unless_regular(target)
         _write_durably(temporary, content)
         temporary.replace(target)
-        _sync_folder(target.parent)
     except OSError as error:
-        raise ConfigError(f"cannot write {printable(str(path))}: {error.strerror or error}") from None
+        raise ConfigError(f"cannot write {name}: {error.strerror or error}") from None
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+    try:
+        _sync_folder(target.parent)
+    except OSError as error:
+        raise ConfigError(
+            f"{name} is written, but might not outlast a power loss: its folder cannot be synced: {error.strerror}"
+        ) from None
 
 
-def _refuse_what_is_no_file(target: Path) -> None:
+def _refuse_unless_regular(target: Path) -> None:
     """Raise an OSError where a rename would fail, or worse, replace a device."""
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, "it is a folder")
     if target.exists() and not target.is_file():
-        raise OSError(errno.EINVAL, "it is no regular file")
+        raise OSError(errno.EINVAL, "it is not a regular file")
 
 
 def _write_durably(path: Path, content: Iterable[bytes]) -> None:
@@ -51,9 +61,14 @@ def _write_durably(path: Path, content: Iterable[bytes]) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        with suppress(OSError):  # some network file systems cannot; the rename itself has succeeded
-            os.fsync(descriptor)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except PermissionError:  # one that may be written to, not read
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in CANNOT_SYNC_FOLDERS:
+            raise
     finally:
         os.close(descriptor)

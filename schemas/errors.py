@@ -1,14 +1,15 @@
-"""The errors that we raise on purpose; whatever else escapes is a bug and may show its traceback.
+"""Defines the errors that are raised on purpose; anything else that escapes is a bug.
 
-Each message stands on its own for an operator: what, expected, found, what to do. The front door prints it and exits
-with 2, for all of these are found before anything is touched. Faults of single files are values (`results.Failure`).
+Each message stands on its own: what is wrong, what was expected, what was found, what to do. The command line prints it
+and exits with 2, because all of these are found before anything is touched. Faults of single files are values
+(`results.Failure`).
 """
 
 from collections.abc import Sequence
 
 
 class KrakenPlanError(Exception):
-    """Base of everything that is refused or unusable."""
+    """Base class: something is refused or cannot be used."""
 
 
 class PlanError(KrakenPlanError):
@@ -31,7 +32,7 @@ class PlanError(KrakenPlanError):
 
 
 class ResultsError(KrakenPlanError):
-    """A results file that cannot be used, or that is of another plan."""
+    """A results file that cannot be used, or that belongs to another plan."""
 
 
 class CatalogError(KrakenPlanError):

@@ -1,4 +1,4 @@
-"""S3 etag arithmetic: what an etag says about the bytes it was made of, and what it can never say.
+"""Does the arithmetic of S3 etags: the parts they are made of, when two name the same bytes, which can never verify.
 
 Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html. A single-part
 upload's etag is the MD5 of the content; a multipart upload's is the MD5 of the concatenated binary MD5s of its parts,
@@ -35,7 +35,7 @@ class Etag:
         """Read an etag as plans hold it: lower case, without quotes.
 
         Raises:
-            ValueError: it is no such etag; the message says what was expected and found.
+            ValueError: it is not one; the message says what was expected and what was found.
         """
         match = _ETAG.fullmatch(text)
         if match is None:

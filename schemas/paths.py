@@ -1,18 +1,19 @@
-"""Safe paths: what may stand in a plan as a path, and the one function that joins them.
+"""Decides which paths a plan may hold, and joins them.
 
-Pure text rules; that no link leads out on the way is looked after where files are opened (`applier.disk.folders`).
+These are pure rules on text. That no link on the way leads out of the output location is checked where files are opened
+(`applier.disk.folders`).
 """
 
 import re
 import unicodedata
 
 MAX_COMPONENT_BYTES = 255
-MAX_PATH_BYTES = 4095  # of Linux, as programs name a file
+MAX_PATH_BYTES = 4095  # what Linux opens, without the NUL at its end
 STAGING_FOLDER = ".kraken-plan"
 REPORT_PREFIX = "_download_status_batch_"
 
-# What nearly all paths look like; of these nothing else needs to be checked. No component begins with a dot or an
-# underscore, as our own names do.
+# Nearly all paths look like this and need no further check: no component begins with a dot or an underscore, as our own
+# names do.
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9][\w.-]{0,200}(/[A-Za-z0-9][\w.-]{0,200})*", re.ASCII)
 
 
@@ -35,7 +36,7 @@ def path_below(path: str, base: str) -> str:
 
 
 def explain_unsafe_relative_path(path: str) -> str | None:
-    """Return why this must not be a path below a destination; None if it may."""
+    """Return why this cannot be a path below a destination; None if it can."""
     if _PLAIN_PATH.fullmatch(path):
         return None
     if path.startswith("/"):
@@ -52,9 +53,9 @@ def explain_unsafe_relative_path(path: str) -> str | None:
 
 
 def explain_long_path(path: str) -> str | None:
-    """Return why an absolute path is too long for programs to open it; None if it is not.
+    """Return why an absolute path is too long to be opened; None if it is not.
 
-    We could make it, folder by folder, and nobody could read it.
+    It could be created, folder by folder, but no program could open it afterwards.
     """
     if len(path) * 4 <= MAX_PATH_BYTES or (size := len(path.encode(errors="replace"))) <= MAX_PATH_BYTES:
         return None
@@ -62,10 +63,10 @@ def explain_long_path(path: str) -> str | None:
 
 
 def folded_path(path: str) -> str:
-    r"""Return what a path has in common with all that some file system takes for the same.
+    r"""Return a form that is the same for all paths that any file system takes for one.
 
-    File systems differ in what they fold (case, Unicode form, characters that are not seen): this folds more than any,
-    so that two paths with different folded forms are two paths everywhere.
+    File systems differ in what they fold (case, Unicode form, invisible characters). This folds more than any of them,
+    so two paths with different folded forms are two paths everywhere.
 
     >>> folded_path("A.d/Cafe\u0301") == folded_path("a.D/caf\u00e9"), folded_path(".KRAKEN\u200b-plan")
     (True, '.kraken-plan')
@@ -77,7 +78,7 @@ def folded_path(path: str) -> str:
 
 
 def explain_unsafe_absolute_path(path: str) -> str | None:
-    """Return why this must not be an output location or destination; None if it may."""
+    """Return why this cannot be an output location or destination; None if it can."""
     if not path.startswith("/"):
         return "it is not absolute"
     return None if path == "/" else _explain_unsafe(path, path[1:].split("/"))

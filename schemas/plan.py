@@ -1,4 +1,4 @@
-"""The plan as values: what `compile` resolves and `apply` executes. Frozen; change by `dataclasses.replace`.
+"""Defines the plan as values: what `compile` resolves and `apply` executes. Frozen; change by `dataclasses.replace`.
 
 Each attribute is the property of the same name in `plan.schema.json`, where it is described.
 """
@@ -11,7 +11,7 @@ from schemas.paths import join_path
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedFile:
-    """A file that can be restored: everything that apply needs to know of it."""
+    """A file that can be restored: everything that apply needs to know about it."""
 
     relative_path: str
     s3_key: str
@@ -40,6 +40,40 @@ class UnresolvedFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlanTotals:
+    """How much there is to restore, and how much is skipped: the one place where the entries of a plan are counted.
+
+    Args:
+        raw_files: all that are named, skipped ones included.
+        restored_raw_files: those with a file to be restored.
+        skipped_raw_files: those that could not be resolved as a whole.
+        files: those to be restored.
+        skipped_files: those that could not be resolved, of raw files that are not skipped as a whole.
+        size_bytes: of the files to be restored, as far as their sizes are known.
+        unknown_sizes: how many of the files to be restored have no size in the plan.
+    """
+
+    raw_files: int = 0
+    restored_raw_files: int = 0
+    skipped_raw_files: int = 0
+    files: int = 0
+    skipped_files: int = 0
+    size_bytes: int = 0
+    unknown_sizes: int = 0
+
+    def __add__(self, other: "PlanTotals") -> "PlanTotals":
+        return PlanTotals(
+            raw_files=self.raw_files + other.raw_files,
+            restored_raw_files=self.restored_raw_files + other.restored_raw_files,
+            skipped_raw_files=self.skipped_raw_files + other.skipped_raw_files,
+            files=self.files + other.files,
+            skipped_files=self.skipped_files + other.skipped_files,
+            size_bytes=self.size_bytes + other.size_bytes,
+            unknown_sizes=self.unknown_sizes + other.unknown_sizes,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RawFilePlan:
     """One raw file: resolved, with its files, or as a whole in `error`."""
 
@@ -57,8 +91,22 @@ class RawFilePlan:
             raise ValueError(f"raw file {self.raw_file_id!r} has no destination_base")
         return join_path(self.destination_base, file.relative_path)
 
+    def totals(self) -> PlanTotals:
+        """Count what there is to restore of this raw file."""
+        if self.error is not None:
+            return PlanTotals(raw_files=1, skipped_raw_files=1)
+        planned = [file for file in self.files if isinstance(file, PlannedFile)]
+        return PlanTotals(
+            raw_files=1,
+            restored_raw_files=int(bool(planned)),
+            files=len(planned),
+            skipped_files=len(self.files) - len(planned),
+            size_bytes=sum(file.expected_size or 0 for file in planned),
+            unknown_sizes=sum(file.expected_size is None for file in planned),
+        )
+
     def unresolved(self, file: PlannedFile, error: str) -> UnresolvedFile:
-        """Return a file of this raw file as one that cannot be restored, with all that is known of it."""
+        """Return a file of this raw file as one that cannot be restored, with all that is known about it."""
         return UnresolvedFile(
             relative_path=file.relative_path,
             error=error,
@@ -110,12 +158,14 @@ class Plan:
             if raw_file.error is None:
                 yield from ((raw_file, file) for file in raw_file.files if isinstance(file, PlannedFile))
 
+    def totals(self) -> PlanTotals:
+        """Count what there is to restore."""
+        return sum((raw_file.totals() for raw_file in self.raw_files), PlanTotals())
+
     def has_errors(self) -> bool:
         """Tell whether any raw file or file could not be resolved."""
-        return any(
-            raw_file.error is not None or any(isinstance(file, UnresolvedFile) for file in raw_file.files)
-            for raw_file in self.raw_files
-        )
+        totals = self.totals()
+        return totals.skipped_raw_files > 0 or totals.skipped_files > 0
 
     def has_notes(self) -> bool:
         """Tell whether there is a note on any raw file or file, which makes the plan one of format 1.1."""

@@ -1,4 +1,4 @@
-"""The plan as JSON: shapes of the document, and the way between document and values, both directions."""
+"""Converts a plan from a JSON document to values and back, and defines the shape of that document."""
 
 from collections.abc import Iterable
 from typing import NotRequired, TypedDict
@@ -69,7 +69,7 @@ class PlanDocument(TypedDict):
 
 
 def plan_from_document(document: PlanDocument) -> Plan:
-    """Return the plan that a document, accepted by the schema, stands for."""
+    """Return the plan in a document that the schema has accepted."""
     origin = document.get("compiled_from")
     return Plan(
         output_location=document["output_location"],
@@ -101,9 +101,9 @@ def document_from_plan(plan: Plan) -> PlanDocument:
 
 
 def find_misplaced_files(document: PlanDocument) -> list[str]:
-    """Return the files whose `absolute_dest_path` is not destination_base / relative_path, a line each.
+    """Return the files whose `absolute_dest_path` is not destination_base / relative_path, one line each.
 
-    The values derive that path, so only a document can be at odds with itself.
+    Values derive that path, so only a document can contradict itself.
     """
     return [
         f"raw file {printable(raw_file_id)!r}: file {printable(file['relative_path'])!r}: absolute_dest_path is "

@@ -1,4 +1,4 @@
-"""The plan file: bytes to plan and back. Everything is checked here, before anything is touched.
+"""Reads and writes plan files. Everything is checked here, before anything is touched.
 
 Reading: UTF-8 -> JSON (no duplicate keys, no NaN) -> version -> schema -> rules -> digest -> `Plan`.
 """
@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, cast
 
-from schemas.digest import plan_digest
 from schemas.errors import PlanError
 from schemas.plan import Plan
 from schemas.plan_document import (
@@ -23,7 +22,7 @@ from schemas.plan_document import (
 )
 from schemas.plan_rules import find_rule_issues
 from schemas.plan_schema import find_schema_issues, schema_text
-from schemas.plan_text import indented_json
+from schemas.plan_text import indented_json, plan_digest
 from schemas.text import printable
 
 logger = logging.getLogger(__name__)
@@ -34,7 +33,7 @@ _TOO_DEEP = "not a plan: brackets nested too deeply"
 
 
 class _NotInAPlanError(ValueError):
-    """Something that JSON readers let pass and a plan must not hold. Args: the literal, and what is wrong with it."""
+    """JSON readers accept this, but a plan must not hold it. Args: the literal, and what is wrong with it."""
 
 
 def read_plan(content: bytes, name: str) -> Plan:
@@ -45,7 +44,7 @@ def read_plan(content: bytes, name: str) -> Plan:
         name: how the user named it, for messages.
 
     Raises:
-        PlanError: the content is no usable plan; the message lists everything that is wrong.
+        PlanError: the content is not a usable plan; the message lists everything that is wrong.
     """
     return read_plan_text(decode_plan(content, name), name)
 
@@ -65,12 +64,12 @@ def decode_plan(content: bytes, name: str) -> str:
 def read_plan_text(text: str, name: str) -> Plan:
     """Return the plan in a plan file's text, see `read_plan`.
 
-    A large plan's text is half a gigabyte: who gives it away as an argument has it freed as soon as it is parsed.
+    A large plan's text is half a gigabyte: it is freed as soon as it is parsed, if the caller keeps no reference to it.
     """
     document = _parse_json(text, name)
     del text
     plan = _check(document, name)
-    digest = plan_digest(document)
+    digest = _digest(document, name)
     stated = plan.plan_digest or digest
     if stated != digest:
         raise PlanError(
@@ -78,20 +77,15 @@ def read_plan_text(text: str, name: str) -> Plan:
             [
                 (
                     f"the plan was changed after it was compiled: its plan_digest is {stated}, its content gives "
-                    f"{digest}. If the change is meant, review it and run `kraken-plan seal`"
+                    f"{digest}. If the change is intended, review it and run `kraken-plan seal`"
                 )
             ],
         )
     return replace(plan, plan_digest=digest)
 
 
-def serialize_plan(plan: Plan) -> bytes:
-    """Return the plan file of a plan, sealed with its digest."""
-    return b"".join(serialized_plan(plan))
-
-
-def serialized_plan(plan: Plan) -> Iterator[bytes]:
-    """Yield the plan file of a plan, sealed with its digest, in pieces, for a large plan's text is half a gigabyte."""
+def serialize_plan(plan: Plan) -> Iterator[bytes]:
+    """Yield the plan file of a plan, sealed with its digest, in pieces: a large plan's text is half a gigabyte."""
     return indented_json(_sealed(document_from_plan(replace(plan, plan_digest=None))))
 
 
@@ -99,10 +93,11 @@ def seal_plan(content: bytes, name: str) -> bytes:
     """Return a plan file with its digest renewed and all else as it is.
 
     Raises:
-        PlanError: the content is no usable plan even apart from its digest.
+        PlanError: the content is not a usable plan, even apart from its digest.
     """
     document = _parse_json(decode_plan(content, name), name)
     _check(document, name)
+    _digest(document, name)
     return b"".join(indented_json(_sealed(document)))
 
 
@@ -111,8 +106,15 @@ def _sealed(document: Mapping[str, object]) -> Mapping[str, object]:
     return {**head, **{key: value for key, value in document.items() if key not in head}}
 
 
+def _digest(document: Mapping[str, object], name: str) -> str:
+    try:
+        return plan_digest(document)
+    except ValueError as error:  # in a property that a later minor version added: the schema forbids it elsewhere
+        raise PlanError(name, [f"it has no canonical form, and so no digest: {error}"]) from None
+
+
 def _check(document: dict[str, Any], name: str) -> Plan:
-    """Return the plan that a document stands for, checked apart from its digest."""
+    """Return the plan in a document, with everything checked but its digest."""
     known = _known_part(document, name)
     try:
         issues = find_schema_issues(known)
@@ -134,7 +136,7 @@ def _refuse_lone_surrogates(document: dict[str, Any], text: str, name: str) -> N
         json.dumps(document, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
         surrogate = printable(error.object[error.start])
-        raise PlanError(name, [f"a string holds the lone surrogate {surrogate}, which has no UTF-8 form"]) from None
+        raise PlanError(name, [f"a string contains the lone surrogate {surrogate}, which has no UTF-8 form"]) from None
     except RecursionError:
         raise PlanError(name, [_TOO_DEEP]) from None
 
@@ -152,7 +154,7 @@ def _parse_json(text: str, name: str) -> dict[str, Any]:
         line = text.count("\n", 0, max(text.find(literal), 0)) + 1
         raise PlanError(name, [f"line {line}: {printable(literal, 60)}: {reason}"]) from None
     except ValueError:  # int() of more than 4,300 digits
-        raise PlanError(name, ["it holds a number of thousands of digits"]) from None
+        raise PlanError(name, ["it contains a number of thousands of digits"]) from None
     if not isinstance(document, dict):
         raise PlanError(name, ["not a plan: expected a JSON object at the top"])
     _refuse_lone_surrogates(document, text, name)
@@ -164,16 +166,16 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(unique) != len(pairs):
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise _NotInAPlanError(json.dumps(twice, ensure_ascii=False), "the key stands twice in one object")
+        raise _NotInAPlanError(json.dumps(twice, ensure_ascii=False), "this key appears twice in one object")
     return unique
 
 
 def _refuse(literal: str) -> Any:  # noqa: ANN401  # the signature that json asks for
-    raise _NotInAPlanError(literal, "a plan holds whole numbers only")
+    raise _NotInAPlanError(literal, "a plan contains only whole numbers")
 
 
 def _known_part(document: dict[str, Any], name: str) -> dict[str, Any]:
-    """Return the document less what a later minor version added; of our own version, the document as it is."""
+    """Return the document without what a later minor version added; one of our own version stays as it is."""
     version = document.get("format_version")
     match = _VERSION.fullmatch(version) if isinstance(version, str) else None
     if match is None:

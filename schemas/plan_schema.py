@@ -1,7 +1,7 @@
-"""Holds a document against plan.schema.json.
+"""Validates a document against plan.schema.json.
 
-Two tiers: `jsonschema-rs` says yes at once (a million files in a second); only what it refuses is explained by
-`jsonschema`, the documented validator, in words.
+In two steps: `jsonschema-rs` accepts a valid document at once (a million files in a second); only a document that it
+refuses goes to `jsonschema`, the documented validator, which says in words what is wrong.
 """
 
 import functools
@@ -27,7 +27,7 @@ def schema_text() -> str:
 
 
 def find_schema_issues(document: object) -> list[str]:
-    """Return in what a document differs from the schema, one line each; at most 100."""
+    """Return how a document breaks the schema, one line each, at most 100."""
     if _compiled().is_valid(document):
         return []
     return [_in_words(error) for _, error in zip(range(MAX_ISSUES), _explained(document), strict=False)]

@@ -1,4 +1,4 @@
-"""Where a plan comes from when a command names it: a path, or `-` for stdin."""
+"""Loads the plan that a command line names: a path, or `-` for stdin."""
 
 import gc
 import sys
@@ -19,9 +19,9 @@ def load_plan(source: str) -> Plan:
         source: a path, or `-` for stdin.
 
     Raises:
-        PlanError: it cannot be read, or it is no usable plan.
+        PlanError: it cannot be read, or it is not a usable plan.
     """
-    gc.disable()  # millions of values and no cycles among them: looking for some takes a third of the time
+    gc.disable()  # among millions of values without cycles, looking for cycles takes a third of the time
     try:
         return read_plan_text(decode_plan(*load_plan_bytes(source)), plan_name(source))
     finally:

@@ -1,13 +1,17 @@
-"""The text of a plan: indented for its file, canonical for its digest. The only orjson import.
+"""Writes the text of a plan, indented for its file and canonical for its digest. The only orjson import.
 
-In pieces, for a large plan's text is half a gigabyte. The indented text is what `json.dumps(document, indent=2,
-ensure_ascii=False)` gives; orjson writes it ten times as fast, but only as a whole: so each raw file is written by
-itself and moved to the right.
+A large plan's text is half a gigabyte, so it comes in pieces. The indented text is what `json.dumps(document, indent=2,
+ensure_ascii=False)` gives. orjson writes it ten times as fast, but only as a whole, so each raw file is written on its
+own and moved to the right.
 """
 
+import hashlib
 from collections.abc import Iterator, Mapping
 
 import orjson
+
+# What may differ between two plans that ask for the same.
+UNDIGESTED = frozenset({"plan_digest", "created_at", "created_by", "compiled_from"})
 
 
 def indented_json(document: Mapping[str, object]) -> Iterator[bytes]:
@@ -27,16 +31,30 @@ def indented_json(document: Mapping[str, object]) -> Iterator[bytes]:
     yield b"\n}\n"
 
 
+def plan_digest(document: Mapping[str, object]) -> str:
+    """Return the digest of a plan document: SHA-256 over its canonical JSON (sorted keys, no spaces, UTF-8).
+
+    Two plans that ask for the same have the same digest.
+
+    Raises:
+        ValueError: it cannot be written: a number of more than 64 bits, a lone surrogate, hundreds of levels.
+    """
+    digest = hashlib.sha256()
+    for piece in canonical_json({name: value for name, value in document.items() if name not in UNDIGESTED}):
+        digest.update(piece)
+    return f"sha256:{digest.hexdigest()}"
+
+
 def canonical_json(document: Mapping[str, object]) -> Iterator[bytes]:
     """Yield the canonical JSON (sorted keys, no spaces, UTF-8) of a plan document in pieces, a raw file each.
 
     Raises:
-        ValueError: a string holds a lone surrogate, or a number has more than 64 bits.
+        ValueError: it cannot be written, see `plan_digest`.
     """
     separator = b"{"
     for name in sorted(document):
         value = document[name]
-        yield separator + orjson.dumps(name) + b":"
+        yield separator + _canonical(name) + b":"
         if name == "raw_files" and isinstance(value, dict) and value:
             yield from canonical_json(value)
         else:
@@ -53,5 +71,5 @@ def _canonical(value: object) -> bytes:
 
 
 def _moved(value: object, line: bytes) -> bytes:
-    """Return a value's text with its lines begun so; within strings JSON has no line ends."""
+    """Return a value's text with this before each line but the first; JSON has no line ends within strings."""
     return orjson.dumps(value, option=orjson.OPT_INDENT_2).replace(b"\n", line)

@@ -1,6 +1,6 @@
-"""What became of each entry of a plan: results as values, from a single file up to a whole run.
+"""Defines results as values: what became of each entry of a plan, from a single file up to a whole run.
 
-A result only records; what a report, a results file or an exit code makes of it is told elsewhere.
+A result only records. Reports, results files and exit codes are made out of it elsewhere.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,7 +15,7 @@ MD5_BYTES = 16
 
 
 class Outcome(Enum):
-    """How a file ended."""
+    """What became of a file."""
 
     DOWNLOADED = "downloaded"
     SKIPPED = "skipped"
@@ -44,6 +44,7 @@ class FailureKind(Enum):
     TIMEOUT = "Timed out: {}"
     DISK_FULL = "Disk full: {}"
     CANNOT_WRITE = "Cannot write: {}"
+    CONFLICT = "Conflicts with {}"
     NOT_VERIFIABLE = "Not verifiable: {}"
     INTERRUPTED = "Not attempted (interrupted)"
     NOT_ATTEMPTED = "Not attempted"
@@ -57,7 +58,7 @@ class Failure:
 
     Args:
         kind: what kind of fault it is.
-        detail: what was expected, what was found, where it helps what to do; one line, already printable.
+        detail: what was expected, what was found and, where it helps, what to do; one line, already printable.
     """
 
     kind: FailureKind
@@ -77,7 +78,7 @@ class FileResult:
         relative_path: as in the plan.
         outcome: how it ended; FAILED exactly if there is a failure.
         failure: why, if it failed.
-        size_bytes: the file's size; None where it was never learnt.
+        size_bytes: the file's size; None if it never became known.
         duration_seconds: from its start to its end.
         corrupt_copy: the name under which the corrupt bytes were kept, if they were.
         remark: how a file that succeeded was not simply what the plan names: from which version, by which proof.
@@ -114,7 +115,7 @@ class RawFileResult:
 
     @classmethod
     def of(cls, raw_file: RawFilePlan, files: Iterable[FileResult], failure: Failure | None) -> "RawFileResult":
-        """Return how a raw file of a plan ended; where it failed as a whole, its files do not count."""
+        """Return how a raw file of a plan ended; if it failed as a whole, its files are left out."""
         return cls(
             raw_file_id=raw_file.raw_file_id,
             project_id=raw_file.project_id,

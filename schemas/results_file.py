@@ -12,10 +12,10 @@ joined with `cat`.
 import json
 import logging
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 from schemas.errors import ResultsError
 from schemas.paths import explain_unsafe_absolute_path
@@ -31,6 +31,7 @@ from schemas.results import (
     RecordedRun,
     RunHead,
 )
+from schemas.results_fields import HEAD_FIELDS, LINE_FIELDS, OPTIONAL_LINE_FIELDS, check_fields
 from schemas.text import printable
 from schemas.version import CREATED_BY
 
@@ -44,43 +45,6 @@ _BEFORE_A_HEAD = re.compile(b"(?=" + re.escape(HEAD_BEGINS) + b")")
 _TIMESTAMP_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 _KINDS = {kind.name.lower(): kind for kind in FailureKind}
 _OUTCOMES = {outcome.value: outcome for outcome in Outcome}
-
-
-class _Field(NamedTuple):
-    """What a field may hold: in words, and as a test."""
-
-    words: str
-    accepts: Callable[[object], bool]
-
-
-_TEXT = _Field("a string", lambda value: isinstance(value, str))
-_TEXT_OR_NULL = _Field("a string or null", lambda value: value is None or isinstance(value, str))
-_WHOLE_OR_NULL = _Field("a whole number or null", lambda value: value is None or _is_number(value, int))
-_SECONDS = _Field("a number of seconds", lambda value: _is_number(value, int, float))
-_HEAD_FIELDS = {
-    "results_version": _TEXT,
-    "plan_digest": _TEXT,
-    "output_location": _TEXT,
-    "started_at": _TEXT,
-    "host": _TEXT_OR_NULL,
-}
-_LINE_FIELDS = {
-    "raw_file_id": _TEXT,
-    "relative_path": _TEXT_OR_NULL,
-    "outcome": _TEXT,
-    "failure_kind": _TEXT_OR_NULL,
-    "message": _TEXT_OR_NULL,
-    "size_bytes": _WHOLE_OR_NULL,
-    "duration_seconds": _SECONDS,
-    "corrupt_copy": _TEXT_OR_NULL,
-    "absolute_dest_path": _TEXT_OR_NULL,
-    "expected_etag": _TEXT_OR_NULL,
-    "chunk_size_mb": _WHOLE_OR_NULL,
-}
-
-
-def _is_number(value: object, *types: type) -> bool:
-    return type(value) in types and isinstance(value, int | float) and 0 <= value < 2**63
 
 
 def head_line(plan: Plan, started_at: datetime, host: str) -> str:
@@ -112,6 +76,9 @@ def file_line(raw_file: RawFilePlan, file: PlannedFile | UnresolvedFile, result:
             "absolute_dest_path": destination,
             "expected_etag": file.expected_etag,
             "chunk_size_mb": file.chunk_size_mb,
+            **({"remark": result.remark} if result.remark is not None else {}),
+            **({"fetched_parts": result.fetched_parts} if result.fetched_parts is not None else {}),
+            **({"part_md5s": result.part_md5s.hex()} if result.part_md5s else {}),
         }
     )
 
@@ -120,7 +87,7 @@ def raw_file_line(result: RawFileResult) -> str:
     """Return the line of a raw file that failed as a whole."""
     return _line(
         {
-            **dict.fromkeys(_LINE_FIELDS),
+            **dict.fromkeys(LINE_FIELDS),
             "raw_file_id": result.raw_file_id,
             "outcome": Outcome.FAILED.value,
             **_failure_record(result.failure),
@@ -224,7 +191,7 @@ def _head(record: dict[str, Any], place: str) -> RunHead:
     if "results_version" not in record:
         raise ResultsError(f"{place}: no results_version: this file was not written by `apply --results`")
     record = {"host": None, **record}
-    _check_fields(record, _HEAD_FIELDS, place)
+    check_fields(record, HEAD_FIELDS, place)
     version = record["results_version"]
     if version.partition(".")[0] != RESULTS_VERSION.partition(".")[0]:
         raise ResultsError(f"{place}: results_version is {printable(version)}, this program reads {RESULTS_VERSION}")
@@ -241,7 +208,8 @@ def _head(record: dict[str, Any], place: str) -> RunHead:
 
 
 def _recorded(record: dict[str, Any], place: str) -> RecordedFile | RecordedRawFile:
-    _check_fields(record, _LINE_FIELDS, place)
+    record = {**dict.fromkeys(OPTIONAL_LINE_FIELDS), **record}
+    check_fields(record, LINE_FIELDS | OPTIONAL_LINE_FIELDS, place)
     outcome = _OUTCOMES.get(record["outcome"])
     if outcome is None:
         raise ResultsError(
@@ -265,6 +233,9 @@ def _recorded(record: dict[str, Any], place: str) -> RecordedFile | RecordedRawF
         size_bytes=record["size_bytes"],
         duration_seconds=record["duration_seconds"],
         corrupt_copy=record["corrupt_copy"],
+        remark=record["remark"],
+        fetched_parts=record["fetched_parts"],
+        part_md5s=bytes.fromhex(record["part_md5s"] or ""),
     )
     return RecordedFile(
         raw_file_id=raw_file_id,
@@ -286,15 +257,3 @@ def _failure(record: dict[str, Any], place: str) -> Failure | None:
     if not (message.startswith(before) and message.endswith(after)):
         raise ResultsError(f"{place}: the message of a {name} is {printable(message, 200)}, expected {kind.value}")
     return Failure(kind, message[len(before) : len(message) - len(after)])
-
-
-def _check_fields(record: dict[str, Any], fields: Mapping[str, _Field], place: str) -> None:
-    for key, field in fields.items():
-        if key not in record:
-            raise ResultsError(f"{place}: {key} is missing")
-        if not field.accepts(record[key]):
-            value = record[key]
-            found = (
-                "an array" if isinstance(value, list) else "an object" if isinstance(value, dict) else json.dumps(value)
-            )
-            raise ResultsError(f"{place}: {key} is {printable(found, 100)}, expected {field.words}")

@@ -1,10 +1,9 @@
-"""What kraken-plan needs from AlphaKraken's site YAML: the output location and where S3 is. The only yaml import.
+"""Reads the settings that kraken-plan needs from AlphaKraken's site YAML: the output location, and where S3 is.
 
-`compile` takes its settings from it, `apply` may hold a plan against it. All other keys are none of our business and
-may hold anything.
+`compile` takes its settings from there, `apply` can check a plan against it. All other keys are none of our business
+and may hold anything. The only yaml import.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import yaml
 from schemas.errors import ConfigError
 from schemas.paths import explain_unsafe_absolute_path
 from schemas.s3_location import explain_bad_endpoint_url
-from schemas.text import printable, writable
+from schemas.text import human_size, printable, writable
 
 OUTPUT_LOCATION_KEY = "locations.output.absolute_path"
 BACKUP_LOCATION_KEY = "locations.backup.absolute_path"
@@ -21,21 +20,8 @@ REGION_KEY = "backup.s3.region"
 ENDPOINT_URL_KEY = "backup.s3.endpoint_url"
 
 
-class _TolerantLoader(yaml.SafeLoader):
-    """Takes what it cannot make sense of as nothing: unknown tags and malformed dates or numbers are others' keys."""
-
-
-def _construct_or_nothing(loader: _TolerantLoader, node: yaml.Node) -> object:
-    constructor = yaml.SafeLoader.yaml_constructors.get(node.tag)
-    try:
-        return constructor(loader, node) if constructor else None
-    except ValueError:
-        return None
-
-
-for _tag in ("int", "float", "bool", "timestamp", "binary"):
-    _TolerantLoader.add_constructor(f"tag:yaml.org,2002:{_tag}", _construct_or_nothing)
-_TolerantLoader.add_constructor(None, _construct_or_nothing)
+_TAG = "tag:yaml.org,2002:"
+_MAX_BYTES = 1024 * 1024  # a site's settings have some kilobytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,14 +44,14 @@ class SiteConfig:
 
 
 def load_site_config(config_path: str | None, output_root: str | None) -> SiteConfig:
-    """Return the site's settings from its YAML, an output root given by hand going before the YAML's.
+    """Return the site's settings from its YAML; an output root given by hand takes precedence over the YAML's.
 
     Raises:
         ConfigError: neither was given, the YAML cannot be read, or a setting in it is missing or wrong.
     """
     if config_path is None and output_root is None:
         raise ConfigError(
-            "where to restore to is not known: give the site's YAML (--config or KRAKEN_PLAN_CONFIG), or a folder "
+            "it is not known where to restore to: give the site's YAML (--config or KRAKEN_PLAN_CONFIG), or a folder "
             "(--output-root or KRAKEN_PLAN_OUTPUT_ROOT)"
         )
     output_location = None if output_root is None else normalize_output_location(output_root, "--output-root")
@@ -79,7 +65,7 @@ def read_site_config(config_path: str, output_location: str | None = None) -> Si
 
     Args:
         config_path: the YAML file.
-        output_location: takes the place of the YAML's, which is then not looked at.
+        output_location: replaces the YAML's, which is then not read.
 
     Raises:
         ConfigError: the file cannot be read, or a setting in it is missing or wrong.
@@ -141,62 +127,102 @@ def normalize_output_location(path: str, name: str) -> str:
 
 def _read(config_path: str, name: str) -> bytes:
     try:
-        return Path(config_path).read_bytes()
+        with Path(config_path).open("rb") as file:
+            content = file.read(_MAX_BYTES + 1)
     except FileNotFoundError:
         raise ConfigError(f"{name}: there is no such file") from None
     except IsADirectoryError:
         raise ConfigError(f"{name}: it is a folder, expected a YAML file") from None
-    except OSError as error:
-        raise ConfigError(f"{name} cannot be read: {error.strerror or error}") from None
+    except (OSError, ValueError) as error:  # a path with a NUL
+        raise ConfigError(f"{name} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    if len(content) > _MAX_BYTES:
+        raise ConfigError(f"{name}: it has more than {human_size(_MAX_BYTES)}, which no site's settings have")
+    return content
 
 
-def _parse_yaml(content: bytes, name: str) -> Mapping[object, object]:
+def _parse_yaml(content: bytes, name: str) -> yaml.MappingNode:
+    """Return the YAML's top as a node: no value is constructed, so none that is not asked for can do any harm."""
     try:
-        settings: object = yaml.load(content, _TolerantLoader)  # noqa: S506  # a SafeLoader
+        settings = yaml.compose(content, yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         raise ConfigError(f"{name} is not YAML: {printable(error.problem or 'unreadable')}{where}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, OverflowError) as error:  # a wrong encoding or escape
         raise ConfigError(f"{name} is not YAML: {printable(str(error), 200)}") from None
     except RecursionError:
         raise ConfigError(f"{name}: nested too deeply") from None
-    if not isinstance(settings, Mapping):
-        raise ConfigError(f"{name}: expected a mapping at the top, found {_kind(settings)}")
+    if not isinstance(settings, yaml.MappingNode):
+        raise ConfigError(f"{name}: expected a mapping at the top, found {_describe(settings)}")
     return settings
 
 
-def _find_output_location(settings: Mapping[object, object], name: str) -> str:
+def _find_output_location(settings: yaml.MappingNode, name: str) -> str:
     output = _value_at(settings, "locations.output", name)
-    key = OUTPUT_LOCATION_KEY if isinstance(output, Mapping) else "locations.output"
+    key = OUTPUT_LOCATION_KEY if isinstance(output, yaml.MappingNode) else "locations.output"
     path = _text_at(settings, key, name)
     if path is None:
         raise ConfigError(f"{name}: {OUTPUT_LOCATION_KEY} is missing: set it there, or give --output-root")
     return normalize_output_location(path, f"{name}: {key}")
 
 
-def _text_at(settings: Mapping[object, object], dotted_path: str, name: str) -> str | None:
+def _text_at(settings: yaml.MappingNode, dotted_path: str, name: str) -> str | None:
     """Return the text there; None if there is nothing."""
     value = _value_at(settings, dotted_path, name)
-    if value is None or value == "":
+    if value is None or value.value == "":
         return None
-    if not isinstance(value, str):
-        raise ConfigError(f"{name}: {dotted_path}: expected text, found {_kind(value)}")
-    return writable(value)
+    if not isinstance(value, yaml.ScalarNode) or value.tag != f"{_TAG}str":
+        raise ConfigError(f"{name}: {dotted_path}: expected text, found {_describe(value)}")
+    return writable(value.value)
 
 
-def _value_at(settings: Mapping[object, object], dotted_path: str, name: str) -> object:
-    value: object = settings
+def _value_at(settings: yaml.MappingNode, dotted_path: str, name: str) -> yaml.Node | None:
+    """Return what stands there; None if it is nothing."""
+    value: yaml.Node = settings
     passed: list[str] = []
     for key in dotted_path.split("."):
-        if value is None:
-            return None
-        if not isinstance(value, Mapping):
-            raise ConfigError(f"{name}: {'.'.join(passed)}: expected a mapping, found {_kind(value)}")
-        value = value.get(key)
+        if not isinstance(value, yaml.MappingNode):
+            raise ConfigError(f"{name}: {'.'.join(passed)}: expected a mapping, found {_describe(value)}")
         passed.append(key)
+        found = _entry(value, key, f"{name}: {'.'.join(passed)}")
+        if found is None or found.tag == f"{_TAG}null":
+            return None
+        value = found
     return value
 
 
-def _kind(value: object) -> str:
-    return "nothing" if value is None else f"{type(value).__name__} {printable(repr(value), 60)}"
+def _entry(mapping: yaml.MappingNode, key: str, place: str) -> yaml.Node | None:
+    """Return the value of a key; where the mapping itself has none, that of a mapping that is merged into it (`<<`)."""
+    to_search: list[yaml.Node] = [mapping]
+    searched = set[int]()  # aliases can make a mapping part of itself
+    while to_search:
+        node = to_search.pop()
+        if id(node) in searched:
+            continue
+        searched.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            to_search += reversed(node.value)
+        elif isinstance(node, yaml.MappingNode):
+            found = [(at, value) for at, value in node.value if at.tag == f"{_TAG}str" and at.value == key]
+            if len(found) > 1:
+                lines = " and ".join(str(at.start_mark.line + 1) for at, _ in found[:2])
+                raise ConfigError(f"{place} appears twice, in lines {lines}: which one counts? Remove the other")
+            if found:
+                value: yaml.Node = found[0][1]
+                return value
+            to_search += reversed([value for at, value in node.value if at.tag == f"{_TAG}merge"])
+    return None
+
+
+def _describe(value: yaml.Node | None) -> str:
+    match value:
+        case yaml.MappingNode():
+            return "a mapping"
+        case yaml.SequenceNode():
+            return "a list"
+        case yaml.ScalarNode(tag=tag, value=text) if tag == f"{_TAG}str":
+            return f"the text {printable(text, 60)!r}"
+        case yaml.ScalarNode(tag=tag, value=text) if tag != f"{_TAG}null":
+            kind = printable(tag.removeprefix(_TAG), 60)
+            return f"{printable(text, 60)} ({kind}; in quotes it would be text)"
+    return "nothing"

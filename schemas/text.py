@@ -1,4 +1,4 @@
-"""Texts for people: nothing that came from a plan, a catalog or S3 may forge a line or steer a terminal."""
+"""Formats text for people, so that nothing from a plan, a catalog or S3 can forge a line or steer a terminal."""
 
 from typing import TextIO
 
@@ -6,11 +6,11 @@ MAX_SHOWN_BYTES = 1000
 
 
 def printable(text: str, limit: int = MAX_SHOWN_BYTES) -> str:
-    r"""Return the text on one line: what `str.isprintable` is false for is escaped, what is too long is cut.
+    r"""Return the text on one line, with unprintable characters escaped and anything beyond a limit cut off.
 
     Args:
-        text: any, lone surrogates included.
-        limit: bytes (UTF-8, escapes included) before it is cut.
+        text: any text, even one with lone surrogates.
+        limit: the most bytes to show (UTF-8, escapes included).
 
     >>> printable("a\nb\x1b[31m\u202e")
     'a\\nb\\x1b[31m\\u202e'
@@ -29,7 +29,7 @@ def printable(text: str, limit: int = MAX_SHOWN_BYTES) -> str:
 
 
 def writable(text: str) -> str:
-    r"""Return a text that has a UTF-8 form: lone surrogates, which a plan cannot hold, are escaped.
+    r"""Return the text with lone surrogates escaped: they have no UTF-8 form, so no plan can hold them.
 
     >>> writable("a\ud800\n")
     'a\\ud800\n'
@@ -38,7 +38,7 @@ def writable(text: str) -> str:
 
 
 def shown_on(stream: TextIO | None, text: str) -> str:
-    """Return the text as it is for a program that reads it, and printable where it is shown on a terminal."""
+    """Return the text made printable if the stream is a terminal, and unchanged for a program that reads it."""
     return printable(text) if stream is not None and stream.isatty() else text
 
 
@@ -61,7 +61,7 @@ def human_size(size_bytes: int) -> str:
         return f"{size_bytes:,} B"
     size, unit = size_bytes / 1024, "KiB"
     for larger in ("MiB", "GiB", "TiB", "PiB"):
-        if size < 1023.95:  # noqa: PLR2004  # else it would be shown as 1024.0
+        if size < 1023.95:  # noqa: PLR2004  # or it would be shown as 1024.0
             break
         size, unit = size / 1024, larger
     return f"{size:,.1f} {unit}"

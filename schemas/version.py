@@ -3,3 +3,5 @@
 __version__ = "0.1.0"
 
 CREATED_BY = f"kraken-plan {__version__}"
+
+REPORT_BUGS_TO = "https://github.com/MannLabs/alphakraken/issues"

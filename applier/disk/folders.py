@@ -5,28 +5,34 @@ from its parent's descriptor with O_NOFOLLOW, so that a link planted before or d
 """
 
 import errno
-import itertools
+import logging
 import os
 import stat
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
+from schemas.atomic_file import CANNOT_SYNC_FOLDERS
 from schemas.errors import DestinationError
 from schemas.paths import path_below
 from schemas.text import printable
 
+logger = logging.getLogger(__name__)
+
+_warned_of: set[int] = set()  # the reasons why folders cannot be synced, each worth one warning a run
+_warning_lock = threading.Lock()
+
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-# How file systems say that they have no hard links, or none left for this file.
-NO_HARD_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS})
 _BLOCK_BYTES = 512  # of `st_blocks`, whatever the file system's own
 _NEW_FILE_MODE = 0o666  # less the umask: delivered files must be readable to the group where the site says so
 
 
 class FileIdentity(NamedTuple):
-    """What tells a file from any other, and from itself before it was touched (inodes are used again)."""
+    """What tells a file from any other, and from itself before it was changed (inode numbers are used again)."""
 
     device: int
     inode: int
@@ -35,9 +41,21 @@ class FileIdentity(NamedTuple):
     modified_ns: int
     changed_ns: int
 
+    def is_same(self, other: "FileIdentity | None") -> bool:
+        """Tell whether another look saw the same file.
+
+        Some file systems (FUSE, overlays) number inodes anew at each look. Their times still tell a file that was
+        replaced from one that was not.
+        """
+        return other is not None and self[2:] == other[2:]
+
 
 class NotAFolderError(OSError):
     """A component on the way is a link or a file."""
+
+
+class OutputLocationLostError(OSError):
+    """The output location is no longer where the run found it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +109,23 @@ class OutputFolder:
                 except FileNotFoundError:
                     break
             yield folder
+
+    def check_in_place(self) -> None:
+        """See that the path still leads to this folder: what is written to one that was moved would be lost to users.
+
+        Raises:
+            OutputLocationLostError: it was moved, unmounted or replaced; or it cannot be looked at.
+        """
+        try:
+            seen = Path(self.path).stat()
+        except OSError as error:
+            reason = f"the output location is no longer there ({error.strerror}): was it moved or unmounted?"
+            raise OutputLocationLostError(errno.ESTALE, reason, self.path) from error
+        if os.path.samestat(seen, os.fstat(self.descriptor)):
+            return
+        if os.path.samestat(seen, Path(self.path).stat()):  # else inodes are numbered anew at each look
+            reason = "another folder stands where the output location was: was it moved, unmounted or mounted over?"
+            raise OutputLocationLostError(errno.ESTALE, reason, self.path)
 
 
 @contextmanager
@@ -148,6 +183,12 @@ def open_folder(name: str, parent: int) -> int:
         raise
 
 
+def list_names(folder: int) -> list[str]:
+    """Return the names in a folder, through a descriptor made for it: smbnetfs lists each descriptor only once."""
+    with closing_descriptor(os.open(".", _FOLDER, dir_fd=folder)) as listed:
+        return os.listdir(listed)  # noqa: PTH208  # pathlib knows no descriptors
+
+
 def open_or_make_folder(name: str, parent: int) -> int:
     """Open a folder; one that is not there is made, and outlasts a power loss.
 
@@ -159,8 +200,28 @@ def open_or_make_folder(name: str, parent: int) -> int:
     except FileNotFoundError:
         with suppress(FileExistsError):  # another thread or run has just made it
             os.mkdir(name, dir_fd=parent)
-            os.fsync(parent)
+            sync_folder(parent)
         return open_folder(name, parent)
+
+
+def sync_folder(folder: int) -> None:
+    """Make the entries of a folder outlast a power loss; where folders cannot be synced, warn once.
+
+    Raises:
+        OSError: the disk failed.
+    """
+    try:
+        os.fsync(folder)
+    except OSError as error:
+        if error.errno not in CANNOT_SYNC_FOLDERS:
+            raise
+        with _warning_lock:
+            if error.errno not in _warned_of:
+                _warned_of.add(error.errno)
+                logger.warning(
+                    "folders cannot be synced here (%s): after a power loss, the files restored last may be missing",
+                    error.strerror,
+                )
 
 
 def create_file(name: str, folder: int) -> int:
@@ -193,45 +254,6 @@ def write_all(descriptor: int, content: memoryview, offset: int) -> None:
     while content:
         written = os.pwrite(descriptor, content, offset)
         content, offset = content[written:], offset + written
-
-
-def publish_to_free_name(source: str, source_folder: int, names: Iterator[str], folder: int) -> str:
-    """Rename a file of our own to the first of the names that is free, overwriting nothing, and return that name.
-
-    A hard link claims the name with the content in one step; where the file system has none, see `move_to_free_name`.
-    """
-    for name in names:
-        try:
-            os.link(source, name, src_dir_fd=source_folder, dst_dir_fd=folder, follow_symlinks=False)
-        except FileExistsError:
-            continue
-        except OSError as error:
-            if error.errno not in NO_HARD_LINKS:
-                raise
-            return move_to_free_name(source, source_folder, itertools.chain([name], names), folder)
-        os.unlink(source, dir_fd=source_folder)
-        return name
-    raise AssertionError("the names never end")
-
-
-def move_to_free_name(source: str, source_folder: int, names: Iterator[str], folder: int) -> str:
-    """Rename whatever stands under a name to the first of the names that is free, and return that name.
-
-    An empty file, created exclusively, claims the name; the rename then takes what is there at that instant, so that
-    nothing is lost even if another program has just replaced it.
-    """
-    for name in names:
-        try:
-            os.close(create_file(name, folder))
-        except FileExistsError:
-            continue
-        try:
-            os.rename(source, name, src_dir_fd=source_folder, dst_dir_fd=folder)
-        except OSError:
-            os.unlink(name, dir_fd=folder)
-            raise
-        return name
-    raise AssertionError("the names never end")
 
 
 def file_identity(status: os.stat_result) -> FileIdentity:

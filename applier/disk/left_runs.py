@@ -8,6 +8,7 @@ free its lock looks; it is only read (see `staged_elsewhere`), and deleted once 
 import fcntl
 import logging
 import os
+import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +17,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from applier.disk.folders import OutputFolder, closing_descriptor, open_folder, open_regular_file, taken_bytes
+from applier.disk.folders import (
+    OutputFolder,
+    closing_descriptor,
+    list_names,
+    open_folder,
+    open_regular_file,
+    taken_bytes,
+)
 from applier.disk.run_owner import RUN_PREFIX, Standing, this_process
 from applier.disk.staging import JOURNAL_SUFFIX, PART_SUFFIX, resumable_file, resumable_names_among
 from schemas.paths import STAGING_FOLDER
@@ -102,20 +110,24 @@ def take_over(base: int, own: int, here: Here, wanted: Callable[[], AbstractSet[
     Returns:
         The runs that may only be read.
     """
-    foreign = []
+    foreign, done_with = [], []
     for left in _left_runs(base, here):
         try:
             match left.claim:
                 case Claim.OURS:
                     _take_files(left, own, wanted)
                     remove_run(left.name, base)
+                    done_with.append(left.name)
                 case Claim.ABANDONED:
                     _delete_files(left, keep=frozenset())
                     remove_run(left.name, base)
+                    done_with.append(left.name)
                 case Claim.FOREIGN:
                     foreign.append(left.name)
         except OSError as error:
             logger.warning("%s cannot be taken over: %s", printable(left.name), error.strerror)
+    for name in done_with:  # SMB removes no lock that is open
+        remove_run(name, base)
     return tuple(foreign)
 
 
@@ -129,11 +141,10 @@ def find_left_staged(output: OutputFolder, destination: str) -> dict[str, int]:
         for left in _left_runs(base, Here(account=os.geteuid(), now=time.time()), lock_mode=fcntl.LOCK_SH):
             if left.claim is not Claim.OURS or left.descriptor is None:
                 continue
-            with suppress(OSError), os.scandir(left.descriptor) as entries:
-                for entry in entries:
-                    if entry.name.endswith(PART_SUFFIX) and entry.is_file(follow_symlinks=False):
-                        taken = taken_bytes(entry.stat(follow_symlinks=False))
-                        staged[entry.name] = max(staged.get(entry.name, 0), taken)
+            with suppress(OSError):
+                for name, status in _entries(left.descriptor):
+                    if name.endswith(PART_SUFFIX) and stat.S_ISREG(status.st_mode):
+                        staged[name] = max(staged.get(name, 0), taken_bytes(status))
     return staged
 
 
@@ -158,7 +169,7 @@ def remove_run(name: str, base: int) -> None:
 
 def _left_runs(base: int, here: Here, lock_mode: int = fcntl.LOCK_EX) -> Iterator[LeftRun]:
     """Yield the runs that are not known to be alive, each with its lock held where there are locks."""
-    for entry in os.listdir(base):  # pathlib knows no descriptors
+    for entry in list_names(base):
         name = entry.removesuffix(LOCK_SUFFIX)
         if name == entry or not name.startswith(RUN_PREFIX):
             continue
@@ -180,7 +191,7 @@ def _left_runs(base: int, here: Here, lock_mode: int = fcntl.LOCK_EX) -> Iterato
             except OSError:  # another user's, or something else
                 continue
             with closing_descriptor(folder):
-                seen = [os.fstat(lock), os.fstat(folder), *_entries(folder)]
+                seen = [os.fstat(lock), os.fstat(folder), *(status for _, status in _entries(folder))]
                 yield LeftRun(name=name, descriptor=folder, claim=_judge(standing, seen, here))
 
 
@@ -198,9 +209,8 @@ def _open_lock(name: str, base: int) -> int:
         return open_regular_file(name, base)
 
 
-def _entries(folder: int) -> list[os.stat_result]:
-    with os.scandir(folder) as entries:
-        return [entry.stat(follow_symlinks=False) for entry in entries]
+def _entries(folder: int) -> list[tuple[str, os.stat_result]]:
+    return [(name, os.stat(name, dir_fd=folder, follow_symlinks=False)) for name in list_names(folder)]
 
 
 def _judge(standing: Standing, seen: list[os.stat_result], here: Here) -> Claim:
@@ -218,7 +228,7 @@ def _judge(standing: Standing, seen: list[os.stat_result], here: Here) -> Claim:
 def _take_files(left: LeftRun, own: int, wanted: Callable[[], AbstractSet[str]]) -> None:
     if left.descriptor is None:
         return
-    entries = set(os.listdir(left.descriptor))  # noqa: PTH208  # pathlib knows no descriptors
+    entries = set(list_names(left.descriptor))
     names = {name for name in resumable_names_among(entries) if resumable_file(name) in entries}
     _delete_files(left, keep={file for name in names for file in _files_of(name)})
     for name in names & wanted() if names else ():
@@ -234,6 +244,6 @@ def _files_of(name: str) -> tuple[str, str]:
 def _delete_files(left: LeftRun, keep: AbstractSet[str]) -> None:
     if left.descriptor is None:
         return
-    for entry in set(os.listdir(left.descriptor)) - keep:  # noqa: PTH208  # pathlib knows no descriptors
+    for entry in set(list_names(left.descriptor)) - keep:
         with suppress(OSError):  # what is not a file of ours stays, and its folder with it
             os.unlink(entry, dir_fd=left.descriptor)

@@ -1,19 +1,26 @@
-"""From staged to final name: fsync, one rename, fsync of the folder; and where corrupt bytes are kept.
+"""Gives a verified staged file its final name: fsync, one rename, fsync of the folder; and keeps corrupt bytes.
 
-Only verified files come here. At every instant the final name holds what was there before or the verified file; where
-the file system has no hard links and corrupt bytes are to be kept, it holds nothing between two renames.
+At every instant the final name holds what was there before or the verified file; where the file system has no hard
+links and corrupt bytes are to be kept, it holds nothing between two renames.
 """
 
 import errno
 import itertools
 import os
+import pwd
+import stat
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from applier.disk.folders import NO_HARD_LINKS, FileIdentity, OutputFolder, file_identity, move_to_free_name
+from applier.disk.folders import FileIdentity, OutputFolder, file_identity, sync_folder
+from applier.disk.rename import NO_HARD_LINKS, is_linked_as, rename_to_first_free_name, rename_to_free_name
+from applier.disk.rights import give_rights, rights_of
 from applier.disk.staging import Staging
+from applier.disk.verified_files import SameFileError, VerifiedFiles
 from applier.target import Target
-from schemas.paths import MAX_COMPONENT_BYTES
+from schemas.paths import MAX_COMPONENT_BYTES, join_path
+from schemas.text import printable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +29,7 @@ class Judged:
 
     Args:
         identity: of the corrupt file, see `file_identity`; None if nothing stood there.
-        keep: whether its bytes are to be kept when it is replaced.
+        keep: whether to keep its bytes when it is replaced.
         claimed: paths relative to the output location that the plan has files for.
     """
 
@@ -32,14 +39,18 @@ class Judged:
 
 
 class UnsyncedError(OSError):
-    """A verified file has got its final name, but whether it outlasts a power loss is not known."""
+    """A verified file has its final name, but may not outlast a power loss."""
 
 
 class ReplacedMeanwhileError(OSError):
-    """What stands under the final name is no longer what was judged."""
+    """Something else stands under the final name than what was judged."""
 
     def __init__(self) -> None:
-        super().__init__(errno.EBUSY, "another program keeps changing the file")
+        super().__init__(
+            errno.EBUSY,
+            "it changes from look to look: another program writes it, or its file system does not number files or "
+            "keep their times reliably",
+        )
 
 
 class OtherFileSystemError(OSError):
@@ -50,7 +61,15 @@ class OtherFileSystemError(OSError):
         super().__init__(errno.EXDEV, reason)
 
 
-def publish(staging: Staging, staged: str, output: OutputFolder, target: Target, judged: Judged) -> str | None:
+def publish(  # noqa: PLR0913  # what, from where, to where, over what
+    staging: Staging,
+    staged: str,
+    output: OutputFolder,
+    target: Target,
+    judged: Judged,
+    *,
+    verified_files: VerifiedFiles | None = None,
+) -> str | None:
     """Give a staged, verified and synced file its final name.
 
     Args:
@@ -58,54 +77,105 @@ def publish(staging: Staging, staged: str, output: OutputFolder, target: Target,
         staged: its file name there.
         output: the output location.
         target: says the final folder, made if it is missing, and the final name.
-        judged: what stood under the final name, and whether it is to be kept, as `<name>.corrupted[.N]`.
+        judged: what stood under the final name, and whether to keep it, as `<name>.corrupted[.N]`.
+        verified_files: what this run has verified or published so far.
 
     Returns:
         The name under which the corrupt bytes were kept, if they were.
 
     Raises:
         ReplacedMeanwhileError: something else stands there now; nothing was done.
+        SameFileError: what stands there is a file that this run has seen under another name; nothing was done.
+        OutputLocationLostError: the output location was moved, unmounted or replaced; nothing was done.
         UnsyncedError: it has its final name, but the folder could not be synced.
         OSError: it could not be done; the final name holds what it held, or what it held was kept.
     """
-    with output.folder(target.folder, create=True) as folder:
-        if _identity(target.name, folder) != judged.identity:
-            raise ReplacedMeanwhileError
-        kept = _keep(target, folder, judged) if judged.keep and judged.identity is not None else None
+    verified_files = verified_files or VerifiedFiles(output)
+    output.check_in_place()
+    with (
+        output.folder(target.folder, create=True) as folder,
+        _explained(folder, join_path(output.path, target.folder)),
+    ):
+        with verified_files.turn(folder):
+            found = _find_as_judged(target, folder, judged)
+            if found is not None:
+                verified_files.refuse_if_known(target.path, found)
+                give_rights(rights_of(target.name, folder), staged, staging.descriptor)
+            else:
+                staging.give_rights_of_new_file(staged, folder)
+            kept = _keep(target, folder, judged) if judged.keep and found is not None else None
+            try:
+                _rename(staging, staged, target.name, folder, over=found is not None)
+            except OSError:
+                _let_go(kept, target.name, folder)
+                raise
+            verified_files.note(target.path, os.stat(target.name, dir_fd=folder, follow_symlinks=False))
         try:
-            os.rename(staged, target.name, src_dir_fd=staging.descriptor, dst_dir_fd=folder)
-        except OSError as error:
-            if error.errno == errno.EXDEV:
-                raise OtherFileSystemError from error
-            raise
-        try:
-            os.fsync(folder)
+            sync_folder(folder)
         except OSError as error:
             raise UnsyncedError(error.errno, f"the folder cannot be synced: {error.strerror}") from error
         return kept
 
 
-def set_aside(output: OutputFolder, target: Target, judged: Judged) -> str | None:
+def set_aside(
+    output: OutputFolder, target: Target, judged: Judged, *, verified_files: VerifiedFiles | None = None
+) -> str | None:
     """Move a corrupt file that could not be healed to `<name>.corrupted[.N]`, and return that name.
 
     Args:
         output: the output location.
         target: the file.
         judged: the corrupt file; another one, which another run may have healed, is left where it is.
+        verified_files: what this run has verified or published so far; that is left where it is, too.
     """
+    verified_files = verified_files or VerifiedFiles(output)
     with output.folder(target.folder) as folder:
-        if _identity(target.name, folder) != judged.identity:
-            return None
-        kept = move_to_free_name(target.name, folder, _corrupted_names(target, judged), folder)
-        os.fsync(folder)
+        with verified_files.turn(folder):
+            try:
+                found = _find_as_judged(target, folder, judged)
+                if found is None:
+                    return None
+                verified_files.refuse_if_known(target.path, found)
+            except (ReplacedMeanwhileError, SameFileError):
+                return None
+            kept = rename_to_first_free_name(target.name, folder, _corrupted_names(target, judged), folder)
+        sync_folder(folder)
         return kept
 
 
-def _identity(name: str, folder: int) -> FileIdentity | None:
+def _find_as_judged(target: Target, folder: int, judged: Judged) -> os.stat_result | None:
+    """Return the status of what stands under the final name; None for nothing.
+
+    Raises:
+        ReplacedMeanwhileError: it is not what was judged.
+    """
     try:
-        return file_identity(os.stat(name, dir_fd=folder, follow_symlinks=False))
+        found = os.stat(target.name, dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:
-        return None
+        found = None
+    is_as_judged = judged.identity is None if found is None else file_identity(found).is_same(judged.identity)
+    if not is_as_judged:
+        raise ReplacedMeanwhileError
+    return found
+
+
+def _rename(staging: Staging, staged: str, name: str, folder: int, *, over: bool) -> None:
+    """Rename a staged file to its final name, over what was judged, or where nothing stands.
+
+    Raises:
+        ReplacedMeanwhileError: another program's file has appeared there.
+    """
+    try:
+        if over:
+            os.rename(staged, name, src_dir_fd=staging.descriptor, dst_dir_fd=folder)
+        else:
+            rename_to_free_name(staged, staging.descriptor, name, folder)
+    except FileExistsError as error:
+        raise ReplacedMeanwhileError from error
+    except OSError as error:
+        if error.errno == errno.EXDEV:
+            raise OtherFileSystemError from error
+        raise
 
 
 def _keep(target: Target, folder: int, judged: Judged) -> str:
@@ -114,13 +184,44 @@ def _keep(target: Target, folder: int, judged: Judged) -> str:
         try:
             os.link(target.name, kept, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
         except FileExistsError:
+            if is_linked_as(target.name, kept, folder):  # in a folder where nothing can be removed, by an earlier run
+                return kept
             continue
         except OSError as error:
             if error.errno not in NO_HARD_LINKS:
                 raise
-            return move_to_free_name(target.name, folder, _corrupted_names(target, judged), folder)
+            return rename_to_first_free_name(target.name, folder, _corrupted_names(target, judged), folder)
         return kept
     raise AssertionError("the names never end")
+
+
+def _let_go(kept: str | None, name: str, folder: int) -> None:
+    """Remove the second name of corrupt bytes that were not replaced."""
+    if kept is not None and is_linked_as(name, kept, folder):
+        with suppress(OSError):
+            os.unlink(kept, dir_fd=folder)
+
+
+@contextmanager
+def _explained(folder: int, path: str) -> Iterator[None]:
+    """Say which folder it is where we may not write, and whose."""
+    try:
+        yield
+    except PermissionError as error:
+        if error.errno != errno.EACCES:
+            raise
+        status = os.fstat(folder)
+        reason = f"{error.strerror} in {printable(path)}, which is {describe_rights(status)}"
+        raise PermissionError(errno.EACCES, reason) from error
+
+
+def describe_rights(status: os.stat_result) -> str:
+    """Say whose a folder is, with its mode."""
+    try:
+        owner = pwd.getpwuid(status.st_uid).pw_name
+    except KeyError:
+        owner = str(status.st_uid)
+    return f"{owner}'s, mode {stat.S_IMODE(status.st_mode):o}"
 
 
 def _corrupted_names(target: Target, judged: Judged) -> Iterator[str]:

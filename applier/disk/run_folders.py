@@ -5,18 +5,21 @@ never write the same staged file. What other runs left is judged in `left_runs`;
 """
 
 import errno
+import fcntl
 import functools
 import itertools
 import logging
 import os
 import stat
+import struct
 import threading
+from array import array
 from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
-from applier.disk.folders import OutputFolder, closing_descriptor, create_file, open_folder
+from applier.disk.folders import OutputFolder, closing_descriptor, create_file, open_folder, sync_folder
 from applier.disk.left_runs import LOCK_SUFFIX, Here, Lock, note_closed, note_open, remove_run, take_over, try_lock
 from applier.disk.run_owner import this_process
 from applier.disk.staged_elsewhere import find_staged_elsewhere
@@ -27,6 +30,8 @@ from schemas.text import printable
 logger = logging.getLogger(__name__)
 
 _CLAIM_ATTEMPTS = 20
+_GET_FLAGS = 0x80006601 | struct.calcsize("l") << 16  # FS_IOC_GETFLAGS of linux/fs.h, likewise:
+_IMMUTABLE, _APPEND_ONLY = 0x10, 0x20
 
 
 @dataclass(slots=True)
@@ -153,6 +158,8 @@ def _open_staging(
                 with suppress(OSError), output.folder(base_path) as folder:
                     remove_run(own, folder)  # unless something is kept in it for a later run
     finally:
+        with suppress(OSError), output.folder(base_path) as folder:
+            remove_run(own, folder)  # once more: SMB removes no lock that is open
         note_closed(own)
     with suppress(OSError), output.folder(destination) as folder:
         os.rmdir(STAGING_FOLDER, dir_fd=folder)
@@ -186,9 +193,11 @@ def _claim(output: OutputFolder, destination: str, own: str) -> tuple[int, int]:
         with (
             suppress(FileNotFoundError),
             output.folder(destination, create=True) as parent,
-            closing_descriptor(_open_base(parent)) as base,
             ExitStack() as failed,
         ):
+            base = _open_base(parent)
+            failed.callback(os.close, base)
+            _refuse_append_only(base, join_path(output.path, f"{destination}/{STAGING_FOLDER}".lstrip("/")))
             lock = create_file(own + LOCK_SUFFIX, base)
             failed.callback(os.unlink, own + LOCK_SUFFIX, dir_fd=base)
             failed.callback(os.close, lock)
@@ -199,10 +208,22 @@ def _claim(output: OutputFolder, destination: str, own: str) -> tuple[int, int]:
                     printable(join_path(output.path, f"{destination}/{STAGING_FOLDER}".lstrip("/"))),
                 )
             if held is not Lock.BUSY and os.fstat(lock).st_nlink > 0:
-                own_base = os.dup(base)
                 failed.pop_all()
-                return own_base, lock
+                return base, lock
     raise OSError(errno.EBUSY, "other runs keep removing the staging folder", STAGING_FOLDER)
+
+
+def _refuse_append_only(base: int, path: str) -> None:
+    """See that what is made in the folder of all runs can be removed again: else each run would leave something.
+
+    Raises:
+        PermissionError: it cannot.
+    """
+    flags = array("L", [0])
+    with suppress(OSError):  # file systems without flags
+        fcntl.ioctl(base, _GET_FLAGS, flags)
+    if flags[0] & (_APPEND_ONLY | _IMMUTABLE):
+        raise PermissionError(errno.EPERM, f"nothing can be removed from {printable(path)} (chattr -a -i would help)")
 
 
 def _open_base(parent: int) -> int:
@@ -211,7 +232,7 @@ def _open_base(parent: int) -> int:
         return open_folder(STAGING_FOLDER, parent)
     with suppress(FileExistsError):  # another thread or run has just made it
         os.mkdir(STAGING_FOLDER, dir_fd=parent)
-        os.fsync(parent)
+        sync_folder(parent)
         base = open_folder(STAGING_FOLDER, parent)
         with suppress(OSError):
             os.fchmod(base, stat.S_IMODE(os.fstat(parent).st_mode) & ~stat.S_ISVTX)

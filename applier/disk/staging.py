@@ -8,9 +8,10 @@ from collections.abc import Set as AbstractSet
 from contextlib import ExitStack, suppress
 from typing import Protocol
 
-from applier.disk.folders import closing_descriptor, create_file, open_regular_file
+from applier.disk.folders import closing_descriptor, create_file, list_names, open_regular_file
 from applier.disk.hashing import ByteRange
 from applier.disk.journal import Journal, StagedContent, StagedState, read_journal
+from applier.disk.rights import give_rights, rights_of_new_file
 from schemas.plan import PlannedFile
 
 logger = logging.getLogger(__name__)
@@ -51,6 +52,7 @@ class Staging:
     ) -> None:
         self.descriptor = descriptor
         self.find_elsewhere = find_elsewhere
+        self._sample: os.stat_result | None = None  # of a file that this run has created here
 
     def create(self, name: str) -> int:
         """Create a staged file that no later run can resume."""
@@ -65,7 +67,13 @@ class Staging:
         """Reserve the space of a report while there is some: a full disk has to be reported, too."""
         descriptor = self.create(REPORT)
         with closing_descriptor(descriptor), suppress(OSError):
+            self._sample = os.fstat(descriptor)
             os.posix_fallocate(descriptor, 0, _REPORT_RESERVE_BYTES)
+
+    def give_rights_of_new_file(self, name: str, folder: int) -> None:
+        """Give a staged file the rights that it would have if it had been created in its final folder by this run."""
+        if self._sample is not None:
+            give_rights(rights_of_new_file(folder, self.descriptor, self._sample), name, self.descriptor)
 
     def open_report(self) -> int:
         """Open the file that a report is written to before it gets its name."""
@@ -95,7 +103,7 @@ class Staging:
     def keep_only(self, wanted: Callable[[], AbstractSet[str]]) -> None:
         """Remove the staged files with journals that nobody wants; asks only if there are any."""
         with suppress(OSError):  # what stays, the next run deals with
-            if left := resumable_names_among(os.listdir(self.descriptor)):  # noqa: PTH208  # pathlib knows no descriptors
+            if left := resumable_names_among(list_names(self.descriptor)):
                 for name in left - wanted():
                     self.remove_resumable(name)
 

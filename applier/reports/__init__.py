@@ -1,1 +1,1 @@
-"""What a run leaves for people: txt reports, and results as JSON lines."""
+"""Writes what a run leaves for people (txt reports, results as JSON lines), and merges the results of several runs."""

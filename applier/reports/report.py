@@ -1,11 +1,15 @@
-"""The txt report: one per destination, written anew after each run, never over an older one."""
+"""Writes the txt reports: a new one per destination after each run, never over an older one."""
 
 import itertools
+import logging
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
-from applier.disk.folders import OutputFolder, publish_to_free_name, write_all
+from applier.disk.folders import OutputFolder, sync_folder, write_all
+from applier.disk.rename import rename_to_first_free_name
+from applier.disk.run_folders import Stagings
 from applier.disk.staging import REPORT, Staging
 from schemas.etag import MIB
 from schemas.paths import REPORT_PREFIX, join_path, path_below
@@ -13,7 +17,40 @@ from schemas.results import MD5_BYTES, ApplyResult, FileResult, Outcome, RawFile
 from schemas.text import printable
 from schemas.version import CREATED_BY
 
+logger = logging.getLogger(__name__)
+
 _RULE = "=" * 80
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenReports:
+    """The absolute paths of the reports of a run, and whether every destination has got its own."""
+
+    paths: tuple[str, ...]
+    complete: bool
+
+
+def write_reports(
+    result: ApplyResult, output: OutputFolder, stagings: Stagings, written_at: datetime
+) -> WrittenReports:
+    """Write the report of every destination that a run's plan names; log which ones cannot be written.
+
+    Args:
+        result: of the run.
+        output: the output location.
+        stagings: lend folders on the same file system as a destination.
+        written_at: UTC.
+    """
+    paths, complete = [], True
+    for destination, raw_files in result.by_destination().items():
+        try:
+            with stagings.lent(path_below(destination, output.path)) as staging:
+                place = output, staging
+                paths.append(write_batch_status_report(result, destination, raw_files, written_at, place))
+        except OSError as error:
+            logger.error("%s: the report cannot be written: %s", printable(destination), error.strerror)  # noqa: TRY400  # not a bug
+            complete = False
+    return WrittenReports(paths=tuple(paths), complete=complete)
 
 
 def write_batch_status_report(
@@ -26,18 +63,18 @@ def write_batch_status_report(
     """Write the report of one destination.
 
     Args:
-        result: the run that it is of.
+        result: of the run that is reported.
         destination: absolute path of the destination.
         raw_files: those that belong there.
         written_at: UTC.
-        place: the output location, and a staging folder on the same file system for the file that is not whole yet.
+        place: the output location, and a staging folder on the same file system where the report is written first.
 
     Returns:
         The report's absolute path: `{destination}/_download_status_batch_{YYYYMMDD_HHMMSS}.txt`; a second one in the
         same second gets `_2`.
 
     Raises:
-        OSError: it could not be written.
+        OSError: it could not be written, or not where its path says.
     """
     output, staging = place
     descriptor = staging.open_report()
@@ -53,8 +90,10 @@ def write_batch_status_report(
         finally:
             os.close(descriptor)
         with output.folder(path_below(destination, output.path), create=True) as folder:
-            name = publish_to_free_name(REPORT, staging.descriptor, _report_names(written_at), folder)
-            os.fsync(folder)
+            staging.give_rights_of_new_file(REPORT, folder)
+            name = rename_to_first_free_name(REPORT, staging.descriptor, _report_names(written_at), folder)
+            sync_folder(folder)
+        output.check_in_place()  # else the path would lead to nothing
     finally:
         staging.remove(REPORT)
     return join_path(destination, name)
@@ -63,7 +102,7 @@ def write_batch_status_report(
 def render_report(
     plan_digest: str, destination: str, raw_files: Sequence[RawFileResult], written_at: datetime
 ) -> Iterator[str]:
-    """Yield the text of a report in pieces, a raw file each, for a large plan's has a hundred megabytes."""
+    """Yield the text of a report in pieces, one per raw file: a large plan's report has a hundred megabytes."""
     total = sum(raw_file.planned_files for raw_file in raw_files)
     successful = sum(file.outcome.succeeded for raw_file in raw_files for file in raw_file.files)
     failed_raw_files = sum(raw_file.failure is not None for raw_file in raw_files)

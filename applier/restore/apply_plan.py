@@ -7,10 +7,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from applier.reports.results_writer import ResultSink
+from applier.restore.failures import conflict_with
 from applier.restore.restore_file import restore_file
 from applier.restore.tools import RestoreTools
 from applier.target import Target, distinct_targets
 from schemas.etag import MIB
+from schemas.paths import path_below
 from schemas.plan import Plan, PlannedFile, RawFilePlan, UnresolvedFile
 from schemas.results import ApplyResult, Failure, FailureKind, FileResult, Outcome, RawFileResult
 from schemas.text import printable
@@ -47,6 +49,7 @@ def apply_plan(
 
     targets = distinct_targets(plan, bucket_failures)
     ended = tools.check.crew.run(functools.partial(restore, indices, target) for indices, target in targets)
+    results.fail_clashing(tools.verified_files.clashes)
     return results.apply_result(), ended
 
 
@@ -58,8 +61,7 @@ class _Results:
     ) -> None:
         self._plan, self._sink, self._stop = plan, sink, stop
         self._lock = threading.Lock()
-        self._raw_files = [raw_file for raw_file, _ in plan.planned_files()]
-        self._planned = [file for _, file in plan.planned_files()]
+        self._planned = list(plan.planned_files())
         self._files: list[FileResult | None] = [None] * len(self._planned)
         self._failed = {
             raw_file.raw_file_id: failure
@@ -72,7 +74,26 @@ class _Results:
         with self._lock:
             for index in indices:
                 self._files[index] = result
-                self._sink.file_ended(self._raw_files[index], self._planned[index], result)
+                self._sink.file_ended(*self._planned[index], result)
+
+    def fail_clashing(self, clashes: Mapping[str, str]) -> None:
+        """Have both names fail that are one file for the file system, also the one that was restored first.
+
+        Args:
+            clashes: each such path with the other, relative to the output location.
+        """
+        if not clashes:
+            return
+        with self._lock:
+            for index, (raw_file, file) in enumerate(self._plan.planned_files()):
+                path = path_below(raw_file.absolute_dest_path(file), self._plan.output_location)
+                result = self._files[index]
+                if result is not None and result.outcome.succeeded and path in clashes:
+                    failure = conflict_with(clashes[path])
+                    logger.error("%s: FAILURE - %s", printable(file.relative_path), failure.message)
+                    failed = replace(result, outcome=Outcome.FAILED, failure=failure)
+                    self._files[index] = failed
+                    self._sink.file_ended(raw_file, file, failed)
 
     def apply_result(self) -> ApplyResult:
         """Return all results; what has none was not attempted."""

@@ -84,7 +84,7 @@ def is_absent(output: OutputFolder, target: Target) -> bool:
     One call, which follows links on the way: a hint for what to do first, not a licence to write.
     """
     try:
-        os.stat(f"{target.folder}/{target.name}".lstrip("/"), dir_fd=output.descriptor, follow_symlinks=False)
+        os.stat(target.path, dir_fd=output.descriptor, follow_symlinks=False)
     except FileNotFoundError:
         return True
     except OSError:

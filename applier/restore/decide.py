@@ -40,12 +40,12 @@ class LocalState:
 
 
 class Action(Enum):
-    """What apply does with a file, or in the end with one that was only looked at."""
+    """What apply does with a file."""
 
     SKIP = "skip"
+    VERIFY = "verify"  # hash it, then skip or heal: a look that reads no local bytes cannot tell the two apart
     DOWNLOAD = "download"
     HEAL = "heal"
-    VERIFY = "verify"  # hash it, then skip or heal: what a look that reads no local bytes cannot tell apart
 
 
 def judge_s3(file: PlannedFile, info: ObjectInfo) -> Failure | None:

@@ -3,9 +3,11 @@
 import errno
 import logging
 
+from applier.disk.verified_files import SameFileError
 from applier.s3.faults import S3Fault
 from applier.s3.fetcher import Interrupted
 from schemas.results import Failure, FailureKind
+from schemas.text import printable
 
 logger = logging.getLogger(__name__)
 
@@ -18,6 +20,16 @@ class FileFailedError(Exception):
         super().__init__(failure.message)
 
 
+def conflict_with(other: str) -> Failure:
+    """Return the failure of a file that the file system takes for another planned one.
+
+    Args:
+        other: its path, relative to the output location.
+    """
+    why = "for the file system the two are one file (a folder mounted twice, or a name that it changes)"
+    return Failure(FailureKind.CONFLICT, f"{printable(other)}: {why}; restore one of them elsewhere")
+
+
 def failure_of(error: BaseException) -> Failure:
     """Return the failure that an error stands for; the unforeseen is logged with its traceback."""
     match error:
@@ -25,6 +37,8 @@ def failure_of(error: BaseException) -> Failure:
             return error.failure
         case Interrupted():
             return Failure(FailureKind.INTERRUPTED)
+        case SameFileError():
+            return conflict_with(error.other)
         case OSError(errno=errno.ENOSPC | errno.EDQUOT):
             return Failure(FailureKind.DISK_FULL, f"{error.strerror} (free some space, then apply again)")
         case OSError():

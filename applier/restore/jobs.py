@@ -1,4 +1,4 @@
-"""How many jobs run at once: as asked for, within the limits that the system sets this process."""
+"""Decides how many jobs run at once: as many as were asked for, within the limits of this process."""
 
 import logging
 import resource
@@ -8,19 +8,19 @@ from schemas.text import counted
 
 logger = logging.getLogger(__name__)
 
-# Jobs mostly wait for S3, whatever the cores: some tens of requests at once are what small objects need at 30 ms each.
-# A connection takes 1.4 MiB, so with these the whole process stays below 150 MB.
+# Jobs mostly wait for S3, however many cores there are: at 30 ms each, small objects need tens of requests at once. A
+# connection takes 1.4 MiB, so that with this default the whole process stays below 150 MB.
 DEFAULT_JOBS, MOST_JOBS = 40, 256
 
-# A job has a staged file, its journal, a connection, a staging folder with its lock, and folders on the way to a name.
+# A job holds a staged file, its journal, a connection, a staging folder with its lock, and folders on the way.
 _FILES_PER_JOB, _FILES_PER_STAGING_FOLDER, _FILES_FOR_THE_REST = 7, 2, 32
 _MOST_IDLE_FOLDERS = 1000
-# A job's thread reserves a stack of 8 MiB and an arena of 64. What obstore asks for in vain aborts the whole process.
+# A job's thread reserves a stack of 8 MiB and an arena of 64 MiB. An obstore that gets no memory aborts the process.
 _ADDRESSES_PER_JOB, _ADDRESSES_FOR_THE_REST = 80 * MIB, 512 * MIB
 
 
 def allowed_jobs(asked_for: int) -> int:
-    """Return how many jobs to run: as asked for, or as many as the limits of this process allow."""
+    """Return how many jobs to run: as many as were asked for, or as the limits of this process allow."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -37,7 +37,7 @@ def allowed_jobs(asked_for: int) -> int:
 
 
 def allowed_idle_folders(jobs: int) -> int:
-    """Return how many staging folders may be kept open, beside those of so many jobs, until they are needed again."""
+    """Return how many staging folders may stay open until they are needed again, besides those of so many jobs."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard == resource.RLIM_INFINITY:
         return _MOST_IDLE_FOLDERS

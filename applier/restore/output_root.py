@@ -1,4 +1,4 @@
-"""Where a plan's files go on this machine: another output root, and whether the destinations can be written."""
+"""Moves a plan below another output root, and finds destinations that cannot be written to."""
 
 import os
 from collections.abc import Iterator
@@ -43,7 +43,7 @@ def reroot_plan(plan: Plan, output_root: str) -> Plan:
 
 
 def find_destination_problems(plan: Plan, output: OutputFolder) -> list[str]:
-    """Return which destinations cannot be written, and why; looks only."""
+    """Return which destinations cannot be written to, and why; changes nothing."""
     destinations = {raw_file.destination_base or plan.output_location for raw_file in plan.raw_files}
     return [problem for destination in sorted(destinations) for problem in _problems(plan, output, destination)]
 

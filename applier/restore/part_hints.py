@@ -5,6 +5,7 @@ etag, or they are of something else. The etag of what is read back decides in th
 """
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from applier.disk.hashing import ByteRange
 from applier.restore.decide import LocalState
@@ -12,11 +13,18 @@ from schemas.etag import Etag, fold_part_digests, hashed_ranges
 from schemas.plan import PlannedFile
 
 
-class PartHints:
-    """Knows the parts' MD5s of files that were verified before; this one knows none."""
+class PartHints(Protocol):
+    """Knows the parts' MD5s of files that were verified before."""
 
-    def part_digests(self, file: PlannedFile) -> Sequence[bytes]:  # noqa: ARG002  # of those that know some
+    def part_digests(self, file: PlannedFile) -> Sequence[bytes]:
         """Return the binary MD5 of each part of a planned file, as far as anybody knows; empty if nobody does."""
+
+
+class NoPartHints:
+    """Knows of no file."""
+
+    def part_digests(self, file: PlannedFile) -> Sequence[bytes]:  # noqa: ARG002  # the protocol's signature
+        """See `PartHints.part_digests`."""
         return ()
 
 

@@ -5,10 +5,11 @@ Duplicates and everything else that the plan alone shows were refused when it wa
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from applier.disk.folders import OutputFolder
 from applier.disk.space import FileSystemSpace, SpaceLook
+from applier.disk.verified_files import VerifiedFiles
 from applier.restore.crew import Crew
 from applier.restore.output_root import find_destination_problems
 from applier.s3.faults import S3Fault
@@ -19,6 +20,7 @@ from schemas.results import Failure, FailureKind
 from schemas.text import printable
 
 _SHOWN_BUCKETS = 20
+_SHOWN_CLASHES = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,12 +32,14 @@ class Preflight:
         bucket_failures: why some of them cannot be used, by their name.
         destination_problems: which destinations cannot be written, and why.
         spaces: every file system on which something is missing.
+        clashes: planned paths that are one file for the file system, each with the other.
     """
 
     buckets: tuple[str, ...]
     bucket_failures: Mapping[str, Failure]
     destination_problems: tuple[str, ...]
     spaces: tuple[FileSystemSpace, ...]
+    clashes: Mapping[str, str] = field(default_factory=dict)
 
     def problems(self, *, skip_space_check: bool = False) -> list[str]:
         """Return why the plan cannot be applied as things stand, a line each; none if it can.
@@ -50,6 +54,12 @@ class Preflight:
             more = f" and {len(self.buckets) - _SHOWN_BUCKETS:,} more" if len(self.buckets) > _SHOWN_BUCKETS else ""
             question = "is this the right S3 (--endpoint-url, --region, --profile)?"
             problems.append(f"no bucket of the plan exists: {named}{more}: {question}")
+        pairs = sorted({tuple(sorted(pair)) for pair in self.clashes.items()})
+        for path, other in pairs[:_SHOWN_CLASHES]:
+            problems.append(
+                f"{printable(path)} and {printable(other)} are one file for the file system (a folder mounted twice, "
+                "or a name that it changes): restore one of them elsewhere (select, --output-root DIR)"
+            )
         if not skip_space_check:
             problems += [
                 f"{space}: make room, restore elsewhere (--output-root DIR), or give --skip-space-check"
@@ -73,11 +83,14 @@ def look_before_flight(
     """
     bucket_failures = find_bucket_failures(plan, fetcher, jobs)
     missing = (target for _, target in distinct_targets(plan, bucket_failures))
+    seen = VerifiedFiles(output)
+    spaces = SpaceLook(output, jobs, fetcher.stop, seen, keep_corrupt=keep_corrupt).look(missing)
     return Preflight(
         buckets=plan_buckets(plan),
         bucket_failures=bucket_failures,
         destination_problems=tuple(find_destination_problems(plan, output)),
-        spaces=tuple(SpaceLook(output, jobs, fetcher.stop, keep_corrupt=keep_corrupt).look(missing)),
+        spaces=tuple(spaces),
+        clashes=seen.clashes,
     )
 
 

@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 _MAX_DOWNLOADS = 2  # a mismatch is retried once from scratch; an attempt with a local file's bytes does not count
 _MAX_CHECKS = 3  # how often to look again where another program comes between check and publication
 # These failures say nothing about the local file.
-_LEAVES_LOCAL_FILE = frozenset({FailureKind.INTERRUPTED, FailureKind.NOT_VERIFIABLE})
+_LEAVES_LOCAL_FILE = frozenset({FailureKind.INTERRUPTED, FailureKind.NOT_VERIFIABLE, FailureKind.CONFLICT})
 _WORTH_RESUMING = frozenset({FailureKind.NETWORK, FailureKind.TIMEOUT})
 
 
@@ -202,7 +202,14 @@ def _try_download(
         tools.check.fetcher.raise_if_stopped()
         staged.sync()
         staged.close()
-        corrupt_copy = publish(staging, staged.file_name, tools.check.output, target, _seen_before(verdict, tools))
+        corrupt_copy = publish(
+            staging,
+            staged.file_name,
+            tools.check.output,
+            target,
+            _seen_before(verdict, tools),
+            verified_files=tools.verified_files,
+        )
         _try_to(staged.remove_journal)
     outcome = Outcome.HEALED if verdict.action is Action.HEAL else Outcome.DOWNLOADED
     return _End(
@@ -256,7 +263,8 @@ def _fail(target: Target, verdict: Verdict, tools: RestoreTools, error: BaseExce
     corrupt_copy = None
     if judged_wrong and failure.kind not in _LEAVES_LOCAL_FILE and not isinstance(error, UnsyncedError):
         try:
-            corrupt_copy = set_aside(tools.check.output, target, _seen_before(verdict, tools))
+            seen_before = _seen_before(verdict, tools)
+            corrupt_copy = set_aside(tools.check.output, target, seen_before, verified_files=tools.verified_files)
         except OSError as second_error:
             _log_clean_up(second_error)
         if corrupt_copy is not None:

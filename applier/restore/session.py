@@ -4,17 +4,19 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from applier.disk.folders import OutputFolder, open_output_location
 from applier.restore.jobs import allowed_jobs
 from applier.restore.output_root import reroot_plan
 from applier.restore.site_policy import SitePolicy, absolute_roots
 from applier.s3.bandwidth import BandwidthLimit
-from applier.s3.boto_store import BotoStore, S3Access
 from applier.s3.fetcher import Fetcher, RetryPolicy
-from applier.s3.obstore_store import ObstoreStore
 from applier.s3.outage import OutageWatch
 from schemas.plan import Plan
+
+if TYPE_CHECKING:
+    from applier.s3.protocol import ObjectStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,9 +25,9 @@ class SessionSettings:
 
     Args:
         plan_name: how the user named the plan, for messages.
-        jobs: how many things run at once, as far as the system allows it.
-        output_root: restores below this folder in place of the plan's output location.
-        config: path of the site's YAML, which the plan is checked against.
+        jobs: how many things to do at once, as far as the system allows it.
+        output_root: a folder to restore below instead of the plan's output location.
+        config: path of the site's YAML, to check the plan against.
         allow_output_root: further folders that the plan may restore below.
         endpoint_url: S3 server; takes precedence over the plan's and the AWS chain's. Likewise `region`.
         region: AWS region.
@@ -50,13 +52,13 @@ class SessionSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """A plan with what it takes to carry it out.
+    """A plan with everything that it takes to carry it out.
 
     Args:
-        plan: its destinations moved where the settings say so.
+        plan: with its destinations moved, if the settings say so.
         output: its output location, open.
         fetcher: asks its S3 and fetches from it.
-        jobs: how many things run at once.
+        jobs: how many things to do at once.
     """
 
     plan: Plan
@@ -69,21 +71,21 @@ class Session:
 def open_session(
     reviewed: Plan, settings: SessionSettings, stop: threading.Event, limit: BandwidthLimit | None = None
 ) -> Iterator[Session]:
-    """Prepare a plan; changes nothing.
+    """Prepare a plan, and change nothing.
 
     Args:
         reviewed: the plan as it was read.
         settings: which S3, which destination, how hard to try.
-        stop: set once the run is to stop.
-        limit: of the bytes fetched a second.
+        stop: set when the run is to stop.
+        limit: on the bytes fetched a second.
 
     Raises:
-        KrakenPlanError: the plan is not allowed here, its S3 is misconfigured, its output location cannot be used.
+        KrakenPlanError: the plan is not allowed here, its S3 is misconfigured, or its output location cannot be used.
     """
     plan = reviewed if settings.output_root is None else reroot_plan(reviewed, settings.output_root)
     trusted = _policy(settings).trusted_folder(plan, settings.plan_name)
     jobs = allowed_jobs(settings.jobs)
-    store = ObstoreStore(BotoStore(_access(plan, settings)), most_buckets=jobs)
+    store = _connect(plan, settings, jobs)
     with open_output_location(plan.output_location, trusted) as output:
         retry = RetryPolicy(attempts=settings.retries + 1)
         outage = OutageWatch(settings.max_outage_seconds)
@@ -100,11 +102,16 @@ def _policy(settings: SessionSettings) -> SitePolicy:
     )
 
 
-def _access(plan: Plan, settings: SessionSettings) -> S3Access:
-    """Option > plan > AWS chain."""
-    return S3Access(
+def _connect(plan: Plan, settings: SessionSettings, jobs: int) -> "ObjectStore":
+    """Return the plan's S3: option > plan > AWS chain."""
+    from applier.s3.aws_chain import S3Access  # noqa: PLC0415  # what is refused before costs no vendor
+    from applier.s3.boto_store import BotoStore  # noqa: PLC0415
+    from applier.s3.obstore_store import ObstoreStore  # noqa: PLC0415
+
+    access = S3Access(
         region=settings.region or plan.s3.region,
         endpoint_url=settings.endpoint_url or plan.s3.endpoint_url,
         profile=settings.profile,
         read_timeout_seconds=settings.timeout_seconds,
     )
+    return ObstoreStore(BotoStore(access), most_buckets=jobs)

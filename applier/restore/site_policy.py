@@ -1,7 +1,7 @@
-"""Whether a plan keeps to what this site's operator allows: where it writes to, and which S3 it reads from.
+"""Checks that a plan keeps to what this site's operator allows: where it writes to, and which S3 it reads from.
 
 A plan is only a file: one that came from elsewhere, or was changed and sealed again, may name any folder and server.
-Looks at the plan and the site's YAML alone; that no link leads out of the folder is `applier.disk.folders`' affair.
+Looks only at the plan and the site's YAML; `applier.disk.folders` makes sure that no link leads out of the folder.
 """
 
 import os
@@ -23,10 +23,10 @@ class SitePolicy:
     """What the command line allows.
 
     Args:
-        config: the site's YAML; None if there is none at hand.
-        allowed_roots: absolute paths of folders that may be restored to beside the YAML's output location.
-        own_output: whether the operator has named the output location by hand.
-        own_endpoint: whether the operator has named the S3 server by hand.
+        config: path of the site's YAML; None if none was given.
+        allowed_roots: absolute paths of further folders that plans may restore to, besides the YAML's output location.
+        own_output: whether the operator named the output location on the command line.
+        own_endpoint: whether the operator named the S3 server on the command line.
     """
 
     config: str | None
@@ -35,16 +35,16 @@ class SitePolicy:
     own_endpoint: bool
 
     def trusted_folder(self, plan: Plan, name: str) -> str:
-        """Return the folder that no link below may lead out of: an allowed one that the plan's output location is in.
+        """Return the folder that no link may lead out of: the allowed one that the plan's output location lies in.
 
-        Where nothing is held against the plan, it is the output location itself.
+        If the plan is not checked against anything, that is its output location itself.
 
         Args:
             plan: as it will be applied.
             name: how the user named it, for messages.
 
         Raises:
-            PlanError: the plan names what the site does not; the message says what allows it.
+            PlanError: the plan names something that the site does not; the message says how to allow it.
             ConfigError: the YAML cannot be read.
         """
         site = self._site(plan)
@@ -62,7 +62,7 @@ class SitePolicy:
     def _site(self, plan: Plan) -> "SiteConfig | None":
         if self.config is None:
             return None
-        from schemas.site_config import read_site_config  # noqa: PLC0415  # yaml, which most runs do not need
+        from schemas.site_config import read_site_config  # noqa: PLC0415  # loads yaml, which most runs do not need
 
         return read_site_config(self.config, plan.output_location if self.own_output else None)
 
@@ -92,9 +92,9 @@ def absolute_roots(roots: Sequence[str]) -> tuple[str, ...]:
 
 def _strange_output(plan: Plan, allowed: Sequence[str]) -> str:
     return (
-        f"it restores to the output_location {printable(plan.output_location)}, but what is allowed here is "
-        f"{' and '.join(map(printable, allowed))}. If that is "
-        "meant, give --allow-output-root with that folder, or --output-root DIR to restore elsewhere"
+        f"it restores to the output_location {printable(plan.output_location)}, but this site allows only "
+        f"{' and '.join(map(printable, allowed))}. If this is intended, allow that folder with --allow-output-root, or "
+        "restore elsewhere with --output-root DIR"
     )
 
 
@@ -102,8 +102,8 @@ def _strange_endpoint(plan: Plan, site: "SiteConfig") -> Iterator[str]:
     found, expected = (None if url is None else url.rstrip("/") for url in (plan.s3.endpoint_url, site.endpoint_url))
     if found != expected:
         yield (
-            f"it reads from the s3.endpoint_url {_named(found)}, the site config {printable(site.name or '')} says "
-            f"{_named(expected)}. If that is meant, give --endpoint-url with the server's address"
+            f"it reads from the s3.endpoint_url {_named(found)}, but the site config {printable(site.name or '')} says "
+            f"{_named(expected)}. If this is intended, name the server with --endpoint-url"
         )
 
 

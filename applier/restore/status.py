@@ -1,4 +1,4 @@
-"""What a look at a plan comes to: of each file what S3 and the local file are, hence what apply would do. Pure."""
+"""The status of every file: what S3 has, what is on disk, and what apply would do about it. Pure."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from enum import Enum
 
 from applier.restore.check_file import Verdict
-from applier.restore.decide import LocalKind
+from applier.restore.decide import Action, LocalKind
 from schemas.plan import Plan, PlannedFile, RawFilePlan, UnresolvedFile
 from schemas.results import Failure, FailureKind
 
 
 class S3State(Enum):
-    """What the object on S3 is, held against the plan."""
+    """How the object on S3 compares with the plan."""
 
     AS_PLANNED = "as planned"
     DIFFERS = "differs"
@@ -23,75 +23,62 @@ class S3State(Enum):
     NOT_ASKED = "not asked"
 
 
-class LocalFile(Enum):
-    """What stands at the destination, held against the plan: a `LocalKind`, and what only people want to know."""
-
-    RIGHT = "right"
-    WRONG = "wrong"
-    ABSENT = "absent"
-    STAGED_PART = "staged part"
-    UNVERIFIED = "unverified"
-    UNREADABLE = "unreadable"
-    UNUSABLE = "unusable"
-    NOT_LOOKED_AT = "not looked at"
-
-
-class WouldDo(Enum):
-    """What apply would do with a file: an `Action`, or nothing that helps."""
-
-    SKIP = "skip"
-    VERIFY = "verify"
-    DOWNLOAD = "download"
-    HEAL = "heal"
-    CANNOT = "cannot"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileStatus:
     """What was seen of one entry of a plan.
 
     Args:
         raw_file_id: its raw file.
-        relative_path: as in the plan; None of a raw file that could not be resolved as a whole.
-        s3: the object.
-        local: the local file.
-        would_do: what apply would do.
+        relative_path: as in the plan; None for a raw file that could not be resolved as a whole.
+        s3: the object on S3.
+        local: the local file; None where it was not looked at.
+        action: what apply would do; None where it cannot do anything.
         detail: why, where there is more to say.
         size_bytes: of the object or of the plan's entry; None where neither is known.
-        bytes_to_fetch: what apply would fetch, at most.
+        staged_bytes: what an interrupted run has staged of it.
     """
 
     raw_file_id: str
     relative_path: str | None
     s3: S3State = S3State.NOT_ASKED
-    local: LocalFile = LocalFile.NOT_LOOKED_AT
-    would_do: WouldDo = WouldDo.CANNOT
+    local: LocalKind | None = None
+    action: Action | None = None
     detail: str = ""
     size_bytes: int | None = None
-    bytes_to_fetch: int = 0
+    staged_bytes: int = 0
+
+    @property
+    def bytes_to_fetch(self) -> int:
+        """How much apply would fetch, at most."""
+        if self.action not in {Action.DOWNLOAD, Action.HEAL}:
+            return 0
+        return max(0, (self.size_bytes or 0) - self.staged_bytes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Totals:
-    """Files by what apply would do, and bytes to fetch; entries that share a destination count each."""
+class StatusTotals:
+    """Entries by what apply would do (None: it cannot do anything), and bytes to fetch.
 
-    files: Mapping[WouldDo, int]
+    Entries that share a destination count each.
+    """
+
+    entries: Mapping[Action | None, int]
     bytes_to_fetch: int
 
     @classmethod
-    def of(cls, files: Iterable[FileStatus]) -> "Totals":
+    def of(cls, files: Iterable[FileStatus]) -> "StatusTotals":
         """Add up."""
-        counts: Counter[WouldDo] = Counter()
+        counts: Counter[Action | None] = Counter()
         bytes_to_fetch = 0
         for file in files:
-            counts[file.would_do] += 1
+            counts[file.action] += 1
             bytes_to_fetch += file.bytes_to_fetch
-        return cls(files={would_do: counts[would_do] for would_do in WouldDo}, bytes_to_fetch=bytes_to_fetch)
+        return cls(entries={action: counts[action] for action in (*Action, None)}, bytes_to_fetch=bytes_to_fetch)
 
     @property
     def nothing_to_do(self) -> bool:
         """Whether every entry is right already, as far as was looked."""
-        return not any(self.files[would_do] for would_do in (WouldDo.DOWNLOAD, WouldDo.HEAL, WouldDo.CANNOT))
+        return not any(self.entries[action] for action in (Action.DOWNLOAD, Action.HEAL, None))
 
 
 def file_statuses(plan: Plan, verdicts: Mapping[int, Verdict], staged_bytes: Mapping[int, int]) -> Iterator[FileStatus]:
@@ -99,7 +86,7 @@ def file_statuses(plan: Plan, verdicts: Mapping[int, Verdict], staged_bytes: Map
 
     Args:
         plan: what was looked at.
-        verdicts: by place among `plan.planned_files()`; what has none was not looked at.
+        verdicts: by place among `plan.planned_files()`; a file without one was not looked at.
         staged_bytes: what interrupted runs have staged, by the same places.
     """
     place = 0
@@ -126,18 +113,15 @@ def _unresolved(raw_file: RawFilePlan, file: UnresolvedFile) -> FileStatus:
 
 def _status(raw_file: RawFilePlan, file: PlannedFile, verdict: Verdict | None, staged_bytes: int) -> FileStatus:
     verdict = verdict or Verdict(action=Failure(FailureKind.INTERRUPTED))
-    size_bytes = verdict.source.info.size_bytes if verdict.source else file.expected_size
-    would_do = WouldDo.CANNOT if isinstance(verdict.action, Failure) else WouldDo(verdict.action.value)
-    to_be_fetched = would_do in {WouldDo.DOWNLOAD, WouldDo.HEAL}
     return FileStatus(
         raw_file_id=raw_file.raw_file_id,
         relative_path=file.relative_path,
         s3=_s3_state(verdict),
-        local=_local_file(verdict, staged_bytes),
-        would_do=would_do,
+        local=None if verdict.local is None else verdict.local.kind,
+        action=None if isinstance(verdict.action, Failure) else verdict.action,
         detail=_detail(verdict),
-        size_bytes=size_bytes,
-        bytes_to_fetch=max(0, (size_bytes or 0) - staged_bytes) if to_be_fetched else 0,
+        size_bytes=verdict.source.info.size_bytes if verdict.source else file.expected_size,
+        staged_bytes=staged_bytes,
     )
 
 
@@ -161,16 +145,8 @@ def _s3_state(verdict: Verdict) -> S3State:
     return S3State.AS_PLANNED if verdict.source is not None else S3State.NOT_ASKED
 
 
-def _local_file(verdict: Verdict, staged_bytes: int) -> LocalFile:
-    if verdict.local is None:
-        return LocalFile.NOT_LOOKED_AT
-    if verdict.local.kind is LocalKind.ABSENT and staged_bytes:
-        return LocalFile.STAGED_PART
-    return LocalFile(verdict.local.kind.value)
-
-
 def _detail(verdict: Verdict) -> str:
-    """Say why nothing can be done, or how the local file is wrong; both where both are so."""
+    """Say why nothing can be done, how the local file is wrong, or both."""
     reasons = [verdict.action.message] if isinstance(verdict.action, Failure) else []
     if verdict.local is not None and verdict.local.kind in {LocalKind.WRONG, LocalKind.UNREADABLE}:
         reasons.append(f"local file: {verdict.local.detail}" if reasons else verdict.local.detail)

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 
 from applier.disk.folders import OutputFolder
 from applier.disk.run_folders import Stagings
+from applier.disk.verified_files import VerifiedFiles
 from applier.restore.crew import Crew
 from applier.restore.find_object import Acceptance
-from applier.restore.part_hints import PartHints
+from applier.restore.part_hints import NoPartHints, PartHints
 from applier.restore.progress import Progress
 from applier.s3.fetcher import Fetcher
 
@@ -53,6 +54,7 @@ class RestoreTools:
     Args:
         check: what looking at it needs.
         stagings: the run's staging folders.
+        verified_files: what the run has verified or published so far.
         quarantine: what becomes of corrupt local files.
         hints: know which parts of a corrupt file are right.
         clock: seconds that only grow.
@@ -60,6 +62,7 @@ class RestoreTools:
 
     check: CheckTools
     stagings: Stagings
+    verified_files: VerifiedFiles
     quarantine: Quarantine = field(default_factory=Quarantine)
-    hints: PartHints = field(default_factory=PartHints)
+    hints: PartHints = field(default_factory=NoPartHints)
     clock: Callable[[], float] = time.monotonic

@@ -1,7 +1,6 @@
 """`kraken-plan compile`: options -> catalog -> plan -> file -> exit code."""
 
 import gc
-import logging
 import os
 import sys
 from dataclasses import dataclass, replace
@@ -11,8 +10,10 @@ from pathlib import Path
 import click
 
 from kraken_plan.catalog_options import CatalogOptions, catalog_options
-from kraken_plan.output_files import STDOUT, refuse_what_is_no_plan, write_plan_output
+from kraken_plan.console import say_unless_quiet
+from kraken_plan.output_files import STDOUT, refuse_anything_but_a_plan, write_plan_output
 from kraken_plan.s3_choice import S3Options, with_chosen_s3
+from kraken_plan.shared_options import plan_output_option
 from kraken_plan.views.compile_text import compile_summary, refusal
 from planner.build_plan import build_download_plan, with_default_project
 from planner.find_records import FoundRecords, find_records
@@ -23,10 +24,8 @@ from planner.raw_file_ids import AskedText
 from planner.search import Search
 from schemas.errors import ConfigError
 from schemas.plan import Plan
-from schemas.plan_file import serialized_plan
+from schemas.plan_file import serialize_plan
 from schemas.site_config import SiteConfig, load_backup_config, load_site_config
-
-logger = logging.getLogger(__name__)
 
 _NOTHING_ASKED = (
     "no raw files are asked for: give their ids, --ids-file FILE or --project PRID (or --instrument, --since, --until, "
@@ -119,7 +118,7 @@ MONGO_USER and MONGO_PASSWORD as AlphaKraken does. A user with the role `read` i
     help="Check every file on S3. Missing, changed, archived and forbidden ones get an error in the plan; all others "
     "are pinned to their current version.",
 )
-@click.option("-o", "--output", metavar="FILE", default=STDOUT, help="Write the plan to FILE, whole or not at all.")
+@plan_output_option
 def compile_command(**options: object) -> None:
     """Make a plan that restores the raw files with these IDs.
 
@@ -142,7 +141,7 @@ def _compile(options: CompileOptions, now: datetime) -> int:
         raise ConfigError(_NOTHING_ASKED)
     site = _site(options)
     if options.output != STDOUT:
-        refuse_what_is_no_plan(Path(options.output))
+        refuse_anything_but_a_plan(Path(options.output))
     with open_catalog(options.catalog, os.environ) as catalog:
         found = find_records(catalog, texts, search)
         if not found.raw_file_ids and search.is_empty:
@@ -156,9 +155,8 @@ def _compile(options: CompileOptions, now: datetime) -> int:
         raise ConfigError("\n".join(refusal(plan, found, left_out)))
     if options.probe_s3:
         plan = _probed(plan, options.profile)
-    write_plan_output(serialized_plan(plan), options.output)
-    if logger.isEnabledFor(logging.WARNING):
-        click.echo("\n".join(compile_summary(plan, found, left_out)), err=True)
+    write_plan_output(serialize_plan(plan), options.output)
+    say_unless_quiet("\n".join(compile_summary(plan, found, left_out)))
     return 1 if plan.has_errors() else 0
 
 

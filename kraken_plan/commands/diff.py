@@ -1,4 +1,4 @@
-"""`kraken-plan diff`: two plans -> what differs -> words or JSON -> exit code. Also git's diff driver for plans."""
+"""`kraken-plan diff`: two plans -> what differs -> words, JSON or a page -> exit code. Also a diff driver for git."""
 
 import sys
 from contextlib import suppress
@@ -6,9 +6,11 @@ from dataclasses import dataclass, replace
 
 import click
 
+from kraken_plan.output_files import write_page
+from kraken_plan.shared_options import html_option
+from kraken_plan.views.as_json import diff_as_json
 from kraken_plan.views.diff_page import diff_page
-from kraken_plan.views.diff_text import Compared, diff_as_json, diff_lines
-from kraken_plan.views.page_file import write_page
+from kraken_plan.views.diff_text import Compared, diff_lines
 from kraken_plan.views.terminal import show_lines, stdout_paint, write_all
 from planner.plan_diff import diff_plans
 from schemas.errors import ConfigError, KrakenPlanError
@@ -37,7 +39,7 @@ class DiffOptions:
 Exit codes:
   0  the plans ask for the same
   1  they differ
-  2  refused: one of them is no usable plan
+  2  refused: one of them cannot be used as a plan
 
 \b
 Examples:
@@ -47,23 +49,25 @@ Examples:
   kraken-plan diff old.json new.json --html diff.html
 
 \b
-For plans in git (then `git diff`, `git show --ext-diff` and `git log -p --ext-diff` speak of raw files):
+For plans in git, to make `git diff`, `git show --ext-diff` and `git log -p --ext-diff` show raw files:
   git config diff.kraken-plan.command "kraken-plan diff --git"
   echo "plans/*.json diff=kraken-plan" >> .gitattributes
 
-Order, timestamps and origin are no differences. Bytes are those of the files that can be restored. Colours: on a
-terminal, and not with NO_COLOR set.
+Order, timestamps and origin do not count as differences. Bytes are those of the files that can be restored. Colours
+appear on a terminal only, and not if NO_COLOR is set.
 """,
 )
 @click.argument("plans", metavar="OLD NEW", nargs=-1)
-@click.option("--files", is_flag=True, help="Name the files of raw files that were added or removed as a whole, too.")
-@click.option("--json", "as_json", is_flag=True, help="JSON for programs: all that differs, a raw file each line.")
-@click.option("--html", metavar="FILE", help="Write one self-contained page for a browser to FILE instead.")
-@click.option("--git", is_flag=True, help="Take the arguments that git gives a diff driver; exit with 0, as git asks.")
+@click.option("--files", is_flag=True, help="Also name the files of raw files that were added or removed as a whole.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs: all that differs, one raw file a line.")
+@html_option
+@click.option(
+    "--git", is_flag=True, help="Take the arguments that git gives to a diff driver; exit with 0, as git requires."
+)
 def diff_command(**options: object) -> None:
-    """Say what was added, removed and changed from plan OLD to plan NEW; `-` reads one of them from stdin.
+    """Show what was added, removed and changed from plan OLD to plan NEW; `-` reads one of them from stdin.
 
-    Nothing is said where they ask for the same.
+    Prints nothing if both ask for the same.
     """
     sys.exit(_diff(DiffOptions(**options)))  # type: ignore[arg-type]  # click checked the types
 
@@ -72,7 +76,7 @@ def _diff(options: DiffOptions) -> int:
     if options.html is not None and (options.as_json or options.files or options.git):
         raise click.UsageError("--html holds everything: give it without --json, --files and --git")
     if options.git:
-        with suppress(BrokenPipeError):  # whoever left git's pager has enough; git calls any other code than 0 a death
+        with suppress(BrokenPipeError):  # the reader has left git's pager; to git, any code but 0 is a crash
             _git_diff(options)
         return 0
     if len(options.plans) != 2:  # noqa: PLR2004  # OLD and NEW
@@ -100,7 +104,7 @@ def _show(options: DiffOptions, old: Compared, new: Compared) -> int:
 
 
 def _git_diff(options: DiffOptions) -> None:
-    """Be git's diff driver, see gitdiff(1), GIT_EXTERNAL_DIFF: what cannot be compared is told, and git goes on."""
+    """Act as git's diff driver, see GIT_EXTERNAL_DIFF in git(1): say what cannot be compared, and let git go on."""
     arguments = options.plans
     if len(arguments) == 1:
         write_all([f"{printable(arguments[0])}: not merged yet\n"])

@@ -9,11 +9,12 @@ from itertools import chain
 import click
 
 from kraken_plan.catalog_options import CatalogOptions, catalog_options
-from kraken_plan.views.found_raw_files import found_as_json, found_ids, found_lines
+from kraken_plan.views.found_raw_files import found_as_json, found_lines
 from kraken_plan.views.terminal import stdout_paint, write_all
 from planner.found_raw_file import FoundRawFile, summarize_document
 from planner.open_catalog import open_catalog
 from schemas.errors import CatalogError, ConfigError
+from schemas.text import shown_on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,5 +75,5 @@ def _find(options: FindOptions) -> int:
 
 def _lines(found: Iterator[FoundRawFile], options: FindOptions) -> Iterator[str]:
     if options.ids:
-        return found_ids(found)
+        return (f"{shown_on(sys.stdout, raw_file.raw_file_id)}\n" for raw_file in found)
     return found_as_json(found) if options.as_json else found_lines(found, stdout_paint())

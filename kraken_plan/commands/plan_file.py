@@ -1,10 +1,11 @@
-"""`kraken-plan validate`, `seal` and `schema`: the plan file by itself, without catalog or S3."""
+"""`kraken-plan validate`, `seal` and `schema`: the plan file on its own, without catalog or S3."""
 
 from pathlib import Path
 
 import click
 
-from kraken_plan.output_files import STDOUT, refuse_what_is_no_plan, write_plan_output
+from kraken_plan.output_files import STDOUT, refuse_anything_but_a_plan, write_plan_output
+from kraken_plan.shared_options import plan_argument
 from schemas.plan import Plan
 from schemas.plan_file import seal_plan
 from schemas.plan_schema import schema_text
@@ -25,9 +26,9 @@ Examples:
   kraken-plan compile --project PRID001 --config alphakraken.prod.yaml | kraken-plan validate -
 """,
 )
-@click.argument("plan", metavar="PLAN")
+@plan_argument
 def validate_command(plan: str) -> None:
-    """Check all of PLAN that can be checked without S3: schema, rules, digest; `-` reads it from stdin."""
+    """Check everything about PLAN that can be checked without S3: schema, rules, digest; `-` reads it from stdin."""
     click.echo(f"{plan_name(plan)}: {_describe(load_plan(plan))}")
 
 
@@ -44,15 +45,15 @@ Examples:
   jq '.s3.region = "eu-west-1"' plan.json | kraken-plan seal - > changed.json
 """,
 )
-@click.argument("plan", metavar="PLAN")
-@click.option("-o", "--output", metavar="FILE", help="Write to FILE, and leave PLAN as it is.")
+@plan_argument
+@click.option("-o", "--output", metavar="FILE", help="Write to FILE and leave PLAN as it is.")
 def seal_command(plan: str, output: str | None) -> None:
-    """Renew the digest of PLAN after an edit on purpose; `-` goes from stdin to stdout.
+    """Renew the digest of PLAN after a deliberate edit; `-` reads from stdin and writes to stdout.
 
     Everything but the digest is checked first.
     """
     if output not in {None, STDOUT, plan}:
-        refuse_what_is_no_plan(Path(output))
+        refuse_anything_but_a_plan(Path(output))
     sealed = seal_plan(*load_plan_bytes(plan))
     write_plan_output([sealed], output or (STDOUT if plan == STDIN else plan))
 
@@ -64,11 +65,9 @@ def schema_command() -> None:
 
 
 def _describe(plan: Plan) -> str:
-    files = [file for raw_file in plan.raw_files for file in raw_file.files]
-    planned = [file for _, file in plan.planned_files()]
-    unresolved = f"{len(files) - len(planned):,} not resolved"
-    size_bytes = sum(file.expected_size or 0 for file in planned)
+    totals = plan.totals()
+    files = counted(totals.files + totals.skipped_files, "file")
     return (
-        f"valid, {counted(len(plan.raw_files), 'raw file')}, {counted(len(files), 'file')} ({unresolved}), "
-        f"{counted(size_bytes, 'byte')}, {plan.plan_digest}"
+        f"valid, {counted(totals.raw_files, 'raw file')}, {files} ({totals.skipped_files:,} not resolved), "
+        f"{counted(totals.size_bytes, 'byte')}, {plan.plan_digest}"
     )

@@ -1,6 +1,5 @@
-"""`kraken-plan select`: a plan -> what is asked for of it, as a plan of its own."""
+"""`kraken-plan select`: a plan -> the selected part of it, as a plan of its own."""
 
-import logging
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,7 +8,9 @@ from pathlib import Path
 import click
 
 from applier.reports.confirm_results import confirm_results
+from kraken_plan.console import say_unless_quiet
 from kraken_plan.output_files import STDOUT, refuse_to_overwrite, write_plan_output
+from kraken_plan.shared_options import plan_argument, plan_output_option
 from planner.raw_file_ids import split_at_commas
 from planner.select_plan import (
     Selection,
@@ -21,12 +22,10 @@ from planner.select_plan import (
 )
 from schemas.errors import ConfigError
 from schemas.plan import Plan
-from schemas.plan_file import serialized_plan
+from schemas.plan_file import serialize_plan
 from schemas.plan_source import load_plan, plan_name
 from schemas.results_file import load_results
 from schemas.text import counted, human_size
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +47,7 @@ class SelectOptions:
     epilog="""\b
 Exit codes:
   0  the smaller plan is written
-  2  refused: a name that is not in the plan, or nothing is left; nothing is written
+  2  refused: a name that is not in the plan, or a selection that is empty; nothing is written
 
 \b
 Examples:
@@ -58,38 +57,39 @@ Examples:
   kraken-plan select plan.json --resolvable -o clean.json
   kraken-plan select plan.json --exclude '*.mgf' | kraken-plan apply -
 
-Several values of one option widen the selection, several options narrow it. Patterns are the shell's, quoted: * and ?
-match slashes, too, and case counts.
+Several values of one option widen the selection, several options narrow it. Patterns are the shell's and need quotes;
+* and ? also match slashes, and case matters.
 """,
 )
-@click.argument("plan", metavar="PLAN")
+@plan_argument
 @click.option(
     "--raw-file",
     metavar="ID",
     multiple=True,
     help="Take these raw files: an id, several ids separated by commas, or a path.",
 )
-@click.option("--project", metavar="PRID", multiple=True, help="Take these projects' raw files.")
+@click.option("--project", metavar="PRID", multiple=True, help="Take the raw files of these projects.")
 @click.option("--include", metavar="GLOB", multiple=True, help="Take files whose relative path matches.")
 @click.option("--exclude", metavar="GLOB", multiple=True, help="Leave out files whose relative path matches.")
 @click.option(
     "--failed",
     metavar="RESULTS",
     multiple=True,
-    help="Take what failed or was not attempted in the apply that wrote RESULTS; of several, the newest counts.",
+    help="Take what failed or was not attempted in the apply that wrote RESULTS, or is no longer there; of several, "
+    "the latest counts.",
 )
 @click.option("--resolvable", is_flag=True, help="Take only what can be restored, nothing that has an error.")
-@click.option("-o", "--output", metavar="FILE", default=STDOUT, help="Write the plan to FILE, whole or not at all.")
+@plan_output_option
 def select_command(**options: object) -> None:
-    """Make a smaller plan out of PLAN, valid and sealed; `-` reads it from stdin. Without -o it goes to stdout."""
+    """Make a smaller plan from PLAN, valid and sealed; `-` reads it from stdin. Without -o it goes to stdout."""
     sys.exit(_select(SelectOptions(**options)))  # type: ignore[arg-type]  # click checked the types
 
 
 def _select(options: SelectOptions) -> int:
-    project_ids = tuple(split_at_commas(options.project))
     if options.output != STDOUT:
         refuse_to_overwrite(Path(options.output), options.plan)
     plan = load_plan(options.plan)
+    project_ids = tuple(split_at_commas(options.project))
     check_projects(plan, project_ids)
     selection = Selection(
         raw_file_ids=read_raw_files(plan, options.raw_file),
@@ -99,26 +99,25 @@ def _select(options: SelectOptions) -> int:
     )
     if selection == Selection() and not options.failed and not options.resolvable:
         raise ConfigError(
-            "nothing is asked for: give --raw-file, --project, --include, --exclude, --failed or --resolvable"
+            "nothing was asked for: give --raw-file, --project, --include, --exclude, --failed or --resolvable"
         )
     of = plan
     if options.failed:
         runs = [run for path in options.failed for run in load_results(path)]
         of = select_failed(plan, confirm_results(plan, runs, datetime.now(UTC)))
         if not of.raw_files:
-            raise ConfigError("nothing of the plan has failed, so there is nothing to select")
+            raise ConfigError("nothing in the plan has failed, so there is nothing to select")
     if options.resolvable:
         of = select_resolvable(of)
     selected = select_from_plan(of, selection)
     if not selected.raw_files:
-        raise ConfigError(f"{plan_name(options.plan)}: what is asked for matches nothing of the plan")
-    write_plan_output(serialized_plan(selected), options.output)
-    if logger.isEnabledFor(logging.WARNING):
-        click.echo(f"selected {_extent(selected)}, of {_extent(plan)}", err=True)
+        raise ConfigError(f"{plan_name(options.plan)}: nothing in the plan matches what was asked for")
+    write_plan_output(serialize_plan(selected), options.output)
+    say_unless_quiet(f"selected {_extent(selected)}, of {_extent(plan)}")
     return 0
 
 
 def _extent(plan: Plan) -> str:
-    files = [file for raw_file in plan.raw_files for file in raw_file.files]
-    size = human_size(sum(file.expected_size or 0 for _, file in plan.planned_files()))
-    return f"{counted(len(plan.raw_files), 'raw file')}, {counted(len(files), 'file')}, {size}"
+    totals = plan.totals()
+    files = counted(totals.files + totals.skipped_files, "file")
+    return f"{counted(totals.raw_files, 'raw file')}, {files}, {human_size(totals.size_bytes)}"

@@ -1,22 +1,21 @@
-"""`kraken-plan split`: one plan -> N plans of equal bytes, a file each."""
+"""`kraken-plan split`: one plan -> N plans of about the same size, a file each."""
 
-import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
+from kraken_plan.console import say_unless_quiet
 from kraken_plan.output_files import refuse_to_overwrite
+from kraken_plan.shared_options import plan_argument
 from planner.split_plan import split_plan
 from schemas.atomic_file import write_atomically
 from schemas.errors import ConfigError
 from schemas.plan import Plan
-from schemas.plan_file import serialized_plan
+from schemas.plan_file import serialize_plan
 from schemas.plan_source import STDIN, load_plan
 from schemas.text import counted, human_size, printable, shown_on
-
-logger = logging.getLogger(__name__)
 
 MOST_PLANS = 10_000
 
@@ -25,8 +24,8 @@ MOST_PLANS = 10_000
     "split",
     epilog="""\b
 Exit codes:
-  0  all plans are written, their paths printed
-  2  refused: what stood under the names is kept
+  0  all plans are written, and their paths printed
+  2  refused: whatever had those names was left untouched
 
 \b
 Examples:
@@ -35,20 +34,22 @@ Examples:
   kraken-plan split plan.json -n 4 | xargs -I{} -P4 kraken-plan apply {} --no-report --results {}.results
   kraken-plan report --plan plan.json plan-?-of-4.json.results
 
-No file is split, a raw file's files stay together where the balance allows it, and what shares a destination always
-does. There are always N plans, some of them empty where there are too few files. The same plan is always split in the
-same way.
+Files are never split. Those of one raw file stay together where the balance allows it, those that share a destination
+always do. There are always N plans; where there are too few files, some are empty. Splitting a plan again gives the
+same plans.
 """,
 )
-@click.argument("plan", metavar="PLAN")
+@plan_argument
 @click.option(
     "-n", "--number", metavar="N", type=click.IntRange(1, MOST_PLANS), required=True, help="How many plans to make."
 )
-@click.option("-o", "--output-dir", metavar="DIR", help="Write them to DIR, which is made if need be, not beside PLAN.")
+@click.option(
+    "-o", "--output-dir", metavar="DIR", help="Write them to DIR, created if need be, instead of beside PLAN."
+)
 def split_command(plan: str, number: int, output_dir: str | None) -> None:
-    """Split PLAN into N plans of equal bytes, to be applied side by side; `-` reads it from stdin.
+    """Split PLAN into N plans of about the same size, to be applied side by side; `-` reads it from stdin.
 
-    Prints the paths of the plans. `kraken-plan report` makes one set of reports out of their results.
+    Prints the paths of the plans. `kraken-plan report` writes one set of reports from their results.
     """
     sys.exit(_split(plan, number, output_dir))
 
@@ -60,10 +61,9 @@ def _split(source: str, number: int, output_dir: str | None) -> int:
         refuse_to_overwrite(path, source)
     plans = split_plan(plan, number)
     for path, part in zip(paths, plans, strict=True):
-        write_atomically(path, serialized_plan(part))
+        write_atomically(path, serialize_plan(part))
         click.echo(shown_on(sys.stdout, str(path)))
-    if logger.isEnabledFor(logging.WARNING):
-        click.echo(_summary(plans), err=True)
+    say_unless_quiet(_summary(plans))
     return 0
 
 
@@ -84,7 +84,7 @@ def _names(source: str, number: int) -> list[str]:
 
 
 def _summary(plans: Sequence[Plan]) -> str:
-    files = [[file for _, file in plan.planned_files()] for plan in plans]
-    sizes = [sum(file.expected_size or 0 for file in own) for own in files]
-    total = counted(sum(map(len, files)), "file")
-    return f"{counted(len(plans), 'plan')} of {human_size(min(sizes))} to {human_size(max(sizes))}; together {total}"
+    totals = [plan.totals() for plan in plans]
+    sizes = [own.size_bytes for own in totals]
+    files = counted(sum(own.files for own in totals), "file")
+    return f"{counted(len(plans), 'plan')} of {human_size(min(sizes))} to {human_size(max(sizes))}; together {files}"

@@ -1,1 +1,1 @@
-"""What people read: tables for terminals, texts, JSON, the HTML page. Pure, but for the terminal itself."""
+"""Renders what people and programs read: texts, tables, JSON, the HTML page. Pure, except for the terminal itself."""

@@ -1,4 +1,4 @@
-"""What differs between two plans as a page."""
+"""Builds the page that shows what differs between two plans."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -21,7 +21,7 @@ _STATES = {
 
 
 def diff_page(diff: PlanDiff, old: Compared, new: Compared) -> Page:
-    """Return the page of what differs."""
+    """Return the page that shows what differs."""
     return Page(
         title="Plan changes",
         subtitle="The plans ask for the same" if diff.is_empty else printable(f"{old.name} → {new.name}"),
@@ -99,7 +99,7 @@ def _groups(diff: PlanDiff) -> Iterator[Group]:
 
 
 def _present(raw_file: RawFileDiff) -> RawFilePlan:
-    """Return a raw file as the newer plan has it, or the older one if it is removed."""
+    """Return a raw file as the newer plan has it, or if it was removed, as the older one has it."""
     present = raw_file.old if raw_file.new is None else raw_file.new
     if present is None:
         raise ValueError(f"raw file {raw_file.raw_file_id!r} is in neither plan")
@@ -125,7 +125,7 @@ def _changes_text(changes: Iterable[Change]) -> str:
 
 
 def _raw_file_state(raw_file: RawFileDiff) -> State:
-    """Return a raw file's state: where one of its files has a new error, it is to be seen first."""
+    """Return a raw file's state; a new error in one of its files comes before everything else."""
     files = (_state(file) for file in raw_file.files)
     return _NEW_ERROR if _NEW_ERROR in files else _state(raw_file)
 

@@ -1,9 +1,8 @@
-"""What differs between two plans in lines for people, and in JSON for programs."""
+"""Says in lines what differs between two plans."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass
 
-from kraken_plan.views.json_document import document_with_list
 from kraken_plan.views.plan_sections import notes_text
 from kraken_plan.views.table import Paint, Tone
 from planner.plan_diff import Change, DiffKind, FileDiff, PlanDiff, RawFileDiff, Value
@@ -23,14 +22,14 @@ class Compared:
 
 
 def diff_lines(diff: PlanDiff, old: Compared, new: Compared, paint: Paint, *, with_files: bool) -> Iterator[str]:
-    """Yield all that differs, then the totals; nothing where nothing differs.
+    """Yield all that differs, then the totals; nothing if nothing differs.
 
     Args:
         diff: what differs.
         old: the older plan.
         new: the newer plan.
         paint: colours words.
-        with_files: name each file of a raw file that was added or removed as a whole.
+        with_files: also name each file of a raw file that was added or removed as a whole.
     """
     if diff.is_empty:
         return
@@ -45,18 +44,6 @@ def diff_lines(diff: PlanDiff, old: Compared, new: Compared, paint: Paint, *, wi
         totals = diff.totals(kind)
         counts = f"{counted(totals.raw_files, 'raw file')}, {counted(totals.files, 'file')}"
         yield f"{kind.value}: {counts}, {counted(totals.size_bytes, 'byte')} ({human_size(totals.size_bytes)})"
-
-
-def diff_as_json(diff: PlanDiff, old: Compared, new: Compared) -> Iterator[str]:
-    """Yield all that differs as one JSON document, each raw file on a line of its own."""
-    head = {
-        "same": diff.is_empty,
-        "old": {"name": old.name, "plan_digest": old.plan.plan_digest},
-        "new": {"name": new.name, "plan_digest": new.plan.plan_digest},
-        "changes": [asdict(change) for change in diff.changes],
-        "totals": {kind.value: asdict(diff.totals(kind)) for kind in DiffKind},
-    }
-    return document_with_list(head, "raw_files", map(_raw_file_document, diff.raw_files))
 
 
 def _raw_file_lines(raw_file: RawFileDiff, paint: Paint, *, with_files: bool) -> Iterator[str]:
@@ -77,7 +64,7 @@ def _raw_file_lines(raw_file: RawFileDiff, paint: Paint, *, with_files: bool) ->
 
 
 def _whole(raw_file: RawFileDiff) -> str:
-    """Return what is said of a raw file that is in one plan only."""
+    """Describe a raw file that is in only one of the plans."""
     one = raw_file.new if raw_file.old is None else raw_file.old
     if raw_file.kind is DiffKind.CHANGED or one is None:
         return ""
@@ -90,7 +77,7 @@ def _whole(raw_file: RawFileDiff) -> str:
 
 
 def _only_moves_along(file: FileDiff, raw_file: RawFileDiff) -> bool:
-    """Tell whether all that changes for a file is said of its raw file already."""
+    """Tell whether everything that changes about a file was already said of its raw file."""
     said = {change.name for change in raw_file.changes}
     new = {"destination_base": "absolute_dest_path"}
     follows = {new.get(name, name) for name in said & {"destination_base", "bucket_name"}}
@@ -118,24 +105,3 @@ def _value(value: Value) -> str:
             return f"{value:,}"
         case str():
             return printable(value)
-
-
-def _raw_file_document(raw_file: RawFileDiff) -> dict[str, object]:
-    return {
-        "raw_file_id": raw_file.raw_file_id,
-        "kind": raw_file.kind.value,
-        "changes": _change_documents(raw_file.changes),
-        "files": [
-            {
-                "relative_path": file.relative_path,
-                "kind": file.kind.value,
-                "size_bytes": file.size_bytes,
-                "changes": _change_documents(file.changes),
-            }
-            for file in raw_file.files
-        ],
-    }
-
-
-def _change_documents(changes: Iterable[Change]) -> list[dict[str, Value]]:
-    return [asdict(change) for change in changes]

@@ -1,7 +1,6 @@
-"""Raw files that a search found: a table for people, JSON lines for programs, ids for compile. Made line by line."""
+"""Shows raw files that a search found, line by line: a table for people, JSON lines for programs."""
 
 import json
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 
@@ -9,7 +8,7 @@ from kraken_plan.views.plan_sections import NOTHING, name_of, size_or_nothing
 from kraken_plan.views.table import Cell, Column, Paint, Tone, Toned, streamed_lines
 from planner.backup_status import UPLOAD_DONE
 from planner.found_raw_file import FoundRawFile
-from schemas.text import printable, shown_on
+from schemas.text import printable
 
 _COLUMNS = (
     Column("Raw file"),
@@ -32,11 +31,6 @@ def found_as_json(found: Iterable[FoundRawFile]) -> Iterator[str]:
     for raw_file in found:
         created_at = None if raw_file.created_at is None else f"{raw_file.created_at:%Y-%m-%dT%H:%M:%SZ}"
         yield json.dumps({**asdict(raw_file), "created_at": created_at}) + "\n"
-
-
-def found_ids(found: Iterable[FoundRawFile]) -> Iterator[str]:
-    """Yield the ids, one a line."""
-    return (f"{shown_on(sys.stdout, raw_file.raw_file_id)}\n" for raw_file in found)
 
 
 def _row(raw_file: FoundRawFile) -> Sequence[Cell]:

@@ -1,8 +1,8 @@
-"""One self-contained HTML document: no network, no other files, nothing in it that could run but our own script.
+"""Renders one self-contained HTML document: no network, no other files, and no script that could run but our own.
 
-Takes texts and tables and knows neither plans nor diffs. Everything that is given is escaped by the template engine, or
-packed where a browser reads no markup; a Content-Security-Policy with the hashes of our script and style forbids the
-rest. Without JavaScript all but the big table is there.
+Takes texts and tables; knows neither plans nor diffs. Every value is escaped by the template engine, or packed where a
+browser reads no markup; a Content-Security-Policy with the hashes of our script and style forbids the rest. Without
+JavaScript, everything but the big table still shows.
 """
 
 import base64
@@ -27,11 +27,11 @@ PAGE_BEGINS = b"<!doctype html>"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """A number that a reader should see first.
+    """A number that readers should see first.
 
     Args:
-        label: what it is the number of.
-        value: the number, in words.
+        label: what the number counts.
+        value: the number as text.
         note: more about it.
         tone: whether it is good or bad news.
     """
@@ -44,11 +44,11 @@ class Figure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """What a line of the big table is marked as.
+    """How a line of the big table is marked.
 
     Args:
-        words: in words, with a tone.
-        mark: a sign that says the same without colours.
+        words: the state in words, with a tone.
+        mark: a sign that says the same without colour.
         weighs: whether the bytes of such files are counted.
     """
 
@@ -64,9 +64,9 @@ class Row:
     Args:
         name: its name.
         state: one of the table's states.
-        detail: what else is to be known of it, such as where it comes from.
+        detail: more about it, such as where it comes from.
         note: what is wrong with it, or what changed.
-        size_bytes: its size; None where it is not known or where there is none.
+        size_bytes: its size; None where it is unknown or there is none.
     """
 
     name: str
@@ -78,12 +78,12 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """A line of the big table that others are folded into: a raw file.
+    """A line of the big table with others folded into it: a raw file.
 
     Args:
         head: the line itself.
-        label: what it is filtered by: its project.
-        rows: those folded in.
+        label: what it is filtered by, its project.
+        rows: the lines folded into it.
     """
 
     head: Row
@@ -93,13 +93,13 @@ class Group:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BigTable:
-    """Raw files with their files folded in, to be filtered and sorted; it may have a million rows.
+    """Raw files with their files folded in, to filter and sort; there may be a million rows.
 
     Args:
         title: its heading.
-        states: all that occur, those first that are to be seen first.
+        states: all that occur, the most important first.
         groups: the raw files.
-        size_words: what the bytes of all rows that weigh are, such as "to restore".
+        size_words: what the bytes of all rows that weigh stand for, such as "to restore".
         group_noun, row_noun, label_noun: what a group, a row and a label are, in the singular.
     """
 
@@ -114,12 +114,12 @@ class BigTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """All that a page shows, from top to bottom; every text printable.
+    """Everything that a page shows, from top to bottom; every text is printable.
 
     Args:
-        title: what it is.
-        subtitle: of what it is that.
-        figures: the numbers to be seen first.
+        title: what the page is.
+        subtitle: what it is about.
+        figures: the numbers to see first.
         facts: labels and values.
         sections: short tables.
         table: the big one.
@@ -134,7 +134,7 @@ class Page:
 
 
 def render_page(page: Page) -> bytes:
-    """Return the HTML document of a page: the same for the same page."""
+    """Return the HTML document of a page; the same page always gives the same document."""
     script, style = _part("page.js"), _part("page.css")
     html = _template().render(
         page=page,
@@ -151,7 +151,7 @@ def render_page(page: Page) -> bytes:
 
 
 def _packed(table: BigTable) -> str:
-    """Return a table's data as the script reads it: JSON, a list per column, gzip, base64."""
+    """Return a table's data as the script reads it: JSON with a list per column, in gzip, in base64."""
     document = json.dumps(_columns(table), ensure_ascii=False, separators=(",", ":"))
     return base64.b64encode(gzip.compress(document.encode(), 6, mtime=0)).decode("ascii")
 
@@ -225,7 +225,7 @@ def _part(name: str) -> str:
 
 @cache
 def _template() -> "jinja2.Template":
-    import jinja2  # noqa: PLC0415  # it takes its time, and commands that draw no page need none of it
+    import jinja2  # noqa: PLC0415  # slow to load, and only pages need it
 
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True

@@ -1,4 +1,4 @@
-"""A plan as a page, and with it, if it was applied, what became of each file."""
+"""Builds the page that shows a plan and, if it was applied, what happened to each file."""
 
 from collections.abc import Iterator, Sequence
 from typing import assert_never
@@ -18,9 +18,9 @@ from kraken_plan.views.plan_sections import (
     raw_file_state,
     skipped_text,
 )
-from kraken_plan.views.plan_summary import PlanSummary, Totals, raw_file_totals, summarize_plan
+from kraken_plan.views.plan_summary import PlanSummary, summarize_plan
 from kraken_plan.views.table import Tone, Toned
-from schemas.plan import Plan, PlannedFile, RawFilePlan, UnresolvedFile
+from schemas.plan import Plan, PlannedFile, PlanTotals, RawFilePlan, UnresolvedFile
 from schemas.results import ApplyResult, FileResult, Outcome, RawFileResult
 from schemas.text import counted, human_size, printable
 
@@ -42,7 +42,7 @@ def plan_page(plan: Plan, name: str, result: ApplyResult | None = None) -> Page:
     Args:
         plan: the plan.
         name: how the user named it.
-        result: how an apply of it ended; without one, the page tells what will be restored.
+        result: how an apply of it ended; without one, the page shows what will be restored.
     """
     summary = summarize_plan(plan)
     return Page(
@@ -61,14 +61,14 @@ def plan_page(plan: Plan, name: str, result: ApplyResult | None = None) -> Page:
 
 
 def raw_file_place(raw_file: RawFilePlan) -> str:
-    """Return from where to where a raw file is restored; empty where that could not be resolved."""
+    """Return where a raw file is restored from and to; empty if that could not be resolved."""
     if raw_file.bucket_name is None:
         return ""
     return printable(f"s3://{raw_file.bucket_name} → {raw_file.destination_base}")
 
 
 def file_origin(file: PlannedFile | UnresolvedFile) -> str:
-    """Return what is to be known of a file beside its name and size."""
+    """Return what a reviewer needs to know of a file besides its name and size."""
     key = "no key" if file.s3_key is None else f"key {file.s3_key}"
     etag = "no etag" if file.expected_etag is None else f"etag {file.expected_etag}"
     chunks = "" if file.chunk_size_mb is None else f", chunks of {file.chunk_size_mb} MiB"
@@ -76,7 +76,7 @@ def file_origin(file: PlannedFile | UnresolvedFile) -> str:
     return printable(f"{etag}{chunks}, {key}{version}")
 
 
-def _plan_figures(totals: Totals) -> list[Figure]:
+def _plan_figures(totals: PlanTotals) -> list[Figure]:
     skipped = totals.skipped_raw_files + totals.skipped_files
     return [
         _size_figure(totals),
@@ -91,7 +91,7 @@ def _plan_figures(totals: Totals) -> list[Figure]:
     ]
 
 
-def _size_figure(totals: Totals) -> Figure:
+def _size_figure(totals: PlanTotals) -> Figure:
     unknown = f", and {counted(totals.unknown_sizes, 'file')} of unknown size" if totals.unknown_sizes else ""
     note = f"{counted(totals.size_bytes, 'byte')}{unknown}"
     return Figure(label="To restore", value=human_size(totals.size_bytes), note=note)
@@ -121,14 +121,14 @@ def _result_figures(result: ApplyResult, summary: PlanSummary) -> list[Figure]:
 
 def _planned_groups(plan: Plan) -> Iterator[Group]:
     for raw_file in plan.raw_files:
-        totals = raw_file_totals(raw_file)
+        totals = raw_file.totals()
         rows = [_planned_row(raw_file, file) for file in raw_file.files]
         yield _group(
             raw_file, totals, _PLAN_STATES[raw_file_state(totals)], raw_file_remark(raw_file, totals).text, rows
         )
 
 
-def _group(raw_file: RawFilePlan, totals: Totals, state: State, note: str, rows: list[Row]) -> Group:
+def _group(raw_file: RawFilePlan, totals: PlanTotals, state: State, note: str, rows: list[Row]) -> Group:
     return Group(
         head=Row(
             name=printable(raw_file.raw_file_id),
@@ -172,7 +172,7 @@ def _result_groups(plan: Plan, result: ApplyResult) -> Iterator[Group]:
         if ended is not None and ended.failure is not None:
             note = ended.failure.message
         state = _raw_file_outcome(ended, rows)
-        yield _group(raw_file, raw_file_totals(raw_file), state, _with_notes(note, raw_file.notes), rows)
+        yield _group(raw_file, raw_file.totals(), state, _with_notes(note, raw_file.notes), rows)
 
 
 def _raw_file_outcome(ended: RawFileResult | None, rows: list[Row]) -> State:

@@ -1,11 +1,11 @@
-"""A plan in words: facts, and short tables of what it amounts to. The same ones on a terminal and on a page."""
+"""Puts a plan into words: facts, and short tables that sum it up. A terminal and a page show the same ones."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from kraken_plan.views.plan_summary import DestinationTotals, NamedEntry, PlanSummary, Remark, Totals
+from kraken_plan.views.plan_summary import DestinationTotals, NamedEntry, PlanSummary, Remark
 from kraken_plan.views.table import Cell, Column, Tone, Toned
-from schemas.plan import Plan, PlannedFile, RawFilePlan, UnresolvedFile
+from schemas.plan import Plan, PlannedFile, PlanTotals, RawFilePlan, UnresolvedFile
 from schemas.text import counted, human_size, printable
 
 NOTHING = "–"  # noqa: RUF001  # the dash that stands for an empty cell
@@ -26,9 +26,9 @@ class Section:
     Args:
         title: its heading.
         columns: from left to right.
-        rows: everything in them printable.
-        shares: each row's part of the whole, 0 to 1, where rows are to be compared by their size.
-        left_out: how many rows there were no room for.
+        rows: every text in them is printable.
+        shares: each row's part of the whole, 0 to 1, where rows are compared by size.
+        left_out: how many rows there was no room for.
     """
 
     title: str
@@ -39,7 +39,7 @@ class Section:
 
 
 def exact_size(size_bytes: int) -> str:
-    """Return a size to the byte: the `SizeText` for those who count.
+    """Return a size to the byte: the `SizeText` of --exact.
 
     >>> exact_size(2_224_281_231)
     '2,224,281,231 B'
@@ -48,17 +48,17 @@ def exact_size(size_bytes: int) -> str:
 
 
 def size_or_nothing(size_bytes: int | None, size_text: SizeText = human_size) -> str:
-    """Return a size, or a dash where it is not known."""
+    """Return a size, or a dash if it is unknown."""
     return NOTHING if size_bytes is None else size_text(size_bytes)
 
 
 def name_of(text: str | None) -> str:
-    """Return a name out of a plan as it is shown."""
+    """Return a name from a plan as it is shown."""
     return NOTHING if text is None else printable(text, NAMES_SHOWN)
 
 
 def plan_facts(plan: Plan) -> list[tuple[str, str]]:
-    """Return who made a plan, when, out of what, and where it leads: labels and values, printable."""
+    """Return who made a plan, when, from what, and where it restores to: labels and values, printable."""
     facts = [("Digest", plan.plan_digest or "not sealed")]
     if plan.created_at or plan.created_by:
         made = (plan.created_at or "").replace("T", " ").replace("Z", " UTC")
@@ -72,55 +72,55 @@ def plan_facts(plan: Plan) -> list[tuple[str, str]]:
     return facts
 
 
-def restored_text(totals: Totals, size_text: SizeText = human_size) -> str:
+def restored_text(totals: PlanTotals, size_text: SizeText = human_size) -> str:
     """Return what is restored, in one line."""
     unknown = f", {counted(totals.unknown_sizes, 'file')} of unknown size" if totals.unknown_sizes else ""
     of = f"{counted(totals.files, 'file')} of {counted(totals.restored_raw_files, 'raw file')}"
     return f"{of}, {size_text(totals.size_bytes)}{unknown}"
 
 
-def skipped_text(totals: Totals) -> str:
-    """Return what is skipped, in one line; empty where nothing is."""
+def skipped_text(totals: PlanTotals) -> str:
+    """Return what is skipped, in one line; empty if nothing is."""
     return entries_text(totals.skipped_raw_files, totals.skipped_files)
 
 
 def entries_text(raw_files: int, files: int) -> str:
-    """Return how many of each there are; empty where there are none."""
+    """Return how many of each there are; empty if there are none."""
     return ", ".join(counted(number, noun) for number, noun in ((raw_files, "raw file"), (files, "file")) if number)
 
 
-def raw_file_state(totals: Totals) -> Toned:
-    """Return whether a raw file, counted, is restored."""
+def raw_file_state(totals: PlanTotals) -> Toned:
+    """Return whether a raw file with these totals is restored."""
     if totals.skipped_raw_files or not totals.files:
         return SKIPPED
     return IN_PART if totals.skipped_files else TO_RESTORE
 
 
-def raw_file_why(raw_file: RawFilePlan, totals: Totals) -> str:
-    """Return why a raw file is not restored, or not all of it; empty where it is."""
+def raw_file_why(raw_file: RawFilePlan, totals: PlanTotals) -> str:
+    """Return why a raw file is not restored, or not all of it; empty if all of it is."""
     if raw_file.error is not None:
         return printable(raw_file.error)
     return f"{totals.skipped_files:,} of {counted(len(raw_file.files), 'file')} skipped" if totals.skipped_files else ""
 
 
-def raw_file_remark(raw_file: RawFilePlan, totals: Totals) -> Toned:
-    """Return why a raw file is not restored, or not all of it, and its notes; empty where there is nothing to say."""
+def raw_file_remark(raw_file: RawFilePlan, totals: PlanTotals) -> Toned:
+    """Return why a raw file is not restored, or not all of it, and its notes; empty if there is nothing to say."""
     why = raw_file_why(raw_file, totals)
     return Toned("; ".join(filter(None, [why, notes_text(raw_file.notes)])), Tone.BAD if why else Tone.NOTABLE)
 
 
 def notes_text(notes: Sequence[str]) -> str:
-    """Return notes on one line; empty where there are none."""
+    """Return notes on one line; empty if there are none."""
     return printable("; ".join(notes))
 
 
 def file_error(raw_file: RawFilePlan, file: PlannedFile | UnresolvedFile) -> str | None:
-    """Return why a file is skipped: for its own sake or its raw file's."""
+    """Return why a file is skipped, for a reason of its own or of its raw file; None if it is not."""
     return raw_file.error or (file.error if isinstance(file, UnresolvedFile) else None)
 
 
 def s3_object(raw_file: RawFilePlan, file: PlannedFile | UnresolvedFile) -> str:
-    """Return what is fetched for a file, with the version that it is pinned to, if it is."""
+    """Return the S3 object of a file, with the version it is pinned to, if any."""
     if file.s3_key is None:
         return NOTHING
     version = "" if file.version_id is None else f" version {file.version_id}"
@@ -128,7 +128,7 @@ def s3_object(raw_file: RawFilePlan, file: PlannedFile | UnresolvedFile) -> str:
 
 
 def plan_sections(summary: PlanSummary, size_text: SizeText = human_size) -> list[Section]:
-    """Return the tables that tell what a plan amounts to, what goes wrong first; empty ones are left out."""
+    """Return the tables that sum a plan up, problems first; empty ones are left out."""
     sections = [
         _remarks("Skipped, and why", "Reason", summary.skipped, Tone.BAD),
         _remarks("Notes", "Note", summary.notes, Tone.NOTABLE),
@@ -168,7 +168,7 @@ def _entry_name(entry: NamedEntry) -> str:
 
 
 def file_name(raw_file_id: str, relative_path: str) -> str:
-    """Return how a file is named: with its raw file, unless its path begins with that, as it mostly does."""
+    """Return how a file is named: with its raw file, unless its path begins with that, as it usually does."""
     if relative_path == raw_file_id or relative_path.startswith(f"{raw_file_id}/"):
         return name_of(relative_path)
     return f"{name_of(raw_file_id)}: {name_of(relative_path)}"

@@ -1,48 +1,57 @@
-"""How a run ends, of `apply` or out of several applies: the reports, their paths on stdout, a line of summary."""
+"""Says in a line how a run has ended, and why it did not end well. Pure."""
 
-import logging
-import sys
 from collections import Counter
-from datetime import UTC, datetime
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-import click
-
-from applier.disk.folders import OutputFolder
-from applier.disk.run_folders import Stagings
-from applier.reports.report import write_batch_status_report
-from schemas.paths import path_below
-from schemas.results import ApplyResult, Outcome
-from schemas.text import counted, printable, shown_on
-
-logger = logging.getLogger(__name__)
+from kraken_plan.views.plan_sections import NAMES_SHOWN, entries_text, file_name
+from schemas.results import ApplyResult, Failure, FailureKind, Outcome
+from schemas.text import counted, printable
 
 
-def write_reports(result: ApplyResult, output: OutputFolder, stagings: Stagings) -> bool:
-    """Write the report of every destination, then print their paths, and tell whether all of that could be done."""
-    written_at = datetime.now(UTC)
-    paths, well = [], True
-    for destination, raw_files in result.by_destination().items():
-        try:
-            with stagings.lent(path_below(destination, output.path)) as staging:
-                place = output, staging
-                paths.append(write_batch_status_report(result, destination, raw_files, written_at, place))
-        except OSError as error:
-            logger.error("%s: the report cannot be written: %s", printable(destination), error.strerror)  # noqa: TRY400  # no bug
-            well = False
-    try:
-        for path in paths:
-            click.echo(shown_on(sys.stdout, path))
-    except OSError as error:
-        logger.error("the paths of the reports cannot be printed: %s", error.strerror)  # noqa: TRY400  # no bug
-        well = False
-    return well
-
-
-def summary(result: ApplyResult) -> str:
-    """Return in one line how a plan's files have ended."""
+def summary_line(result: ApplyResult) -> str:
+    """Return in one line how the files of a plan have ended."""
     outcomes = Counter(file.outcome for file in result.files())
     counts = ", ".join(f"{outcomes[outcome]} {outcome.value}" for outcome in Outcome)
     failed = sum(raw_file.failure is not None for raw_file in result.raw_files)
     as_a_whole = f"; {counted(failed, 'raw file')} failed as a whole" if failed else ""
     total = counted(sum(raw_file.planned_files for raw_file in result.raw_files), "file")
     return f"{counted(len(result.raw_files), 'raw file')}, {total}: {counts}{as_a_whole}"
+
+
+def failures_line(result: ApplyResult) -> str | None:
+    """Return in one line what is not restored, and why the first of it is not; None if everything is."""
+    return _counted_with_first("not restored", list(_failures(result)))
+
+
+def unresolvable_line(result: ApplyResult) -> str | None:
+    """Return in one line what the plan itself could not resolve, and why; None if there is nothing of the kind."""
+    failures = [failure for failure in _failures(result) if failure.failure.kind is FailureKind.UNRESOLVED]
+    return _counted_with_first("unresolvable, see the plan", failures)
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    """An entry of a plan that is not restored."""
+
+    name: str
+    failure: Failure
+    is_raw_file: bool
+
+
+def _failures(result: ApplyResult) -> Iterator[_Failed]:
+    for raw_file in result.raw_files:
+        if raw_file.failure is not None:
+            yield _Failed(printable(raw_file.raw_file_id, NAMES_SHOWN), raw_file.failure, is_raw_file=True)
+        for file in raw_file.files:
+            if file.failure is not None:
+                yield _Failed(file_name(raw_file.raw_file_id, file.relative_path), file.failure, is_raw_file=False)
+
+
+def _counted_with_first(words: str, failed: Sequence[_Failed]) -> str | None:
+    if not failed:
+        return None
+    raw_files = sum(one.is_raw_file for one in failed)
+    first = "" if len(failed) == 1 else " the first:"
+    counts = entries_text(raw_files, len(failed) - raw_files)
+    return f"{words}: {counts};{first} {failed[0].name}: {failed[0].failure.message}"

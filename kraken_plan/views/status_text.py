@@ -1,12 +1,13 @@
-"""What `kraken-plan status` says: lines for people, JSON for programs. Pure."""
+"""Says how a plan, S3 and the local files compare, and what apply would do: in lines, and as JSON for programs."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from applier.restore.decide import Action, LocalKind
 from applier.restore.preflight import Preflight
-from applier.restore.status import FileStatus, LocalFile, S3State, Totals, WouldDo
-from kraken_plan.views.json_document import document_with_list
+from applier.restore.status import FileStatus, S3State, StatusTotals
+from kraken_plan.views.as_json import document_with_list
 from kraken_plan.views.table import Cell, Column, Paint, Tone, Toned, table_lines
 from schemas.text import human_size, printable
 
@@ -19,9 +20,8 @@ class PlanStatus:
         plan_digest: the plan's.
         files: every entry, in the plan's order.
         preflight: buckets, destinations, space.
-        hashed: whether local files were read, not only their sizes.
-        rate: bytes a second, as the user expects them; None for no estimate of the time: a look fetches nothing and so
-            measures none.
+        hashed: whether local files were read, not just their sizes.
+        rate: bytes a second that the user expects; None for no estimate of the time, because looking measures no rate.
     """
 
     plan_digest: str
@@ -33,7 +33,7 @@ class PlanStatus:
     @property
     def seconds_to_fetch(self) -> int | None:
         """How long it takes to fetch what is missing, at the rate given."""
-        return None if self.rate is None else round(Totals.of(self.files).bytes_to_fetch / self.rate)
+        return None if self.rate is None else round(StatusTotals.of(self.files).bytes_to_fetch / self.rate)
 
 
 _COLUMNS = (
@@ -46,17 +46,45 @@ _COLUMNS = (
 )
 _UNKNOWN = "?"
 _TONES = {
-    WouldDo.SKIP: Tone.GOOD,
-    WouldDo.VERIFY: Tone.NOTABLE,
-    WouldDo.DOWNLOAD: Tone.NOTABLE,
-    WouldDo.HEAL: Tone.NOTABLE,
-    WouldDo.CANNOT: Tone.BAD,
+    Action.SKIP: Tone.GOOD,
+    Action.VERIFY: Tone.NOTABLE,
+    Action.DOWNLOAD: Tone.NOTABLE,
+    Action.HEAL: Tone.NOTABLE,
+    None: Tone.BAD,
 }
-_GOOD = frozenset({S3State.AS_PLANNED, LocalFile.RIGHT})
+
+
+def action_word(action: Action | None) -> str:
+    """Return what apply would do, in a word; None means that it cannot do anything."""
+    return "cannot" if action is None else action.value
+
+
+def local_word(file: FileStatus) -> str:
+    """Return what the local file is, in a word or two."""
+    if file.local is None:
+        return "not looked at"
+    return "staged part" if file.local is LocalKind.ABSENT and file.staged_bytes else file.local.value
+
+
+def dry_run_line(file: FileStatus) -> str:
+    """Return what `apply --dry-run` says of one entry."""
+    name = printable(file.raw_file_id if file.relative_path is None else file.relative_path)
+    size = f"({human_size(file.size_bytes or 0)})"
+    match file.action:
+        case None:
+            return f"cannot    {name}: {printable(file.detail)}"
+        case Action.SKIP:
+            return f"skip      {name}: already exists, verified {size}"
+        case Action.VERIFY:
+            return f"verify    {name}: already exists, not verified {size}"
+        case Action.DOWNLOAD:
+            return f"download  {name} {size}"
+        case Action.HEAL:
+            return f"heal      {name}: {printable(file.detail)} {size}"
 
 
 def status_lines(status: PlanStatus, paint: Paint) -> Iterator[str]:
-    """Yield a table with a line for every entry, and what it comes to."""
+    """Yield a table with a line for every entry, then the totals."""
     yield from table_lines(_COLUMNS, lambda: map(_row, status.files), paint)
     yield ""
     yield from _summary(status)
@@ -64,24 +92,24 @@ def status_lines(status: PlanStatus, paint: Paint) -> Iterator[str]:
 
 def _row(file: FileStatus) -> Sequence[Cell]:
     return (
-        Toned(file.would_do.value, _TONES[file.would_do]),
-        _state(file.s3),
-        _state(file.local),
+        Toned(action_word(file.action), _TONES[file.action]),
+        _toned(file.s3.value, is_good=file.s3 is S3State.AS_PLANNED),
+        _toned(local_word(file), is_good=file.local is LocalKind.RIGHT),
         _UNKNOWN if file.size_bytes is None else human_size(file.size_bytes),
         printable(file.raw_file_id if file.relative_path is None else file.relative_path),
         printable(file.detail),
     )
 
 
-def _state(state: S3State | LocalFile) -> Cell:
-    return state.value if state in _GOOD else Toned(state.value, Tone.NOTABLE)
+def _toned(word: str, *, is_good: bool) -> Cell:
+    return word if is_good else Toned(word, Tone.NOTABLE)
 
 
 def _summary(status: PlanStatus) -> Iterator[str]:
-    totals = Totals.of(status.files)
-    counts = ", ".join(f"{count:,} {would_do.value}" for would_do, count in totals.files.items() if count)
+    totals = StatusTotals.of(status.files)
+    counts = ", ".join(f"{count:,} {action_word(action)}" for action, count in totals.entries.items() if count)
     entries = "1 entry" if len(status.files) == 1 else f"{len(status.files):,} entries"
-    condition = ", if what is unverified is right" if totals.files[WouldDo.VERIFY] else ""
+    condition = ", if what is unverified is right" if totals.entries[Action.VERIFY] else ""
     yield f"{entries}: {counts or 'nothing'}; to be fetched: {human_size(totals.bytes_to_fetch)} at most{condition}"
     if not status.hashed:
         yield "Local files were not read (--no-local-hash): of what is unverified only the size is right"
@@ -96,18 +124,18 @@ def _summary(status: PlanStatus) -> Iterator[str]:
         yield from (f"  {problem}" for problem in problems)
 
 
-def status_json(status: PlanStatus) -> Iterator[str]:
-    """Yield the same as one JSON document, each entry on a line of its own."""
-    return document_with_list(_head(status), "files", map(_file, status.files))
+def status_as_json(status: PlanStatus) -> Iterator[str]:
+    """Yield the status of a plan as one JSON document, with each entry on a line of its own."""
+    return document_with_list(_status_head(status), "files", map(_file_status, status.files))
 
 
-def _head(status: PlanStatus) -> dict[str, object]:
-    totals = Totals.of(status.files)
+def _status_head(status: PlanStatus) -> dict[str, object]:
+    totals = StatusTotals.of(status.files)
     return {
         "plan_digest": status.plan_digest,
         "nothing_to_do": totals.nothing_to_do,
         "local_files_hashed": status.hashed,
-        "totals": {would_do.value: count for would_do, count in totals.files.items()},
+        "totals": {action_word(action): count for action, count in totals.entries.items()},
         "bytes_to_fetch": totals.bytes_to_fetch,
         "seconds_to_fetch": status.seconds_to_fetch,
         "file_systems": [
@@ -123,13 +151,13 @@ def _head(status: PlanStatus) -> dict[str, object]:
     }
 
 
-def _file(file: FileStatus) -> dict[str, object]:
+def _file_status(file: FileStatus) -> dict[str, object]:
     return {
         "raw_file_id": file.raw_file_id,
         "relative_path": file.relative_path,
-        "apply": file.would_do.value,
+        "apply": action_word(file.action),
         "s3": file.s3.value,
-        "local": file.local.value,
+        "local": local_word(file),
         "size_bytes": file.size_bytes,
         "bytes_to_fetch": file.bytes_to_fetch,
         "why": file.detail or None,

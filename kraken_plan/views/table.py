@@ -1,6 +1,6 @@
-"""Columns as lines of text, for terminals and pipes. Knows tones, not colours: who prints decides what they look like.
+"""Lays columns out as lines of text. Knows tones, not colours: whoever prints them decides what they look like.
 
-Lines are made one by one, for a plan may have a million files.
+Lines are made one by one, because a plan may have a million files.
 """
 
 import unicodedata
@@ -15,7 +15,7 @@ _WIDE = frozenset("WF")  # of East Asian scripts and emoji, each takes two place
 
 
 class Tone(Enum):
-    """What a piece of text means to the reader. It never says what the words do not say, too."""
+    """What a piece of text means to the reader. It adds nothing that the words do not say."""
 
     PLAIN = auto()
     HEADING = auto()
@@ -39,8 +39,8 @@ class Column:
 
     Args:
         title: its heading.
-        right: whether it is aligned to the right, as numbers are.
-        widest: how wide the column becomes at most; a longer text stays whole and moves the rest of its own line only.
+        right: whether to align it to the right, as numbers are.
+        widest: how wide the column may become; a longer text stays whole and moves only the rest of its own line.
     """
 
     title: str
@@ -60,13 +60,13 @@ def unpainted(text: str, _tone: Tone) -> str:
 def table_lines(
     columns: Sequence[Column], rows: Callable[[], Iterable[Sequence[Cell]]], paint: Paint = unpainted
 ) -> Iterator[str]:
-    """Yield a heading and a line per row; nothing at all where there are no rows.
+    """Yield a heading and a line per row; nothing at all if there are no rows.
 
     Args:
         columns: from left to right; a row may leave out cells at its end.
-        rows: gives the rows, each time anew: they are gone through once for the widths and once for the lines. Every
-            text in them is printable already.
-        paint: gives a text its colour; it is called with padding left out.
+        rows: gives the rows afresh each time: they are read once for the widths and once for the lines. Every text in
+            them is printable.
+        paint: colours a text, without its padding.
     """
     widths = _widths(columns, rows())
     if widths is None:
@@ -114,7 +114,7 @@ def shown_width(text: str) -> int:
 
 
 def _widths(columns: Sequence[Column], rows: Iterable[Sequence[Cell]]) -> list[int] | None:
-    """Return each column's width; None where there are no rows."""
+    """Return the width of each column; None if there are no rows."""
     widths = [shown_width(column.title) for column in columns]
     widest = [max(column.widest, width) for column, width in zip(columns, widths, strict=True)]
     row: Sequence[Cell] | None = None

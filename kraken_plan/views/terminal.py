@@ -1,4 +1,4 @@
-"""Lines for people on stdout: in colour and through a pager on a terminal, bare everywhere else."""
+"""Prints lines on stdout: in colour and through a pager on a terminal, bare everywhere else."""
 
 import os
 import sys
@@ -21,12 +21,12 @@ _COLOURS: Mapping[Tone, Mapping[str, bool | str]] = {
 
 
 def stdout_paint() -> Paint:
-    """Return the colours for stdout as it is now, which are none unless it is a terminal that wants them."""
+    """Return the colours for stdout as it is now: none, unless it is a terminal that wants them."""
     return _painted if _wants_colour(sys.stdout, os.environ) else unpainted
 
 
 def show_lines(lines: Iterable[str]) -> None:
-    """Print lines, each as soon as it is there; what is longer than the terminal goes through its pager.
+    """Print lines as they come; what is longer than the terminal goes through its pager.
 
     Args:
         lines: without line ends, painted by `stdout_paint`.
@@ -45,7 +45,7 @@ def show_lines(lines: Iterable[str]) -> None:
 
 
 def write_all(pieces: Iterable[str]) -> None:
-    """Write to stdout as it comes, in its own time; nowhere if it is closed."""
+    """Write pieces to stdout as they come; nowhere if it is closed."""
     if sys.stdout is not None:
         sys.stdout.writelines(pieces)
 

@@ -194,7 +194,7 @@ def test_apply_should_show_a_bar_on_a_terminal(run_cli: Cli, make_restore_case: 
 
     # then files, bytes and rate are shown there, and stdout has the report alone
     text = b"".join(shown).decode()
-    assert "1/1 files verified" in text
+    assert "1/1 files done" in text
     assert "12.0M/12.0M" in text
     assert "B/s" in text
     assert stdout.decode() == f"{case.reports()[0]}\n"

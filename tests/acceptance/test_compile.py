@@ -316,10 +316,22 @@ def test_settings_should_come_from_variables(run_cli: Cli, export: Path, site_ya
             ["--catalog", "raw_file.jsonl", "--output-root", "/out", "-o", "none/plan.json"],
             "cannot write none/plan.json",
         ),
-        (["--catalog", "raw_file.jsonl", "--output-root", "/out", "-o", "."], "something else under this name"),
-        (["--catalog", "raw_file.jsonl", "--output-root", "/out", "-o", "/"], "something else under this name"),
-        (["--catalog", "raw_file.jsonl", "--output-root", "/out", "-o", "/dev/full"], "something else under this name"),
-        (["--catalog", "raw_file.jsonl", "--output-root", "/out", "-o", "raw_file.jsonl"], "no plan; it is kept"),
+        (
+            ["--catalog", "raw_file.jsonl", "--output-root", "/out", "-o", "."],
+            "something that is not a plan already exists there",
+        ),
+        (
+            ["--catalog", "raw_file.jsonl", "--output-root", "/out", "-o", "/"],
+            "something that is not a plan already exists there",
+        ),
+        (
+            ["--catalog", "raw_file.jsonl", "--output-root", "/out", "-o", "/dev/full"],
+            "something that is not a plan already exists there",
+        ),
+        (
+            ["--catalog", "raw_file.jsonl", "--output-root", "/out", "-o", "raw_file.jsonl"],
+            "is not a plan already exists there; it was left untouched",
+        ),
         (["--no-such-option"], "No such option"),
     ],
 )

@@ -15,6 +15,7 @@ from faulty_proxy import FaultyProxy
 from network_faults import Answer, Fault
 from restore_case import RestoreCase, build_restore_case, raw_file
 from sample_data import MIB
+from versions import purge_older_versions
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -115,6 +116,8 @@ def test_what_s3_has_otherwise_should_stand_in_the_plan_as_errors_and_the_rest_b
     )
     s3.delete_object(Bucket=case.bucket(), Key="missing.raw")
     s3.put_object(Bucket=case.bucket(), Key="different.raw", Body=b"another")
+    for name in ("missing.raw", "different.raw"):
+        purge_older_versions(s3, case.bucket(), name)
     faulty_proxy.add(Fault(action=Answer(status=403, code="AccessDenied"), key="denied"))
     text = case.export_path.read_text(encoding="utf-8")
     case.export_path.write_text(text.replace(case.bucket("PRID002"), "no-such-bucket"), encoding="utf-8")

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from cli import PROGRAM, Cli
 from needs import need
-from plan_samples import MD5, OTHER_MD5, make_plan, planned_file, planned_raw_file
+from plan_samples import MD5, OTHER_MD5, make_plan, plan_bytes, planned_file, planned_raw_file
 
 from schemas.plan import Plan, UnresolvedFile
-from schemas.plan_file import read_plan, serialize_plan
+from schemas.plan_file import read_plan
 
 OLD = make_plan(
     planned_raw_file("a.d", planned_file("a.d/x", size=3000), planned_file("a.d/y", size=7)),
@@ -35,7 +35,7 @@ NEW = make_plan(
 
 
 def digest(plan: Plan) -> str | None:
-    return read_plan(serialize_plan(plan), "plan").plan_digest
+    return read_plan(plan_bytes(plan), "plan").plan_digest
 
 
 SHOWN = f"""\
@@ -66,7 +66,7 @@ changed: 2 raw files, 4 files, 4,006 bytes (3.9 KiB)
 @pytest.fixture
 def plans(run_cli: Cli) -> tuple[Path, Path]:
     for name, plan in (("old.json", OLD), ("new.json", NEW)):
-        (run_cli.folder / name).write_bytes(serialize_plan(plan))
+        (run_cli.folder / name).write_bytes(plan_bytes(plan))
     return run_cli.folder / "old.json", run_cli.folder / "new.json"
 
 
@@ -80,10 +80,10 @@ def test_diff_should_say_what_changed_and_how_much(run_cli: Cli) -> None:
 @pytest.mark.usefixtures("plans")
 def test_diff_should_say_nothing_where_plans_ask_for_the_same(run_cli: Cli) -> None:
     other = replace(NEW, raw_files=NEW.raw_files[::-1], created_at="2020-01-01T00:00:00Z")
-    (run_cli.folder / "other.json").write_bytes(serialize_plan(other))
+    (run_cli.folder / "other.json").write_bytes(plan_bytes(other))
     done = run_cli("diff", "new.json", "other.json")
     assert (done.exit_code, done.stdout, done.stderr) == (0, "", "")
-    same = run_cli("diff", "new.json", "-", "--json", stdin=serialize_plan(other).decode())
+    same = run_cli("diff", "new.json", "-", "--json", stdin=plan_bytes(other).decode())
     assert same.exit_code == 0
     assert json.loads(same.stdout)["same"] is True
 
@@ -104,7 +104,7 @@ def test_json_should_hold_all_that_differs(run_cli: Cli) -> None:
 
 @pytest.mark.usefixtures("plans")
 def test_diff_should_refuse_a_file_that_is_not_a_plan(run_cli: Cli) -> None:
-    (run_cli.folder / "edited.json").write_bytes(serialize_plan(OLD).replace(b"eu-central-1", b"eu-west-1"))
+    (run_cli.folder / "edited.json").write_bytes(plan_bytes(OLD).replace(b"eu-central-1", b"eu-west-1"))
     edited = run_cli("diff", "old.json", "edited.json")
     assert (edited.exit_code, edited.stdout) == (2, "")
     assert "edited.json: the plan was changed after it was compiled" in edited.stderr
@@ -183,28 +183,28 @@ def git(run_cli: Cli) -> Git:
 def test_git_should_show_what_changed_in_a_plan(run_cli: Cli, git: Git) -> None:
     # given a plan in git, and changed since
     plan = run_cli.folder / "plans" / "week.json"
-    plan.write_bytes(serialize_plan(OLD))
+    plan.write_bytes(plan_bytes(OLD))
     git("add", ".")
     git("commit", "-q", "-m", "plan")
-    plan.write_bytes(serialize_plan(NEW))
+    plan.write_bytes(plan_bytes(NEW))
 
     # when / then
     assert git("diff") == SHOWN.replace(" old.json", " plans/week.json").replace(" new.json", " plans/week.json")
 
     # and a plan that was only written anew, one that is new, one that is renamed, one that is edited by hand
-    plan.write_bytes(serialize_plan(replace(OLD, created_at="2020-01-01T00:00:00Z")))
+    plan.write_bytes(plan_bytes(replace(OLD, created_at="2020-01-01T00:00:00Z")))
     assert git("diff") == ""
     git("checkout", "-q", "plans/week.json")
-    (run_cli.folder / "plans" / "new.json").write_bytes(serialize_plan(make_plan(planned_raw_file("x" * 3))))
+    (run_cli.folder / "plans" / "new.json").write_bytes(plan_bytes(make_plan(planned_raw_file("x" * 3))))
     git("add", ".")
     assert git("diff", "--cached").startswith("--- plans/new.json  (no plan)\n+++ plans/new.json  sha256:")
     git("commit", "-q", "-m", "another")
     assert "\n+ xxx: 1 file, 3 B, at /out/PRID001\n" in git("show", "--ext-diff")
     git("mv", "plans/week.json", "plans/month.json")
-    (run_cli.folder / "plans" / "month.json").write_bytes(serialize_plan(NEW))
+    (run_cli.folder / "plans" / "month.json").write_bytes(plan_bytes(NEW))
     git("add", ".")
     assert "removed: 1 raw file" in git("diff", "--cached", "-M10%")
-    edited = serialize_plan(OLD).replace(b"eu-central-1", b"eu-west-1")
+    edited = plan_bytes(OLD).replace(b"eu-central-1", b"eu-west-1")
     (run_cli.folder / "plans" / "new.json").write_bytes(edited)
     assert "plans/new.json: cannot be compared: " in git("diff")
     assert "was changed after it was compiled" in git("diff")
@@ -215,7 +215,7 @@ def test_git_should_show_what_changed_in_a_plan(run_cli: Cli, git: Git) -> None:
 def test_leaving_gits_pager_should_be_no_death_of_the_driver(run_cli: Cli) -> None:
     # given more to show than a buffer holds, and nobody who reads any more
     plan = make_plan(*(planned_raw_file(f"{number}.raw") for number in range(1000)))
-    (run_cli.folder / "plan.json").write_bytes(serialize_plan(plan))
+    (run_cli.folder / "plan.json").write_bytes(plan_bytes(plan))
     reader, writer = os.pipe()
     os.close(reader)
 

@@ -1,17 +1,20 @@
 """`kraken-plan validate`, `seal` and `schema`, as a user runs them."""
 
+import errno
 import json
 from pathlib import Path
 
 import pytest
 from cli import Cli
-from plan_samples import MD5, first_file, make_plan, plan_document, planned_file, planned_raw_file
+from failing_syscalls import with_failing
+from file_systems import picture
+from plan_samples import MD5, first_file, make_plan, plan_bytes, plan_document, planned_file, planned_raw_file
 
 from schemas.plan import UnresolvedFile
-from schemas.plan_file import read_plan, serialize_plan
+from schemas.plan_file import read_plan
 from schemas.plan_schema import schema_text
 
-PLAN = serialize_plan(
+PLAN = plan_bytes(
     make_plan(planned_raw_file("s.d", planned_file("s.d/a"), UnresolvedFile(relative_path="s.d/b", error="no etag")))
 )
 CHANGED = PLAN.replace(b"eu-central-1", b"eu-west-1")
@@ -83,7 +86,10 @@ def test_seal_should_write_elsewhere_if_told_to(run_cli: Cli, plan_path: Path) -
 
 def test_seal_should_overwrite_nothing_but_plans(run_cli: Cli, plan_path: Path) -> None:
     (run_cli.folder / "raw_file.jsonl").write_text('{"_id": "a"}\n')
-    for output, words in (("raw_file.jsonl", "no plan; it is kept"), ("/", "something else under this name")):
+    for output, words in (
+        ("raw_file.jsonl", "is not a plan already exists there; it was left untouched"),
+        ("/", "something that is not a plan already exists there"),
+    ):
         result = run_cli("seal", plan_path, "-o", output)
         assert result.exit_code == 2
         assert words in result.stderr
@@ -102,6 +108,52 @@ def test_seal_should_refuse_a_plan_that_breaks_the_rules_and_leave_it(run_cli: C
 def test_seal_should_leave_a_sealed_plan_as_it_is(run_cli: Cli, plan_path: Path) -> None:
     assert run_cli("seal", plan_path).exit_code == 0
     assert plan_path.read_bytes() == PLAN
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["seal", "changed.json"],
+        ["seal", "changed.json", "-o", "earlier.json"],
+        ["select", "plan.json", "--raw-file", "s.d", "-o", "earlier.json"],
+        ["split", "plan.json", "-n", "1"],
+        ["show", "plan.json", "--html", "earlier.html"],
+    ],
+    ids=" ".join,
+)
+@pytest.mark.usefixtures("plan_path")
+def test_what_the_disk_does_not_take_should_be_an_error_and_leave_the_earlier_file(
+    run_cli: Cli, arguments: list[str]
+) -> None:
+    # given files that earlier runs have written
+    run_cli("show", "plan.json", "--html", "earlier.html")
+    for name, content in (("changed.json", CHANGED), ("earlier.json", PLAN), ("plan-1-of-1.json", PLAN)):
+        (run_cli.folder / name).write_bytes(content)
+    before = picture(run_cli.folder)
+
+    # when
+    result = run_cli(*arguments, under=with_failing(fsync=errno.EIO))
+
+    # then
+    assert result.exit_code == 2
+    assert "Input/output error" in result.stderr
+    after = picture(run_cli.folder)
+    assert {**after, ".": None} == {**before, ".": None}  # the folder itself, where a temporary file came and went
+
+
+@pytest.mark.parametrize("limit", [0, 100])
+@pytest.mark.usefixtures("plan_path")
+def test_a_disk_that_gets_full_should_keep_the_earlier_plan(run_cli: Cli, limit: int) -> None:
+    (run_cli.folder / "earlier.json").write_bytes(PLAN)
+    before = picture(run_cli.folder)
+
+    result = run_cli(
+        "select", "plan.json", "--raw-file", "s.d", "-o", "earlier.json", under=["prlimit", f"--fsize={limit}"]
+    )
+
+    assert (result.exit_code, result.stderr) == (2, "kraken-plan: error: cannot write earlier.json: File too large\n")
+    after = picture(run_cli.folder)
+    assert {**after, ".": None} == {**before, ".": None}
 
 
 def test_schema_should_be_printed_as_it_is_published(run_cli: Cli) -> None:

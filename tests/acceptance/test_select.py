@@ -7,12 +7,11 @@ import pytest
 from apply_case import bruker, compile_plan, last_report, thermo
 from cli import Cli
 from conftest import MakeRestoreCase
-from plan_samples import make_plan, planned_raw_file
+from plan_samples import make_plan, plan_bytes, planned_raw_file
 
-from schemas.plan_file import serialize_plan
 from schemas.plan_source import load_plan
 
-PLAN = serialize_plan(make_plan(planned_raw_file("a.raw"), planned_raw_file("b.raw", project_id="PRID002")))
+PLAN = plan_bytes(make_plan(planned_raw_file("a.raw"), planned_raw_file("b.raw", project_id="PRID002")))
 
 
 @pytest.fixture
@@ -65,7 +64,7 @@ def test_what_failed_last_time_should_be_selected_and_tried_again(
     assert run_cli("report", "--plan", plan, "results.jsonl", "more.jsonl").exit_code == 0
     none_left = run_cli("select", plan, "--failed", "results.jsonl", "--failed", "more.jsonl")
     assert (none_left.exit_code, none_left.stdout) == (2, "")
-    assert "nothing of the plan has failed" in none_left.stderr
+    assert "nothing in the plan has failed" in none_left.stderr
 
 
 def test_a_selection_should_go_through_a_pipe(run_cli: Cli) -> None:
@@ -77,13 +76,13 @@ def test_a_selection_should_go_through_a_pipe(run_cli: Cli) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ((), "nothing is asked for"),
+        ((), "nothing was asked for"),
         (("--raw-file", "x.raw,a.raw"), "the plan has no raw file x.raw\n"),
         (("--project", "PRID009"), "the plan has no project PRID009\n"),
-        (("--include", "*.none"), "matches nothing of the plan"),
+        (("--include", "*.none"), "nothing in the plan matches"),
         (("--failed", "none.jsonl"), "none.jsonl: there is no such results file"),
         (("--project", "PRID001", "-o", "plan.json"), "plan.json: this is the plan itself"),
-        (("--project", "PRID001", "-o", "notes.txt"), "notes.txt: there is something else"),
+        (("--project", "PRID001", "-o", "notes.txt"), "notes.txt: something that is not a plan"),
     ],
 )
 def test_what_cannot_be_selected_should_be_refused(

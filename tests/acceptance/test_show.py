@@ -11,11 +11,10 @@ from pathlib import Path
 import click
 import pytest
 from cli import PROGRAM, Cli
-from plan_samples import make_plan, plan_document, planned_file, planned_raw_file, unresolved_raw_file
+from plan_samples import make_plan, plan_bytes, plan_document, planned_file, planned_raw_file, unresolved_raw_file
 
 from kraken_plan.views.plan_sections import NOTHING
 from schemas.plan import Plan, UnresolvedFile
-from schemas.plan_file import serialize_plan
 
 PLAN = make_plan(
     planned_raw_file("big.raw", planned_file("big.raw", size=5 * 1024**3)),
@@ -31,7 +30,7 @@ PLAN = make_plan(
 
 def write_plan(run_cli: Cli, plan: Plan = PLAN) -> Path:
     path = run_cli.folder / "plan.json"
-    path.write_bytes(serialize_plan(plan))
+    path.write_bytes(plan_bytes(plan))
     return path
 
 

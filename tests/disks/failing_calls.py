@@ -9,13 +9,15 @@ from dataclasses import dataclass
 
 import pytest
 
+from applier.disk import rename
+
 
 @dataclass(slots=True, kw_only=True)
 class FailingCall:
     """Which call fails, and whether it came to that.
 
     Attributes:
-        name: Of a function of `os`.
+        name: Of a function of `os`, or `renameat2`, which `os` does not have.
         nth: Which call of it, from 1, counted over all threads.
         error_number: What it fails with.
         for_ever: Whether all later calls of it fail, too.
@@ -40,7 +42,8 @@ class FailingCall:
     @contextmanager
     def injected(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         """Have the call fail within a block, in the applier's modules alone."""
-        real: Callable[..., object] = getattr(os, self.name)
+        module = rename if self.name == "renameat2" else os
+        real: Callable[..., object] = getattr(module, self.name)
         lock = threading.Lock()
 
         def call(*arguments: object, **keywords: object) -> object:
@@ -55,5 +58,5 @@ class FailingCall:
             return real(*arguments, **keywords)
 
         with monkeypatch.context() as patched:
-            patched.setattr(os, self.name, call)
+            patched.setattr(module, self.name, call)
             yield

@@ -5,15 +5,36 @@
 """
 
 import ctypes
+import errno
 import os
 import platform
 import struct
 import sys
 from collections.abc import Iterable
 
+_EXTENDED_ATTRIBUTES = (
+    *("setxattr", "lsetxattr", "fsetxattr", "getxattr", "lgetxattr", "fgetxattr"),
+    *("listxattr", "llistxattr", "flistxattr", "removexattr", "lremovexattr", "fremovexattr"),
+)
 _NUMBERS = {
-    "x86_64": {"flock": 73, "linkat": 265, "fallocate": 285, "renameat2": 316, "copy_file_range": 326},
-    "aarch64": {"flock": 32, "linkat": 37, "fallocate": 47, "renameat2": 276, "copy_file_range": 285},
+    "x86_64": {
+        "flock": 73,
+        "fsync": 74,
+        "linkat": 265,
+        "fallocate": 285,
+        "renameat2": 316,
+        "copy_file_range": 326,
+        **dict(zip(_EXTENDED_ATTRIBUTES, range(188, 200), strict=True)),
+    },
+    "aarch64": {
+        "flock": 32,
+        "linkat": 37,
+        "fallocate": 47,
+        "fsync": 82,
+        "renameat2": 276,
+        "copy_file_range": 285,
+        **dict(zip(_EXTENDED_ATTRIBUTES, range(5, 17), strict=True)),
+    },
 }
 _LOAD_NUMBER, _SKIP_UNLESS_EQUAL, _RETURN = 0x20, 0x15, 0x06
 _ALLOW, _FAIL_WITH = 0x7FFF0000, 0x00050000
@@ -27,6 +48,11 @@ def with_failing(**calls: int) -> list[str]:
     """
     named = [f"{name}={number}" for name, number in calls.items()]
     return [sys.executable, __file__, *named, "--"]
+
+
+def without_extended_attributes() -> list[str]:
+    """The command that runs a program for which no file can have extended attributes."""
+    return with_failing(**dict.fromkeys(_EXTENDED_ATTRIBUTES, errno.EOPNOTSUPP))
 
 
 def _program(failing: Iterable[tuple[int, int]]) -> bytes:

@@ -17,6 +17,14 @@ from waiting import wait_for
 AS_ORDINARY_USER = ("setpriv", "--bounding-set=-all", "--inh-caps=-all") if os.geteuid() == 0 else ()
 
 
+def with_files_of_at_most(size_bytes: int) -> list[str]:
+    """The command that runs a program which can write no file larger than that: EFBIG, after a write that is cut.
+
+    Python would leave the modules that it compiles cut, too, and find them so in every later run.
+    """
+    return ["/usr/bin/env", "PYTHONDONTWRITEBYTECODE=1", "prlimit", f"--fsize={size_bytes}"]
+
+
 @contextmanager
 def mounted_tmpfs(folder: Path, options: str) -> Iterator[None]:
     """Mount a file system in memory, for example with `size=20m`."""
@@ -42,6 +50,24 @@ def read_only(folder: Path) -> Iterator[None]:
     with _mounted(folder, "--bind", folder):
         subprocess.run(["/bin/mount", "-o", "remount,bind,ro", folder], check=True)
         yield
+
+
+@contextmanager
+def bind_mounted(source: Path, folder: Path) -> Iterator[None]:
+    """A folder in a second place."""
+    with _mounted(folder, "--bind", source):
+        yield
+
+
+@contextmanager
+def append_only(folder: Path) -> Iterator[None]:
+    """Forbid that anything in a folder is removed or replaced (`chattr +a`)."""
+    if subprocess.run(["/usr/bin/chattr", "+a", folder], check=False, capture_output=True).returncode != 0:
+        pytest.skip("this file system has no append-only folders")
+    try:
+        yield
+    finally:
+        subprocess.run(["/usr/bin/chattr", "-a", folder], check=True)
 
 
 @contextmanager

@@ -13,7 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from applier.disk import rename
+
 ROOT = 0
+_ELSEWHERE = -1  # what lies outside: seen, and not written down
 _SEEN = (
     "open", "dup", "close", "mkdir", "rmdir", "unlink", "rename", "link",
     "write", "pwrite", "copy_file_range", "ftruncate", "posix_fallocate", "fsync",
@@ -128,6 +131,7 @@ class RecordedDisk:
         with monkeypatch.context() as patched:
             for name in _SEEN:
                 patched.setattr(os, name, self._seen(getattr(os, name), getattr(self, f"_on_{name}")))
+            patched.setattr(rename, "renameat2", self._seen(rename.renameat2, self._on_rename))
             yield
 
     def _seen(self, real: Callable[..., int | None], note: Callable[..., None]) -> Callable[..., object]:
@@ -158,10 +162,12 @@ class RecordedDisk:
 
     def _on_open(self, descriptor: int, path: str, flags: int, _mode: int = 0, *, dir_fd: int | None = None) -> None:
         if dir_fd is None:
-            if Path(path) == self._root:
-                self._open[descriptor] = ROOT
+            self._open[descriptor] = ROOT if Path(path) == self._root else _ELSEWHERE
             return
         folder = self._open[dir_fd]
+        if path == ".":
+            self._open[descriptor] = folder
+            return
         if flags & os.O_CREAT and path not in self._names[folder]:
             self._sizes[self._new(folder, path, is_folder=False)] = 0
         self._open[descriptor] = self._names[folder][path]
@@ -192,6 +198,8 @@ class RecordedDisk:
 
     def _written(self, descriptor: int, content: bytes, offset: int) -> None:
         file = self._open[descriptor]
+        if file == _ELSEWHERE:
+            return
         self._sizes[file] = max(self._sizes[file], offset + len(content))
         self.calls.append((Write(file, offset, content),))
 
@@ -205,6 +213,8 @@ class RecordedDisk:
         self._written(to, os.pread(to, count, offset), offset)
 
     def _on_ftruncate(self, _: None, descriptor: int, size_bytes: int) -> None:
+        if self._open[descriptor] == _ELSEWHERE:
+            return
         self._sizes[self._open[descriptor]] = size_bytes
         self.calls.append((Resize(self._open[descriptor], size_bytes),))
 
@@ -212,4 +222,6 @@ class RecordedDisk:
         self._on_ftruncate(None, descriptor, max(self._sizes[self._open[descriptor]], offset + count))
 
     def _on_fsync(self, _: None, descriptor: int) -> None:
+        if self._open[descriptor] == _ELSEWHERE:
+            return
         self.calls.append((Sync(self._open[descriptor]),))

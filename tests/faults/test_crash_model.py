@@ -87,9 +87,10 @@ def case(
     faulty_proxy: FaultyProxy,
     monkeypatch: pytest.MonkeyPatch,
     s3_server: EmbeddedS3,
+    tmp_path: Path,
 ) -> RestoreCase:
     """Four files, of which the big one has a journal and segments; one is right, one corrupt, one in a new folder."""
-    prepare(monkeypatch, s3_server)
+    prepare(monkeypatch, s3_server, tmp_path)
     files = {path: (content, 5) for path, content in CONTENTS.items()}
     return make_restore_case(raw_file("s.d", files), endpoint_url=faulty_proxy.endpoint_url)
 

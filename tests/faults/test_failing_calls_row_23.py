@@ -10,6 +10,7 @@ import logging
 import os
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from apply_case import compile_plan, left_staged
@@ -28,15 +29,17 @@ CONTENTS = {
     "s.d/right.bin": made_up_bytes("right", 3000),
 }
 CORRUPT = b"not what the plan says"
-CALLS = ("open", "pwrite", "preadv", "fsync", "rename", "mkdir", "unlink", "write", "close", "fstat")
+CALLS = ("open", "pwrite", "preadv", "fsync", "rename", "renameat2", "mkdir", "unlink", "write", "close", "fstat")
 # In an ordinary run every so manieth call of those that there are many of.
 STRIDES = {"open": 5, "unlink": 3, "close": 4}
 
 
 @pytest.fixture
-def case(make_restore_case: MakeRestoreCase, monkeypatch: pytest.MonkeyPatch, s3_server: EmbeddedS3) -> RestoreCase:
+def case(
+    make_restore_case: MakeRestoreCase, monkeypatch: pytest.MonkeyPatch, s3_server: EmbeddedS3, tmp_path: Path
+) -> RestoreCase:
     """Four files, of which the big one has a journal and segments."""
-    prepare(monkeypatch, s3_server)
+    prepare(monkeypatch, s3_server, tmp_path)
     return make_restore_case(raw_file("s.d", {path: (content, 5) for path, content in CONTENTS.items()}))
 
 
@@ -116,7 +119,7 @@ def test_any_failing_call_should_leave_old_or_right_files_row_23(
 
     tried = run_all(failing_calls(name, error_number, stride=STRIDES.get(name, 1)), case, run_cli, monkeypatch, caplog)
 
-    assert tried >= 4
+    assert tried >= (2 if name == "rename" else 4)  # only what is healed is renamed over another file
 
 
 @pytest.mark.long

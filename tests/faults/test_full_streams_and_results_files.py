@@ -1,13 +1,14 @@
 """Surroundings that are closed, full, scarce or wrong: streams, results, disks, descriptors, credentials, addresses."""
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 from apply_case import assert_failed, compile_plan, last_report, left_staged, thermo
 from cli import Cli, shell
 from conftest import MakeRestoreCase
-from file_systems import mounted_tmpfs
+from file_systems import mounted_tmpfs, with_files_of_at_most
 from needs import needs_root
 from restore_case import raw_file
 from sample_data import RawFileSample, made_up_bytes
@@ -123,7 +124,28 @@ def test_results_that_fill_their_disk_should_be_told_and_everything_restored(
     assert_failed(result, case, "Successful files: 200\n")
     assert case.unrestored() == []
     assert "Not attempted" not in last_report(case)
-    assert "results cannot be written: No space left on device" in result.stderr
+    assert "are not complete: No space left on device" in result.stderr
+
+
+@pytest.mark.parametrize("options", [[], ["--no-report"], ["--jobs", "1"]], ids=str)
+def test_results_that_cannot_be_written_should_never_end_with_exit_code_0(
+    run_cli: Cli, make_restore_case: MakeRestoreCase, options: list[str]
+) -> None:
+    # given room for some of the results, and for each file and the report
+    case = make_restore_case(many_small(60))
+    plan = compile_plan(run_cli, case)
+    largest = 8192
+
+    # when
+    result = run_cli("apply", plan, "--results", "results.jsonl", *options, under=with_files_of_at_most(largest))
+
+    # then
+    assert result.exit_code == 1, result.stderr
+    assert "the results in results.jsonl are not complete: File too large" in result.stderr
+    assert (run_cli.folder / "results.jsonl").stat().st_size == largest
+    assert case.unrestored() == []
+    if "--no-report" not in options:
+        assert "Status: SUCCESS" in last_report(case)
 
 
 @pytest.mark.parametrize("victim", ["plan.json", "raw_file.jsonl", "empty-lines.txt"])
@@ -156,7 +178,7 @@ def test_results_should_not_stand_where_the_plan_restores_a_file(
     result = run_cli("apply", plan, "--results", case.destination() / "sample.raw")
 
     assert result.exit_code == 2
-    assert result.stderr.endswith("sample.raw: the plan restores a file to this place\n")
+    assert result.stderr.endswith("sample.raw: the plan restores a file to this place, or below it\n")
     assert list(case.destination().iterdir()) == []
 
 
@@ -223,6 +245,75 @@ def test_a_text_that_is_not_an_endpoint_should_be_refused_and_no_password_shown(
 
     assert result.exit_code == 2
     assert "endpoint" in result.stderr
+    assert "SECRETPW" not in result.stdout + result.stderr
+    assert list(case.output_location.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://user:SECRETPW@[bad",
+        "http://user:SECRETPW@two words:1",
+        "http://user:SECRETPW@",
+        "http://user:SECRETPW@h:port",
+        "http//user:SECRETPW@h",
+        "user:SECRETPW@h:1",
+        "http://h:1/?X-Amz-Signature=SECRETPW",
+        "http://user:SECRET/PW@h",
+        "http:user:SECRET PW@h",
+        "http://h:1/?Signature=SECRET PW",
+    ],
+)
+@pytest.mark.parametrize("way", ["option", "variable", "variable of S3", "profile", "services of a profile"])
+def test_a_secret_in_a_malformed_endpoint_should_not_be_shown_row_37(
+    run_cli: Cli, make_restore_case: MakeRestoreCase, tmp_path_factory: pytest.TempPathFactory, url: str, way: str
+) -> None:
+    # given a plan that leaves the endpoint to the AWS chain, without a region, so that botocore has to find one
+    case = make_restore_case(thermo(size_bytes=100))
+    document = json.loads(compile_plan(run_cli, case).read_bytes())
+    del document["plan_digest"]
+    document["s3"] = {"region": None, "endpoint_url": None}
+    services = f"services = ours\n[services ours]\ns3 =\n    endpoint_url = {url}\n"
+    aws_config = {"profile": f"endpoint_url = {url}\n", "services of a profile": services}.get(way, "")
+    config = tmp_path_factory.mktemp("aws") / "config"
+    config.write_text(f"[default]\n{aws_config}", encoding="utf-8")
+    variable = {"variable": "AWS_ENDPOINT_URL", "variable of S3": "AWS_ENDPOINT_URL_S3"}.get(way, "UNUSED")
+
+    # when
+    result = run_cli(
+        "-vv",
+        "apply",
+        "-",
+        *(["--endpoint-url", url] if way == "option" else []),
+        stdin=json.dumps(document),
+        environment={
+            "AWS_CONFIG_FILE": str(config),
+            "AWS_ENDPOINT_URL": None,
+            "AWS_DEFAULT_REGION": None,
+            variable: url,
+        },
+    )
+
+    # then
+    assert result.exit_code == 2
+    assert "endpoint" in result.stderr.lower()
+    assert not re.search("SECRET|PW", result.stdout + result.stderr), result.stderr
+    assert list(case.output_location.iterdir()) == []
+
+
+@pytest.mark.parametrize("way", ["option", "variable"])
+@pytest.mark.parametrize("profile", ["http://user:SECRETPW@h", "https://h/?X-Amz-Signature=SECRETPW"])
+def test_a_secret_in_what_is_not_a_profile_should_not_be_shown_row_37(
+    run_cli: Cli, make_restore_case: MakeRestoreCase, profile: str, way: str
+) -> None:
+    case = make_restore_case(thermo(size_bytes=100))
+    plan = compile_plan(run_cli, case)
+    options = ["--profile", profile] if way == "option" else []
+
+    result = run_cli("-vv", "apply", plan, *options, environment={"AWS_PROFILE": profile} if not options else {})
+
+    assert result.exit_code == 2
+    assert "profile" in result.stderr
     assert "SECRETPW" not in result.stdout + result.stderr
     assert list(case.output_location.iterdir()) == []
 

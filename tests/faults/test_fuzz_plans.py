@@ -8,10 +8,11 @@ from pathlib import Path, PurePosixPath
 import pytest
 from cli import Cli
 from plan_mutations import mutated_plans
+from plan_samples import plan_bytes
 
 from schemas.errors import PlanError
 from schemas.plan import Plan
-from schemas.plan_file import read_plan, seal_plan, serialize_plan
+from schemas.plan_file import read_plan, seal_plan
 
 MAX_MESSAGE_BYTES = 64 * 1024
 MAX_LINE_BYTES = 4096
@@ -41,7 +42,7 @@ def assert_sound(plan: Plan) -> None:
         content = (file.expected_etag, file.chunk_size_mb if parts else None)
         assert content_of.setdefault(pure, content) == content
     assert not any(set(pure.parents) & content_of.keys() for pure in content_of)
-    assert read_plan(serialize_plan(plan), "again").raw_files == plan.raw_files
+    assert read_plan(plan_bytes(plan), "again").raw_files == plan.raw_files
 
 
 def assert_bounded(message: str) -> None:

@@ -12,7 +12,7 @@ from apply_case import assert_failed, compile_plan, last_report, left_staged, th
 from cli import Cli
 from conftest import MakeRestoreCase
 from faulty_proxy import FaultyProxy
-from file_systems import AS_ORDINARY_USER, immutable, picture, read_only
+from file_systems import AS_ORDINARY_USER, immutable, picture, read_only, with_files_of_at_most
 from needs import needs_root
 from network_faults import Fault, Stall
 from restore_case import raw_file
@@ -299,7 +299,7 @@ def test_a_report_that_is_too_large_should_be_said_with_the_counts_row_27(
     plan = compile_plan(run_cli, case)
 
     # when
-    result = run_cli("apply", plan, under=["prlimit", "--fsize=40000"])
+    result = run_cli("apply", plan, under=with_files_of_at_most(40_000))
 
     # then
     assert result.exit_code == 1

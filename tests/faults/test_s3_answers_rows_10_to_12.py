@@ -12,6 +12,7 @@ from faulty_proxy import FaultyProxy
 from network_faults import Answer, Fault, Stall, other_etag
 from restore_case import raw_file
 from sample_data import MIB
+from versions import purge_older_versions
 from waiting import wait_for
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def test_what_s3_says_of_one_object_should_be_told_by_its_own_name_and_cost_one_
     version = s3.head_object(Bucket=case.bucket(), Key=gone)["VersionId"]
     s3.delete_object(Bucket=case.bucket(), Key=gone, VersionId=version)
     s3.delete_object(Bucket=case.bucket(), Key=marked)
+    purge_older_versions(s3, case.bucket(), marked)
     faulty_proxy.add(Fault(action=DENIED, key=denied))
     before = plant_old_files(case) if old else {}
 
@@ -74,9 +76,7 @@ def test_a_missing_bucket_should_be_told_once_per_raw_file_and_none_of_its_files
     lines = ("ERROR: S3 bucket does not exist: no-such-bucket\n", "Failed raw files: 1\nStatus: FAILURE\n")
     assert_failed(result, case, *lines)
     assert "f3.xml" not in last_report(case)
-    assert [exchange.request.path for exchange in faulty_proxy.requests("HEAD", "no-such-bucket")] == [
-        "/no-such-bucket"
-    ]
+    assert [exchange.request.path for exchange in faulty_proxy.requests("GET", "no-such-bucket")] == ["/no-such-bucket"]
     assert case.unrestored() == [f"PRID001/{path}" for path in case.raw_files[0].contents]
 
 
@@ -107,11 +107,11 @@ def test_a_bucket_that_denies_everything_should_not_be_asked_for_every_file_row_
     # when
     result = run_cli("apply", plan, "--jobs", "16")
 
-    # then 50 denials, and what was under way by then
+    # then 50 denials, what was under way by then, and now and then one that may be allowed
     assert_failed(result, case, "Successful files: 0\nFailed files: 200\nStatus: FAILURE\n")
     assert last_report(case).count("FAILURE - Access denied: ") == 200
     assert "was not asked for, as 5" in last_report(case)
-    assert 50 <= len(faulty_proxy.requests("GET", "many.d/")) <= 50 + 16
+    assert 50 <= len(faulty_proxy.requests("GET", "many.d/")) <= 50 + 16 + 200 // 50
     assert len(case.unrestored()) == 200
 
 
@@ -163,6 +163,7 @@ def test_a_tampered_object_should_be_told_and_the_local_file_left_alone_row_11(
     case = make_restore_case(thermo(), thermo("good.raw"), endpoint_url=faulty_proxy.endpoint_url)
     plan = compile_plan(run_cli, case)
     s3.put_object(Bucket=case.bucket(), Key="sample.raw", Body=b"tampered")
+    purge_older_versions(s3, case.bucket(), "sample.raw")
     path = case.destination() / "sample.raw"
     path.parent.mkdir()
     if local is not None:
@@ -199,7 +200,7 @@ def test_an_object_overwritten_between_two_ranges_should_never_be_mixed_row_12(
     result = run_cli.finish(process)
 
     # then; of a file of up to 32 MiB S3 is asked once more what it has
-    said = "Download verification failed (s3://" if size_mb > 32 else "S3 corruption detected (etag mismatch: S3 "
+    said = "Download verification failed (s3://" if size_mb > 32 else "S3 object was overwritten (etag mismatch: S3 "
     assert_failed(result, case, f"sample.raw: FAILURE - {said}")
     assert ("changed during the download" in last_report(case)) is (size_mb > 32)
     assert [exchange.status for exchange in faulty_proxy.requests("GET", "sample.raw")] == [206, 412]

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 from apply_case import compile_plan, last_report, left_staged
@@ -17,9 +18,11 @@ SIZES = {"s.d/big.bin": 300_000, "s.d/small.bin": 3000, "s.d/healed.bin": 3000, 
 
 
 @pytest.fixture
-def case(make_restore_case: MakeRestoreCase, monkeypatch: pytest.MonkeyPatch, s3_server: EmbeddedS3) -> RestoreCase:
+def case(
+    make_restore_case: MakeRestoreCase, monkeypatch: pytest.MonkeyPatch, s3_server: EmbeddedS3, tmp_path: Path
+) -> RestoreCase:
     """Four files, of which the big one has a journal and is fetched in segments."""
-    prepare(monkeypatch, s3_server)
+    prepare(monkeypatch, s3_server, tmp_path)
     return make_restore_case(raw_file("s.d", {name: (made_up_bytes(name, size), 5) for name, size in SIZES.items()}))
 
 

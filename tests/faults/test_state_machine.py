@@ -282,7 +282,7 @@ def world(
     monkeypatch: pytest.MonkeyPatch,
     s3_server: EmbeddedS3,
 ) -> World:
-    prepare(monkeypatch, s3_server)
+    prepare(monkeypatch, s3_server, run_cli.folder)
     files = {path: (content, 5) for path, content in CONTENTS.items()}
     case = make_restore_case(raw_file("s.d", files), endpoint_url=faulty_proxy.endpoint_url)
     return World(case=case, plan=compile_plan(run_cli, case), proxy=faulty_proxy)

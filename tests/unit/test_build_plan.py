@@ -6,12 +6,12 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from plan_samples import MD5, NOW, OTHER_MD5, JsonObject, catalog_document
+from plan_samples import MD5, NOW, OTHER_MD5, JsonObject, catalog_document, plan_bytes
 
 from planner.build_plan import build_download_plan
 from planner.records import parse_record
 from schemas.plan import Plan, PlannedFile, RawFilePlan, UnresolvedFile
-from schemas.plan_file import read_plan, serialize_plan
+from schemas.plan_file import read_plan
 from schemas.site_config import SiteConfig
 
 SITE = SiteConfig(output_location="/out", region="eu-central-1", name="site.yaml")
@@ -23,7 +23,7 @@ def build(documents: Sequence[JsonObject], ids: Sequence[str] = (), site: SiteCo
     plan = build_download_plan(
         ids, map(parse_record, documents), site=site, catalog_description="raw_file.jsonl", created_at=NOW
     )
-    assert replace(read_plan(serialize_plan(plan), "plan.json"), plan_digest=None) == plan
+    assert replace(read_plan(plan_bytes(plan), "plan.json"), plan_digest=None) == plan
     return plan
 
 
@@ -127,7 +127,7 @@ def test_the_same_catalog_should_give_the_same_digest_at_another_time() -> None:
         catalog_description="other",
         created_at=NOW.replace(year=2027),
     )
-    digests = {read_plan(serialize_plan(plan), "plan.json").plan_digest for plan in (first, later)}
+    digests = {read_plan(plan_bytes(plan), "plan.json").plan_digest for plan in (first, later)}
     assert len(digests) == 1
 
 

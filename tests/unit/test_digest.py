@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from plan_samples import JsonObject, plan_document, planned_file, planned_raw_file
 
-from schemas.digest import plan_digest
+from schemas.plan_text import plan_digest
 
 UNDIGESTED = {"plan_digest", "created_at", "created_by", "compiled_from"}
 DOCUMENT = plan_document(

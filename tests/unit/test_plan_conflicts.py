@@ -3,17 +3,17 @@
 from dataclasses import replace
 
 import pytest
-from plan_samples import OTHER_MD5, make_plan, planned_file, planned_raw_file, unresolved_raw_file
+from plan_samples import OTHER_MD5, make_plan, plan_bytes, planned_file, planned_raw_file, unresolved_raw_file
 
 from planner.select_plan import Selection, select_from_plan
 from schemas.paths import folded_path
 from schemas.plan import PlannedFile, UnresolvedFile
 from schemas.plan_conflicts import explain_one_file, refuse_one_file, with_conflicts_as_errors
-from schemas.plan_file import read_plan, serialize_plan
+from schemas.plan_file import read_plan
 from schemas.plan_rules import find_conflicts
 
 PLAN = read_plan(
-    serialize_plan(
+    plan_bytes(
         make_plan(
             planned_raw_file("a.d", planned_file("a.d/X"), planned_file("a.d/x", OTHER_MD5), planned_file("a.d/y")),
             unresolved_raw_file("gone"),

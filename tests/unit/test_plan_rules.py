@@ -1,5 +1,6 @@
 """Conflicts between planned files: all of them, in an order that does not change from run to run."""
 
+import tracemalloc
 from itertools import product
 
 import pytest
@@ -10,7 +11,7 @@ from plan_samples import MD5, OTHER_MD5, make_plan, planned_file, planned_raw_fi
 from schemas.plan import Plan
 from schemas.plan_rules import explain_conflict, find_conflicts
 
-PATHS = ["a", "b", "a/b", "a/c", "a/b/c", "d/e"]
+PATHS = ["a", "b", "a/b", "a/c", "a/b/c", "a/b/c/d", "a.b", "a/b-c/d", "d/e"]
 claims = st.tuples(st.sampled_from(PATHS), st.sampled_from([MD5, OTHER_MD5]))
 
 
@@ -31,7 +32,7 @@ def clash(one: tuple[str, str], other: tuple[str, str]) -> bool:
     return path.startswith(f"{other_path}/") or other_path.startswith(f"{path}/")
 
 
-@given(st.lists(claims, min_size=1, max_size=6))
+@given(st.lists(claims, min_size=1, max_size=8))
 def test_conflicts_should_be_those_that_a_look_at_every_pair_finds(files: list[tuple[str, str]]) -> None:
     numbers = range(len(files))
     in_conflict = {str(one) for one, other in product(numbers, numbers) if clash(files[one], files[other])}
@@ -60,3 +61,18 @@ def test_one_etag_with_two_sizes_should_be_a_conflict(sizes: tuple[int | None, i
         assert explain_conflict(claim, other) == (
             f"one destination and etag, but {sizes_in_words}, in chunks of 5 and 5 MB"
         )
+
+
+@pytest.mark.parametrize("last", ["f", "0/a/a"])
+def test_memory_should_be_in_proportion_to_the_paths_however_deep_they_are(last: str) -> None:
+    """A million folders on 250 paths of 4,000 bytes: one that is kept for each takes a gigabyte."""
+    paths = [f"{number}/{'a/' * 1900}f" for number in range(250)]
+    plan = plan_of([(path, MD5) for path in [*paths, last]])
+    tracemalloc.start()
+    try:
+        conflicts = find_conflicts(plan)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(conflicts) == (0 if last == "f" else 2)
+    assert peak < 10 * sum(map(len, paths))

@@ -4,9 +4,8 @@ import json
 
 import jsonschema
 import pytest
-from plan_samples import make_plan
+from plan_samples import make_plan, plan_bytes
 
-from schemas.plan_file import serialize_plan
 from schemas.plan_schema import schema_text
 
 
@@ -21,7 +20,7 @@ def objects_in(schema: object) -> list[dict[str, object]]:
 def test_schema_should_be_a_schema_that_accepts_a_plan() -> None:
     schema = json.loads(schema_text())
     jsonschema.Draft202012Validator.check_schema(schema)
-    jsonschema.Draft202012Validator(schema).validate(json.loads(serialize_plan(make_plan())))
+    jsonschema.Draft202012Validator(schema).validate(json.loads(plan_bytes(make_plan())))
 
 
 def test_schema_should_describe_every_property_and_allow_no_other() -> None:

@@ -5,16 +5,15 @@ import os
 from pathlib import Path
 
 import pytest
-from plan_samples import make_plan
+from plan_samples import make_plan, plan_bytes
 
 from schemas.errors import PlanError
-from schemas.plan_file import serialize_plan
 from schemas.plan_source import load_plan, load_plan_bytes
 
 
 def test_a_plan_should_be_read_from_a_path(tmp_path: Path) -> None:
     path = tmp_path / "plan.json"
-    path.write_bytes(serialize_plan(make_plan()))
+    path.write_bytes(plan_bytes(make_plan()))
     assert load_plan(str(path)).raw_files == make_plan().raw_files
 
 

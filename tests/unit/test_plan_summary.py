@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from plan_samples import make_plan, planned_file, planned_raw_file, unresolved_raw_file
 
 from kraken_plan.views.plan_sections import plan_sections
-from kraken_plan.views.plan_summary import LARGEST, NAMED_PER_REASON, Totals, raw_file_totals, summarize_plan
+from kraken_plan.views.plan_summary import LARGEST, NAMED_PER_REASON, summarize_plan
 from kraken_plan.views.table import Toned
-from schemas.plan import Plan, UnresolvedFile
+from schemas.plan import Plan, PlanTotals, UnresolvedFile
 
 sizes = st.none() | st.integers(0, 2**45)
 files = st.one_of(
@@ -37,7 +37,7 @@ def test_totals_should_count_every_entry_once(plan: Plan) -> None:
         for file in raw_file.files
         if isinstance(file, UnresolvedFile)
     ]
-    assert summarize_plan(plan).totals == Totals(
+    assert summarize_plan(plan).totals == PlanTotals(
         raw_files=len(plan.raw_files),
         restored_raw_files=len({id(raw_file) for raw_file, _ in plan.planned_files()}),
         skipped_raw_files=sum(raw_file.error is not None for raw_file in plan.raw_files),
@@ -101,7 +101,7 @@ def test_many_different_reasons_should_be_cut_and_the_rest_counted() -> None:
 
 
 def test_a_raw_file_that_is_skipped_should_weigh_nothing() -> None:
-    assert raw_file_totals(unresolved_raw_file("r", planned_file(size=10))) == Totals(raw_files=1, skipped_raw_files=1)
+    assert unresolved_raw_file("r", planned_file(size=10)).totals() == PlanTotals(raw_files=1, skipped_raw_files=1)
 
 
 def test_sections_should_hold_nothing_that_steers_a_terminal() -> None:

@@ -6,8 +6,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.digest import plan_digest
-from schemas.plan_text import indented_json
+from schemas.plan_text import indented_json, plan_digest
 
 scalars = st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.text(max_size=8)
 values = st.recursive(

@@ -13,9 +13,11 @@ from pathlib import Path
 import pytest
 from sample_data import MIB, made_up_bytes
 
+from applier.disk import rename
 from applier.disk.folders import open_output_location
 from applier.disk.part_hashing import SEGMENT_BYTES
 from applier.disk.run_folders import Stagings
+from applier.disk.verified_files import VerifiedFiles
 from applier.reports.results_writer import ResultSink
 from applier.restore.apply_plan import apply_plan
 from applier.restore.crew import Crew
@@ -99,7 +101,9 @@ def restore(
             crew=Crew(jobs, stop),
             progress=progress or Progress(),
         )
-        result, ended = apply_plan(plan, RestoreTools(check=check, stagings=stagings), ResultSink(), {})
+        result, ended = apply_plan(
+            plan, RestoreTools(check=check, stagings=stagings, verified_files=VerifiedFiles(output)), ResultSink(), {}
+        )
     assert ended
     (raw_file_result,) = result.raw_files
     (file_result,) = raw_file_result.files
@@ -122,7 +126,7 @@ def test_bytes_should_be_synced_before_the_rename_and_the_folder_after(
 ) -> None:
     # given a file system that is watched
     log: list[str] = []
-    fsync, rename = os.fsync, os.rename
+    fsync, real_rename = os.fsync, rename.renameat2
 
     def watched_fsync(descriptor: int) -> None:
         kind = "folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file"
@@ -131,10 +135,10 @@ def test_bytes_should_be_synced_before_the_rename_and_the_folder_after(
 
     def watched_rename(source: str, destination: str, *, src_dir_fd: int, dst_dir_fd: int) -> None:
         log.append(f"rename to {destination}")
-        rename(source, destination, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd)
+        real_rename(source, destination, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd)
 
     monkeypatch.setattr(os, "fsync", watched_fsync)
-    monkeypatch.setattr(os, "rename", watched_rename)
+    monkeypatch.setattr(rename, "renameat2", watched_rename)
 
     # when
     assert restore(tmp_path, MemoryStore()).outcome is Outcome.DOWNLOADED

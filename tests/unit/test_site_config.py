@@ -1,18 +1,19 @@
 """The site YAML: what is taken from it, and what is said of one that is wrong."""
 
 import json
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from plan_samples import make_plan
+from plan_samples import make_plan, plan_bytes
 from sample_data import write_site_yaml
 
 from schemas.errors import ConfigError, PlanError
 from schemas.plan import S3Settings
-from schemas.plan_file import read_plan, serialize_plan
+from schemas.plan_file import read_plan
 from schemas.s3_location import explain_bad_endpoint_url
 from schemas.site_config import SiteConfig, load_site_config, normalize_output_location
 
@@ -88,7 +89,7 @@ def test_neither_yaml_nor_output_root_should_say_what_to_give() -> None:
     ("text", "words"),
     [
         ("", "expected a mapping at the top, found nothing"),
-        ("- a", "expected a mapping at the top, found list"),
+        ("- a", "expected a mapping at the top, found a list"),
         ("a: [1", "is not YAML: expected ',' or ']', but got '<stream end>' in line 1, column 6"),
         ("a: 1\nb: @x", "in line 2, column 4"),
         ("a: \x00", "is not YAML"),
@@ -96,22 +97,146 @@ def test_neither_yaml_nor_output_root_should_say_what_to_give() -> None:
         ("locations:", "locations.output.absolute_path is missing: set it there, or give --output-root"),
         ("a: 1", "locations.output.absolute_path is missing"),
         ("locations: {output: {}}", "locations.output.absolute_path is missing"),
-        ("locations: {output: {absolute_path: 5}}", "locations.output.absolute_path: expected text, found int 5"),
-        ("locations: {output: [a]}", "locations.output: expected text, found list ['a']"),
-        ("locations: [a]", "locations: expected a mapping, found list ['a']"),
+        (
+            "locations: {output: {absolute_path: 5}}",
+            "locations.output.absolute_path: expected text, found 5 (int; in quotes it would be text)",
+        ),
+        ("locations: {output: [a]}", "locations.output: expected text, found a list"),
+        ("locations: [a]", "locations: expected a mapping, found a list"),
         ("locations: {output: out}", "locations.output is 'out': it is not absolute"),
         (
             "locations: {output: {absolute_path: /a/../b}}",
             "locations.output.absolute_path is '/a/../b': it has the component '..'",
         ),
         ('locations: {output: "/a\\nb"}', "U+000A"),
-        (GOOD + "backup: {s3: {region: 5}}", "backup.s3.region: expected text, found int 5"),
-        (GOOD + "backup: {s3: x}", "backup.s3: expected a mapping, found str 'x'"),
-        (GOOD + "backup: {s3: {endpoint_url: host:9000}}", "backup.s3.endpoint_url: 'host:9000' is no address"),
+        (
+            GOOD + "backup: {s3: {region: 5}}",
+            "backup.s3.region: expected text, found 5 (int; in quotes it would be text)",
+        ),
+        (GOOD + "backup: {s3: x}", "backup.s3: expected a mapping, found the text 'x'"),
+        (GOOD + "backup: {s3: {endpoint_url: host:9000}}", "backup.s3.endpoint_url: 'host:9000' is not the address"),
     ],
 )
 def test_a_yaml_that_is_wrong_should_be_named_with_the_place(tmp_path: Path, text: str, words: str) -> None:
     assert words in refusal(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("region", "found"),
+    [
+        ("!!int " + "9" * 5000, f"{'9' * 60}… (4940 more characters) (int"),
+        ("0x" + "f" * 5000, "0xfff"),
+        (".inf", ".inf (float"),
+        ("1.0e+999", "1.0e+999 (float"),
+        ("2025-01-01", "2025-01-01 (timestamp"),
+        ("yes", "yes (bool"),
+        ("!vault abc", "abc (!vault"),
+        ("{[a]: b}", "a mapping"),
+        ("&a [*a]", "a list"),
+    ],
+)
+def test_a_value_that_is_no_text_should_be_named_whatever_it_is(tmp_path: Path, region: str, found: str) -> None:
+    message = refusal(tmp_path, f"{GOOD}backup:\n  s3:\n    region: {region}\n")
+    assert f"backup.s3.region: expected text, found {found}" in message
+
+
+def test_aliases_that_multiply_should_cost_nothing(tmp_path: Path) -> None:
+    """ "A billion laughs": ten levels, each of which has the one before it ten times."""
+    levels = "".join(f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 10)}]\n" for n in range(1, 10))
+    laughs = f"l0: &l0 ha\n{levels}"
+    assert load(tmp_path, laughs + GOOD).output_location == "/out"
+    assert "locations.output: expected text, found a list" in refusal(tmp_path, f"{laughs}locations: {{output: *l9}}\n")
+    assert "locations: expected a mapping, found a list" in refusal(tmp_path, f"{laughs}locations: *l9\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (f"{GOOD}other: 1\n{GOOD}", "locations appears twice, in lines 1 and 4"),
+        ("locations: {output: /a, output: /b}", "locations.output appears twice, in lines 1 and 1"),
+        ("locations:\n output:\n  absolute_path: /a\n  absolute_path: /a\n", "absolute_path appears twice, in lines 3"),
+        (f"{GOOD}backup: {{s3: {{region: a}}}}\nbackup: {{s3: {{endpoint_url: http://h}}}}\n", "backup appears twice"),
+    ],
+)
+def test_a_key_that_stands_twice_should_be_refused(tmp_path: Path, text: str, words: str) -> None:
+    """YAML readers, AlphaKraken's among them, take the last one without a word."""
+    assert words in refusal(tmp_path, text)
+
+
+def test_keys_should_be_merged_as_yaml_has_it(tmp_path: Path) -> None:
+    text = """
+        one: &one {region: a, endpoint_url: http://one}
+        two: &two {endpoint_url: http://two, <<: *one}
+        backup: {s3: {region: own, <<: [*two, *one]}}
+        locations: &l {<<: *l, output: /out}
+    """
+    config = load(tmp_path, text)
+    assert (config.region, config.endpoint_url, config.output_location) == ("own", "http://two", "/out")
+
+
+def test_a_file_that_is_too_large_to_be_a_yaml_should_be_refused(tmp_path: Path) -> None:
+    assert "it has more than 1.0 MiB" in refusal(tmp_path, GOOD + "# comment\n" * 200_000)
+    with pytest.raises(ConfigError, match=r"it has more than 1.0 MiB"):
+        load_site_config("/dev/zero", None)
+
+
+WORDS = (
+    "locations",
+    "output",
+    "absolute_path",
+    "backup",
+    "s3",
+    "region",
+    "/out",
+    ".inf",
+    "1e999",
+    "9" * 5000,
+    "2025-01-01",
+)
+MARKS = (
+    ": ",
+    ":\n  ",
+    "\n",
+    "- ",
+    "[",
+    "]",
+    "{",
+    "}",
+    ", ",
+    "? ",
+    "|\n",
+    ">-\n ",
+    "'",
+    '"',
+    "#",
+    "~",
+    "\t",
+    "\0",
+    "\x85",
+)
+SPECIAL = (
+    "&a ",
+    "*a",
+    "<<: ",
+    "!!int ",
+    "!x ",
+    '"\\U00110000"',
+    "%YAML 1." + "9" * 5000 + "\n",
+    "---\n",
+    "...\n",
+    "0x",
+)
+yaml_pieces = st.sampled_from([*WORDS, *MARKS, *SPECIAL])
+
+
+@given(st.lists(yaml_pieces, max_size=20).map("".join).map(str.encode) | st.binary(max_size=50))
+def test_nothing_but_our_error_should_come_out_of_any_yaml(
+    tmp_path_factory: pytest.TempPathFactory, text: bytes
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "alphakraken.fuzz.yaml"
+    path.write_bytes(text)
+    with suppress(ConfigError):
+        assert load_site_config(str(path), None).output_location.startswith("/")
 
 
 def test_an_endpoint_with_a_password_should_be_refused_without_showing_it(tmp_path: Path) -> None:
@@ -145,7 +270,7 @@ endpoints = st.from_regex(r"(https?|ftp|HTTP)://[a-z.:\[\]/@?# é\n0-9-]{0,20}",
 def test_an_endpoint_that_is_accepted_should_be_accepted_in_a_plan(url: str) -> None:
     if explain_bad_endpoint_url(url) is None:
         plan = replace(make_plan(), s3=S3Settings(endpoint_url=url))
-        assert read_plan(serialize_plan(plan), "plan.json").s3.endpoint_url == url
+        assert read_plan(plan_bytes(plan), "plan.json").s3.endpoint_url == url
 
 
 @pytest.mark.parametrize("url", ["http://h", "https://s3.example.org:9000/base"])
@@ -155,14 +280,37 @@ def test_an_ordinary_endpoint_should_be_accepted(url: str) -> None:
 
 def test_the_sample_plan_should_be_refused_with_a_bad_endpoint() -> None:
     """So that the property above can fail."""
-    document = json.loads(serialize_plan(make_plan()))
+    document = json.loads(plan_bytes(make_plan()))
     document["s3"]["endpoint_url"] = "ftp://h"
     with pytest.raises(PlanError):
         read_plan(json.dumps(document).encode(), "plan.json")
 
 
 @pytest.mark.parametrize(
-    "other", ["2025-13-45", "2025-01-01T99:00:00Z", "0x_", "!vault abc", "!!int abc", "!x [1, {a: b}]"]
+    "other",
+    [
+        "2025-13-45",
+        "2025-01-01T99:00:00Z",
+        "0x_",
+        "!vault abc",
+        "!!int abc",
+        "!x [1, {a: b}]",
+        "{[a]: 1, ? {b: c} : 2}",
+        "{a: 1, a: 2}",
+        "!!bool abc",
+        ".inf",
+        "!!binary \xe4",
+        "1.0e+999",
+        "1" + ":59" * 500 + ".5",
+        "!!int " + "9" * 5000,
+        "0001-01-01T00:00:00+23:59",
+        "&a [*a]",
+        "!!python/object:os.system x",
+        "&m {<<: *m}",
+        "=",
+        "!!set {a, b}",
+        "!!pairs [a]",
+    ],
 )
 def test_values_that_make_no_sense_to_us_should_not_disturb(tmp_path: Path, other: str) -> None:
     path = tmp_path / "alphakraken.test.yaml"

@@ -1,4 +1,4 @@
-"""What a look at a file comes to, without S3 or files: every state of either has its words."""
+"""The status of a file, from values alone: every state of S3 and of the local file has its words."""
 
 import pytest
 from plan_samples import make_plan, planned_file, planned_raw_file
@@ -8,8 +8,9 @@ from applier.restore.check_file import Verdict
 from applier.restore.decide import Action, LocalKind, LocalState, decide
 from applier.restore.find_object import FoundObject
 from applier.restore.preflight import Preflight
-from applier.restore.status import FileStatus, LocalFile, S3State, Totals, WouldDo, file_statuses
+from applier.restore.status import FileStatus, S3State, StatusTotals, file_statuses
 from applier.s3.protocol import ObjectInfo
+from kraken_plan.views.status_text import action_word, dry_run_line, local_word
 from schemas.results import Failure, FailureKind
 from schemas.s3_location import ObjectLocation
 
@@ -28,24 +29,22 @@ def status_of(verdict: Verdict, staged_bytes: int = 0) -> FileStatus:
 def test_every_kind_of_local_file_should_have_its_word_and_what_is_done_with_it(kind: LocalKind) -> None:
     local = LocalState(kind, "a reason")
     status = status_of(Verdict(action=decide(local), source=SOURCE, local=local))
-    assert status.local.value == kind.value
+    assert local_word(status) == kind.value
     expected = {
-        LocalKind.ABSENT: WouldDo.DOWNLOAD,
-        LocalKind.RIGHT: WouldDo.SKIP,
-        LocalKind.WRONG: WouldDo.HEAL,
-        LocalKind.UNREADABLE: WouldDo.HEAL,
-        LocalKind.UNUSABLE: WouldDo.CANNOT,
-        LocalKind.UNVERIFIED: WouldDo.VERIFY,
+        LocalKind.ABSENT: Action.DOWNLOAD,
+        LocalKind.RIGHT: Action.SKIP,
+        LocalKind.WRONG: Action.HEAL,
+        LocalKind.UNREADABLE: Action.HEAL,
+        LocalKind.UNUSABLE: None,
+        LocalKind.UNVERIFIED: Action.VERIFY,
     }
-    assert (status.s3, status.would_do) == (S3State.AS_PLANNED, expected[kind])
+    assert (status.s3, status.action) == (S3State.AS_PLANNED, expected[kind])
 
 
-@pytest.mark.parametrize("action", [*Action])
-def test_every_action_should_be_something_that_apply_would_do(action: Action) -> None:
-    assert (
-        status_of(Verdict(action=action, source=SOURCE, local=LocalState(LocalKind.RIGHT))).would_do.value
-        == action.value
-    )
+@pytest.mark.parametrize("action", [*Action, None])
+def test_a_dry_run_should_begin_with_the_word_that_status_has_for_it(action: Action | None) -> None:
+    status = FileStatus(raw_file_id="r", relative_path="f", action=action, detail="a reason")
+    assert dry_run_line(status).split()[:2] in ([action_word(action), "f"], [action_word(action), "f:"])
 
 
 @pytest.mark.parametrize(
@@ -66,27 +65,27 @@ def test_every_action_should_be_something_that_apply_would_do(action: Action) ->
 def test_a_right_local_file_should_be_told_whatever_s3_is(kind: FailureKind, state: S3State) -> None:
     failure = Failure(kind, "a reason")
     status = status_of(Verdict(action=failure, s3_failure=failure, local=LocalState(LocalKind.RIGHT)))
-    assert (status.s3, status.local, status.would_do) == (state, LocalFile.RIGHT, WouldDo.CANNOT)
+    assert (status.s3, status.local, status.action) == (state, LocalKind.RIGHT, None)
     assert status.detail == failure.message
 
 
 def test_a_staged_part_should_count_as_fetched() -> None:
     absent = LocalState(LocalKind.ABSENT)
     status = status_of(Verdict(action=Action.DOWNLOAD, source=SOURCE, local=absent), staged_bytes=2)
-    assert (status.local, status.bytes_to_fetch) == (LocalFile.STAGED_PART, 1)
+    assert (local_word(status), status.bytes_to_fetch) == ("staged part", 1)
 
 
 def test_what_was_not_looked_at_should_be_something_to_do() -> None:
     statuses = list(file_statuses(make_plan(), {}, {}))
-    assert [(status.s3, status.local) for status in statuses] == [(S3State.NOT_ASKED, LocalFile.NOT_LOOKED_AT)]
-    assert not Totals.of(statuses).nothing_to_do
+    assert [(status.s3, local_word(status)) for status in statuses] == [(S3State.NOT_ASKED, "not looked at")]
+    assert not StatusTotals.of(statuses).nothing_to_do
 
 
 def test_a_plan_should_have_nothing_to_do_exactly_if_every_entry_is_right() -> None:
     right = Verdict(action=Action.SKIP, source=SOURCE, local=LocalState(LocalKind.RIGHT))
     plan = make_plan(planned_raw_file("a", planned_file("a"), planned_file("b")))
-    assert Totals.of(file_statuses(plan, {0: right, 1: right}, {})).nothing_to_do
-    assert not Totals.of(file_statuses(plan, {0: right}, {})).nothing_to_do
+    assert StatusTotals.of(file_statuses(plan, {0: right, 1: right}, {})).nothing_to_do
+    assert not StatusTotals.of(file_statuses(plan, {0: right}, {})).nothing_to_do
 
 
 # --- preflight

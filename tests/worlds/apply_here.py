@@ -12,11 +12,17 @@ from kraken_plan.command_group import cli
 from schemas.errors import KrakenPlanError
 
 
-def prepare(monkeypatch: pytest.MonkeyPatch, s3_server: EmbeddedS3) -> None:
-    """Give this process the server's credentials, and have files of 100 kB count as big ones.
+def prepare(monkeypatch: pytest.MonkeyPatch, s3_server: EmbeddedS3, folder: Path) -> None:
+    """Give this process the server's credentials and a state folder, and have files of 100 kB count as big ones.
 
     These have a journal and are fetched in segments.
+
+    Args:
+        monkeypatch: undoes all of it.
+        s3_server: that apply talks to.
+        folder: that the state folder is made in.
     """
+    monkeypatch.setenv("KRAKEN_PLAN_STATE_DIR", str(folder / "state"))
     monkeypatch.setattr(download, "SMALL_FILE_BYTES", 100_000)
     monkeypatch.setattr(parts, "SEGMENT_BYTES", 128 * 1024)
     for name, value in s3_server.environment.items():

@@ -89,7 +89,7 @@ class Cli:
         Signals do what they do in a terminal, even if this process was started by a script that ignores them.
         """
         process = subprocess.Popen(
-            ["/usr/bin/env", "--default-signal=INT,TERM", *under, *self._command(arguments)],
+            ["/usr/bin/env", "--default-signal=INT,TERM,HUP", *under, *self._command(arguments)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -55,9 +55,14 @@ def make_plan(*raw_files: RawFilePlan) -> Plan:
     )
 
 
+def plan_bytes(plan: Plan) -> bytes:
+    """The plan file of a plan, sealed."""
+    return b"".join(serialize_plan(plan))
+
+
 def plan_document(*raw_files: RawFilePlan) -> JsonObject:
     """A plan as JSON, without a digest, to be changed at will."""
-    document: JsonObject = json.loads(serialize_plan(make_plan(*raw_files)))
+    document: JsonObject = json.loads(plan_bytes(make_plan(*raw_files)))
     del document["plan_digest"]
     return document
 

@@ -42,7 +42,7 @@ def nights(run_cli: Cli, make_restore_case: MakeRestoreCase, s3: "S3Client") -> 
     return case, plan, results
 
 
-def test_row_44_report_should_not_call_right_what_is_gone(
+def test_report_should_not_call_right_what_is_gone_row_44(
     run_cli: Cli, nights: tuple[RestoreCase, Path, list[Path]]
 ) -> None:
     case, plan, results = nights
@@ -56,14 +56,14 @@ def test_row_44_report_should_not_call_right_what_is_gone(
         assert "of different hosts, disagree on 1 file" in done.stderr
 
 
-def test_row_44_select_should_take_what_is_gone(run_cli: Cli, nights: tuple[RestoreCase, Path, list[Path]]) -> None:
+def test_select_should_take_what_is_gone_row_44(run_cli: Cli, nights: tuple[RestoreCase, Path, list[Path]]) -> None:
     _, plan, results = nights
     done = run_cli("select", plan, "--failed", results[0], "--failed", results[1], "-o", "again.json")
     assert done.exit_code == 0
     assert [raw_file.raw_file_id for raw_file in load_plan(str(run_cli.folder / "again.json")).raw_files] == ["a.raw"]
 
 
-def test_row_44_one_run_should_not_be_believed_about_files_that_changed_since(
+def test_one_run_should_not_be_believed_about_files_that_changed_since_row_44(
     run_cli: Cli, nights: tuple[RestoreCase, Path, list[Path]]
 ) -> None:
     # given, since the only run that is known: one file gone, one of another size, and one as it was
@@ -83,7 +83,7 @@ def test_row_44_one_run_should_not_be_believed_about_files_that_changed_since(
     assert "selected 2 raw files, 2 files" in selected.stderr
 
 
-def test_row_44_a_destination_that_is_not_reachable_should_be_said(
+def test_a_destination_that_is_not_reachable_should_be_said_row_44(
     run_cli: Cli, nights: tuple[RestoreCase, Path, list[Path]]
 ) -> None:
     case, plan, (results, _) = nights

@@ -1,0 +1,32 @@
+"""Ends a run, of `apply` or out of several applies: writes the reports and prints their paths."""
+
+import logging
+import sys
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+import click
+
+from applier.disk.folders import OutputFolder
+from applier.disk.run_folders import Stagings
+from applier.reports.report import write_reports
+from schemas.results import ApplyResult
+from schemas.text import shown_on
+
+logger = logging.getLogger(__name__)
+
+
+def report_results(result: ApplyResult, output: OutputFolder, stagings: Stagings) -> bool:
+    """Write the report of every destination and print their paths; tell whether all of that succeeded."""
+    reports = write_reports(result, output, stagings, datetime.now(UTC))
+    return _print_paths(reports.paths) and reports.complete
+
+
+def _print_paths(paths: Iterable[str]) -> bool:
+    try:
+        for path in paths:
+            click.echo(shown_on(sys.stdout, path))
+    except OSError as error:
+        logger.error("the paths of the reports cannot be printed: %s", error.strerror)  # noqa: TRY400  # not a bug
+        return False
+    return True

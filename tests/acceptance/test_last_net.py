@@ -1,0 +1,108 @@
+"""What nobody has foreseen: one line, an exit code of its own, and a traceback only for those who ask for it.
+
+The faults are modules of somebody else that stand in a vendor's place, and limits of the system.
+"""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from cli import PROGRAM, Cli
+from plan_samples import make_plan, plan_bytes, planned_file, planned_raw_file
+
+SAYING_NOTHING_OF_THE_KIND = "class Draft202012Validator:\n    def __init__(self, schema):\n        raise {}\n"
+
+
+@pytest.fixture
+def plan_path(run_cli: Cli) -> Path:
+    path = run_cli.folder / "plan.json"
+    path.write_bytes(plan_bytes(make_plan()))
+    return path
+
+
+def in_the_way(run_cli: Cli, name: str, content: str) -> dict[str, str]:
+    """An environment in which another module stands in a module's place."""
+    folder = run_cli.folder / "other"
+    folder.mkdir()
+    (folder / name).write_text(content, encoding="utf-8")
+    return {"PYTHONPATH": str(folder)}
+
+
+@pytest.mark.parametrize("error", ["KeyError('what')", "BaseException('a panic\\n\\x1b[31m')", "GeneratorExit()"])
+def test_an_unforeseen_exception_should_be_one_line_and_exit_code_70(run_cli: Cli, plan_path: Path, error: str) -> None:
+    environment = in_the_way(run_cli, "jsonschema_rs.py", SAYING_NOTHING_OF_THE_KIND.format(error))
+
+    result = run_cli("validate", plan_path, environment=environment)
+
+    assert result.exit_code == 70
+    (line,) = result.stderr.splitlines()
+    assert line.startswith(f"kraken-plan: this is a bug: {error.partition('(')[0]}")
+    assert " in schemas.plan_schema, line " in line
+    assert "https://" in line
+    assert "\x1b" not in line
+
+
+@pytest.mark.parametrize("way", ["before the command", "behind the command", "variable"])
+def test_debug_should_show_the_traceback_of_a_bug(run_cli: Cli, plan_path: Path, way: str) -> None:
+    environment = in_the_way(run_cli, "jsonschema_rs.py", SAYING_NOTHING_OF_THE_KIND.format("KeyError('what')"))
+    if way == "variable":
+        environment["KRAKEN_PLAN_DEBUG"] = "1"
+    before = ["--debug"] if way == "before the command" else []
+    behind = ["--debug"] if way == "behind the command" else []
+
+    result = run_cli(*before, "validate", plan_path, *behind, environment=environment, allow_traceback=True)
+
+    assert result.exit_code == 70
+    assert result.stderr.startswith("kraken-plan: this is a bug: KeyError: 'what'")
+    assert "Traceback (most recent call last):" in result.stderr
+    assert "plan_schema.py" in result.stderr
+
+
+def test_recursion_without_end_should_be_said_in_words(run_cli: Cli, plan_path: Path) -> None:
+    environment = in_the_way(run_cli, "jinja2.py", "def again():\n    again()\nagain()\n")
+
+    result = run_cli("show", plan_path, "--html", "page.html", environment=environment)
+
+    assert result.exit_code == 70
+    assert result.stderr == "kraken-plan: out of memory: something is nested too deeply to be read\n"
+
+
+def test_too_little_memory_should_be_said_in_words(run_cli: Cli, plan_path: Path) -> None:
+    files = (planned_file(f"many.d/{number}") for number in range(100_000))
+    plan_path.write_bytes(plan_bytes(make_plan(planned_raw_file("many.d", *files))))
+
+    result = run_cli("validate", plan_path, under=("prlimit", f"--as={80 * 1024 * 1024}"))
+
+    assert result.exit_code == 70
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("kraken-plan: out of memory: ")
+
+
+def test_a_module_in_a_vendors_place_should_be_named(run_cli: Cli, plan_path: Path) -> None:
+    environment = in_the_way(run_cli, "orjson.py", "")
+    (run_cli.folder / "other" / "jsonschema_rs.py").write_text("from orjson import nothing\n", encoding="utf-8")
+
+    result = run_cli("validate", plan_path, environment=environment)
+
+    assert result.exit_code == 70
+    (line,) = result.stderr.splitlines()
+    assert f"(found {run_cli.folder}/other/orjson.py)" in line
+    assert "PYTHONPATH" in line
+
+
+def test_a_thread_that_dies_should_be_one_line_and_end_nothing(run_cli: Cli, plan_path: Path) -> None:
+    # given a thread that dies while the program waits for its plan
+    sitecustomize = "import threading\nthreading.Timer(1, lambda: {}['what']).start()\n"
+    environment = dict(run_cli.environment) | in_the_way(run_cli, "sitecustomize.py", sitecustomize)
+    delayed = ["/bin/sh", "-c", f'(sleep 3; cat "{plan_path}") | exec "$@"', "sh", str(PROGRAM), "validate", "-"]
+
+    # when
+    done = subprocess.run(
+        delayed, capture_output=True, encoding="utf-8", env=environment, cwd=run_cli.folder, check=False
+    )
+
+    # then
+    assert done.returncode == 0, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("kraken-plan: this is a bug: KeyError: 'what' (thread Thread-1")
+    assert done.stdout.startswith("<stdin>: valid, ")
