@@ -32,6 +32,7 @@ from applier.s3.bandwidth import BandwidthLimit
 from kraken_plan.console import leave, say, say_unless_quiet
 from kraken_plan.progress import shown_progress
 from kraken_plan.report_results import report_results
+from kraken_plan.s3_choice import S3Options, explain_other_s3
 from kraken_plan.shared_options import AccessOptions, access_options, rate_option
 from kraken_plan.signals import StopRequest, stop_on_signals
 from kraken_plan.views.result_text import summary_line, unresolvable_line
@@ -171,6 +172,9 @@ def _apply(options: ApplyOptions) -> int:
         )
     reviewed = load_plan(options.plan)
     _check_digest(reviewed, options)
+    s3 = S3Options(endpoint_url=options.endpoint_url, region=options.region, profile=options.profile)
+    if words := explain_other_s3(reviewed, s3, os.environ):
+        say_unless_quiet(words)
     limit = None if options.max_bandwidth is None else BandwidthLimit(options.max_bandwidth)
     with (
         stop_on_signals(say) as stop,
