@@ -1,14 +1,21 @@
-"""Where an upload lies in S3, read from the catalog's `s3_upload_path`."""
+"""Reads where an upload lies in S3 from the catalog's `s3_upload_path`, and checks names of buckets and servers."""
 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from ipaddress import IPv4Address, IPv6Address
 
 from schemas.text import printable
 
 # The rule that botocore applies to a bucket name before it sends anything.
 _BUCKET_NAME = re.compile(r"[A-Za-z0-9._-]{1,255}")
+
+
+_ENDPOINT_URL = re.compile(r"https?://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?((?:/[A-Za-z0-9._~-]+)*/?)")
+_LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
+_NUMBER = re.compile(r"[0-9]+|0[xX][0-9a-fA-F]*")
+_MAX_HOST = 253
+_MAX_PORT = 65_535
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,10 +32,10 @@ class ObjectLocation:
 
 
 def explain_bad_bucket_name(bucket_name: str) -> str | None:
-    """Return why this can be no bucket name; None if it can."""
+    """Return why this cannot be a bucket name; None if it can."""
     if _BUCKET_NAME.fullmatch(bucket_name) and bucket_name not in {".", ".."}:
         return None
-    return f"{bucket_name[:80]!r} is no bucket name (expected letters, digits, '.', '_' and '-')"
+    return f"{bucket_name[:80]!r} is not a bucket name (expected letters, digits, '.', '_' and '-')"
 
 
 def reconstruct_s3_paths(s3_upload_path: str, relative_paths: Iterable[str]) -> tuple[str, dict[str, str]]:
@@ -43,7 +50,7 @@ def reconstruct_s3_paths(s3_upload_path: str, relative_paths: Iterable[str]) -> 
         The bucket name, and for each relative path its key: prefix + "/" + relative path.
 
     Raises:
-        ValueError: there is no bucket in the path.
+        ValueError: the path names no bucket.
 
     >>> reconstruct_s3_paths("s3://bucket//prefix/", ["a.d/b"])
     ('bucket', {'a.d/b': 'prefix/a.d/b'})
@@ -56,16 +63,50 @@ def reconstruct_s3_paths(s3_upload_path: str, relative_paths: Iterable[str]) -> 
 
 
 def explain_bad_endpoint_url(url: str) -> str | None:
-    """Return why this cannot be the endpoint of a plan, without showing a secret in it; None if it can."""
+    """Return why this cannot be the endpoint of S3, without showing a password that it may hold; None if it can.
+
+    A host in any other form than these makes one of the S3 libraries fail, or each of them ask another server.
+    """
     if "@" in url:
         return "it must not hold credentials: leave them to the AWS chain (environment, profile, instance role)"
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError:
-        usable = False
-    if usable and url.startswith(("http://", "https://")) and not any(c in "?#" or c.isspace() for c in url):
-        return None
+    match = _ENDPOINT_URL.fullmatch(url)
     address, mark, _ = url.partition("?")  # the query of a signed address is as good as a password
-    shown = printable(address, 200) + ("?…" if mark else "")
-    return f"{shown!r} is not the address of a server (expected http://host[:port] or https://host[:port])"
+    shown = repr(printable(address, 200) + ("?…" if mark else ""))
+    if match is None and not url.isascii():
+        return f"{shown} has letters beyond ASCII (write such a host in its xn--… form)"
+    if match is None:
+        return f"{shown} is not the address of a server (expected http://host[:port] or https://host[:port])"
+    host, port, path = match.groups()
+    if not _is_host(host) or not 1 <= int(port or 1) <= _MAX_PORT:
+        return f"{shown} does not name a server (expected a DNS name or an IP address, and a port of 1 to {_MAX_PORT})"
+    return f"{shown} has . or .. in its path" if {".", ".."} & set(path.split("/")) else None
+
+
+def _is_host(host: str) -> bool:
+    """Tell whether this is a DNS name, an IPv4 address of four numbers or an IPv6 address in brackets."""
+    if host.startswith("["):
+        return _is_address(host[1:-1], IPv6Address)
+    labels = host.removesuffix(".").split(".")
+    if _NUMBER.fullmatch(labels[-1]):
+        return _is_address(host, IPv4Address)
+    return len(host) <= _MAX_HOST and all(_LABEL.fullmatch(label) and _is_decodable(label) for label in labels)
+
+
+def _is_address(text: str, kind: type[IPv4Address | IPv6Address]) -> bool:
+    try:
+        kind(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_decodable(label: str) -> bool:
+    """Tell whether a label of the form xn--… stands for one beyond ASCII; any other label stands for itself."""
+    encoded = label.lower()
+    if not encoded.startswith("xn--"):
+        return True
+    try:
+        decoded = encoded[4:].encode("ascii").decode("punycode")
+    except (UnicodeError, ValueError, OverflowError):
+        return False
+    return not decoded.isascii() and decoded.isprintable() and decoded.encode("punycode").decode() == encoded[4:]

@@ -16,7 +16,8 @@ from applier.restore.failures import FileFailedError, failure_of
 from applier.restore.find_object import Acceptance, find_object
 from applier.restore.jobs import DEFAULT_JOBS, allowed_jobs
 from applier.restore.preflight import find_bucket_failures
-from applier.s3.boto_store import BotoStore, S3Access
+from applier.s3.aws_chain import S3Access
+from applier.s3.boto_store import BotoStore
 from applier.s3.faults import BAD_CREDENTIALS_CODES, S3Fault
 from applier.s3.fetcher import Fetcher, RetryPolicy
 from applier.s3.obstore_store import ObstoreStore

@@ -1,7 +1,10 @@
 """Explains how a request to S3 fails: what kind of fault it is, whether it may pass, and what to do about it."""
 
+import re
+
 from schemas.results import Failure, FailureKind
 from schemas.s3_location import ObjectLocation
+from schemas.text import printable
 
 
 class S3Fault(Exception):  # noqa: N818  # the field's word: faults are transient or final
@@ -24,6 +27,18 @@ class S3Fault(Exception):  # noqa: N818  # the field's word: faults are transien
         super().__init__(self.failure.message)
 
 
+_SCHEME_AND_HOST = re.compile(r"(\w{1,20}://)(?:[^/?#@]*@)?([^/?#@]*)")
+_PERMANENT_REDIRECTS = frozenset({301, 308})
+_PASSING_REDIRECTS = frozenset({302, 303, 307})
+
+# Why TLS fails, whichever library says so.
+UNKNOWN_CA = "the certificate is signed by an unknown CA (a private one is named with AWS_CA_BUNDLE)"
+EXPIRED_CERTIFICATE = "the certificate has expired, or this machine's clock is wrong"
+FUTURE_CERTIFICATE = "the certificate is not valid yet, or this machine's clock is wrong"
+OTHER_HOST = "the certificate is made out to another host"
+NO_TLS = "the server does not speak it (check --endpoint-url)"
+
+
 def changed_during_download(location: ObjectLocation, found: str) -> S3Fault:
     """Return the fault of an object that is no longer the one that was checked."""
     return S3Fault(FailureKind.VERIFICATION, _changed(location, found))
@@ -35,12 +50,50 @@ def _changed(location: ObjectLocation, found: str) -> str:
 
 def wrong_range(location: ObjectLocation) -> S3Fault:
     """Return the (transient) fault of an answer with other bytes than those asked for, more or fewer."""
-    return S3Fault(FailureKind.NETWORK, f"{location}: the answer is not the range asked for", transient=True)
+    return S3Fault(
+        FailureKind.NETWORK, f"{location}: a bad answer: it is not the range that was asked for", transient=True
+    )
 
 
-def no_answer_in_time(location: ObjectLocation) -> S3Fault:
-    """Return the (transient) fault of an answer that has not come, or not come to its end."""
-    return S3Fault(FailureKind.TIMEOUT, f"{location}: no answer in time", transient=True)
+def missing_etag(location: ObjectLocation) -> S3Fault:
+    """Return the fault of bytes that come without an etag: they could be of any version of the object."""
+    return S3Fault(
+        FailureKind.NOT_VERIFIABLE,
+        f"{location}: S3 sent no ETag with the range, so its bytes may be of another version (does a proxy drop it?)",
+    )
+
+
+def bad_answer(location: ObjectLocation, found: str) -> S3Fault:
+    """Return the (transient) fault of an answer that is not S3's."""
+    return S3Fault(FailureKind.NETWORK, f"{location}: a bad answer: {found}", transient=True)
+
+
+def redirected(location: ObjectLocation, status: int, target: str) -> S3Fault:
+    """Return the fault of an answer that sends us to another address, where credentials must not go.
+
+    Args:
+        location: what was asked for.
+        status: the HTTP status; a permanent redirect is final, any other may be a portal's that passes.
+        target: the address, as the answer gave it.
+    """
+    found = _SCHEME_AND_HOST.match(target)
+    shown = printable(found[1] + found[2], 200) if found else "another path"
+    return S3Fault(
+        FailureKind.NETWORK,
+        f"{location}: a bad answer: a redirect to {shown}, which is not followed (check --endpoint-url and --region)",
+        transient=status not in _PERMANENT_REDIRECTS,
+        status=status,
+    )
+
+
+def tls_failed(location: ObjectLocation, reason: str) -> S3Fault:
+    """Return the fault of a connection that cannot be secured."""
+    return S3Fault(FailureKind.NETWORK, f"{location}: TLS: {reason}")
+
+
+def no_answer_in_time(location: ObjectLocation, route: str = "") -> S3Fault:
+    """Return the (transient) fault of an answer that has not come, or not come to its end; see `Network` for routes."""
+    return S3Fault(FailureKind.TIMEOUT, f"{location}: no answer in time{route}", transient=True)
 
 
 def archived(location: ObjectLocation, storage_class: str, restore: str = "") -> str:
@@ -68,9 +121,12 @@ _TRANSIENT_CODES = frozenset(
     {"InternalError", "OperationAborted", "RequestTimeout", "ServiceUnavailable", "SlowDown", "TooManyRequests"}
     | {"BadGateway", "Throttling", "ThrottlingException", "RequestLimitExceeded", "503 SlowDown"}
 )
+# Ours, in place of a code of S3's: no request could be signed.
+NO_CREDENTIALS = "NoCredentials"
 # With these no request can succeed until somebody does something about it.
 BAD_CREDENTIALS_CODES = frozenset(
     {"ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "RequestTimeTooSkewed", "SignatureDoesNotMatch"}
+    | {NO_CREDENTIALS}
 )
 _THROTTLING_CODES = frozenset({"SlowDown", "Throttling"})
 _THROTTLING_STATUS = frozenset({429, 503})
@@ -89,6 +145,8 @@ def fault_of_answer(location: ObjectLocation, status: int, code: str) -> S3Fault
         status: the HTTP status.
         code: S3's error code, empty if the answer had none.
     """
+    if status in _PASSING_REDIRECTS:
+        return bad_answer(location, f"a redirect ({status}) to no address")
     said = f"{location}: S3 answered {status}" + (f" {code}" if code else "")
     transient = status >= _SERVER_ERROR or status in _TRANSIENT_STATUS or code in _TRANSIENT_CODES
     if transient and (status in _THROTTLING_STATUS or code in _THROTTLING_CODES):

@@ -1,11 +1,14 @@
 """What apply asks of S3, whichever library answers: the store's protocol and what S3 says about an object."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from schemas.s3_location import ObjectLocation
+
+_MD5_ETAG = re.compile(r"[0-9a-fA-F]{32}(-[0-9]{1,5})?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,12 +74,13 @@ class ObjectStore(Protocol):
 
 
 def normalized_etag(header: str | None) -> str:
-    """Return the ETag header without its quotes.
+    """Return the ETag header without its quotes; one that is made of an MD5 in lower case, as plans hold it.
 
-    >>> normalized_etag('"9dff3479548c346bbeeeab2c23af22fd"')
-    '9dff3479548c346bbeeeab2c23af22fd'
+    >>> normalized_etag('"9DFF3479548C346BBEEEAB2C23AF22FD-3"')
+    '9dff3479548c346bbeeeab2c23af22fd-3'
     """
-    return (header or "").strip().removeprefix("W/").strip('"')
+    etag = (header or "").strip().removeprefix("W/").strip('"')
+    return etag.lower() if _MD5_ETAG.fullmatch(etag) else etag
 
 
 def kept_version(version_id: str | None) -> str | None:

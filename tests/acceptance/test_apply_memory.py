@@ -1,32 +1,13 @@
 """Memory is bounded, whatever the size of a file, of its parts, and however many of them come at once."""
 
-import subprocess
-import time
-from contextlib import suppress
-from pathlib import Path
-
 import pytest
 from apply_case import compile_plan, thermo
 from cli import Cli
 from conftest import MakeRestoreCase
+from peak_memory import peak_memory_bytes
 from sample_data import MIB
 
 MOST_BYTES = 150_000_000
-
-
-def peak_memory_bytes(process: subprocess.Popen[str]) -> int:
-    """Wait for a process and return the most memory that it had at once.
-
-    Not what `wait4` says: that counts what the parent had when it forked, too.
-    """
-    peak = 0
-    while process.poll() is None:
-        with suppress(OSError):
-            for line in Path(f"/proc/{process.pid}/status").read_text(encoding="ascii").splitlines():
-                if line.startswith("VmHWM:"):
-                    peak = int(line.split()[1]) * 1024
-        time.sleep(0.01)
-    return peak
 
 
 @pytest.mark.long

@@ -11,7 +11,8 @@ from faulty_proxy import FaultyProxy
 from network_faults import Answer, Fault, Rewrite
 from restore_case import RestoreCase
 
-from applier.s3.boto_store import BotoStore, S3Access
+from applier.s3.aws_chain import S3Access
+from applier.s3.boto_store import BotoStore
 from applier.s3.faults import S3Fault
 from applier.s3.obstore_store import ObstoreStore
 from applier.s3.protocol import ObjectStore

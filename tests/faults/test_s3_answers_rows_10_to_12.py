@@ -76,9 +76,7 @@ def test_a_missing_bucket_should_be_told_once_per_raw_file_and_none_of_its_files
     lines = ("ERROR: S3 bucket does not exist: no-such-bucket\n", "Failed raw files: 1\nStatus: FAILURE\n")
     assert_failed(result, case, *lines)
     assert "f3.xml" not in last_report(case)
-    assert [exchange.request.path for exchange in faulty_proxy.requests("HEAD", "no-such-bucket")] == [
-        "/no-such-bucket"
-    ]
+    assert [exchange.request.path for exchange in faulty_proxy.requests("GET", "no-such-bucket")] == ["/no-such-bucket"]
     assert case.unrestored() == [f"PRID001/{path}" for path in case.raw_files[0].contents]
 
 

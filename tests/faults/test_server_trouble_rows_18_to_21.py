@@ -202,24 +202,14 @@ RAW = {
     "/continue": b"HTTP/1.1 100 Continue\r\n\r\n",
     "/status": b"HTTP/1.1 999 What\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
 }
+REDIRECTED = "a bad answer: a redirect to http://127.0.0.1:"
 BAD_ANSWERS: dict[str, tuple[Action, str]] = {
     "a portal": (Answer(status=200, body=b"<html>Log in!</html>"), "a bad answer: "),
     "200 for a range": (Rewrite(status=200, headers={"Content-Range": None}), "a bad answer: "),
     "another range": (Rewrite(headers={"Content-Range": f"bytes 1-{FILE_BYTES}/{FILE_BYTES + 1}"}), "a bad answer: "),
     "no range": (Rewrite(headers={"Content-Range": None}), "a bad answer: "),
-    "no length": (Rewrite(headers={"Content-Length": None}), "a bad answer: "),
-    "a redirect to nowhere": (Answer(status=302, headers={"Location": "http://127.0.0.1:1/"}), "cannot connect"),
+    "a redirect to nowhere": (Answer(status=302, headers={"Location": "http://127.0.0.1:1/"}), REDIRECTED),
     "a redirect of no address": (Answer(status=302), "a bad answer: "),
-}
-ELSEWHERE = {
-    "/portal": "a bad answer: ",
-    "/no http": "a bad answer: it is not HTTP",
-    "/nothing": "the connection broke off",
-    "/headers": "a bad answer: it is not HTTP",
-    "/length": "a bad answer: it is not HTTP",
-    "/range": "a bad answer: ",
-    "/continue": "the connection broke off",
-    "/status": "S3 answered 999",
 }
 
 
@@ -230,8 +220,8 @@ def test_answers_that_are_not_s3s_should_be_named_or_retried_row_19(
     with RawServer({path.replace(" ", "%20"): answer for path, answer in RAW.items()}) as other_host:
         # given each bad answer for a file of its own, of another host's too
         redirects = {
-            path: (Answer(status=307, headers={"Location": other_host.url(path.replace(" ", "%20"))}), words)
-            for path, words in ELSEWHERE.items()
+            path: (Answer(status=307, headers={"Location": other_host.url(path.replace(" ", "%20"))}), REDIRECTED)
+            for path in RAW
         }
         bad = [*BAD_ANSWERS.items(), *redirects.items()]
         case = make_restore_case(many_files(len(bad) + 1, FILE_BYTES), endpoint_url=faulty_proxy.endpoint_url)

@@ -218,6 +218,10 @@ class _Handler(BaseHTTPRequestHandler):
         for _ in self._request_body():
             pass
         content = answer.content()
+        if answer.is_endless:
+            self._send_head(answer.status, {"Transfer-Encoding": "chunked", **answer.headers})
+            while not self.server.closing.is_set():
+                self._send(b"%x\r\n%b\r\n" % (len(content), content))
         length = {"Content-Length": str(len(content)), "Content-Type": "application/xml"}
         self._send_head(answer.status, {**length, **answer.headers})
         if self.command != "HEAD":

@@ -43,13 +43,18 @@ class Drip:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """Answer without asking the server: an S3 error, or any other body and headers (a redirect, a portal's page)."""
+    """Answer without asking the server: an S3 error, or any other body and headers (a redirect, a portal's page).
+
+    Attributes:
+        is_endless: Send the body in chunks, over and over.
+    """
 
     status: int
     code: str = "InternalError"
     message: str = "Made up by a test."
     body: bytes | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    is_endless: bool = False
 
     def content(self) -> bytes:
         """The body as sent."""

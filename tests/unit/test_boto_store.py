@@ -6,7 +6,8 @@ import botocore.session
 import pytest
 from botocore.loaders import Loader
 
-from applier.s3.boto_store import BotoStore, S3Access
+from applier.s3.aws_chain import S3Access
+from applier.s3.boto_store import BotoStore
 from schemas.errors import ConfigError
 
 CONFIG = """

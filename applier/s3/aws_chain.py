@@ -1,0 +1,131 @@
+"""Reads the standard AWS chain: which S3, which region, which credentials, which proxy and certificates.
+
+The session is boto3's. A client takes longer to make than a small file to restore, so one is made only where nothing
+else knows the endpoint, and none is ever asked anything.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import boto3
+import botocore.session
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError
+from botocore.utils import validate_region_name
+
+from applier.s3.credentials import CredentialSource
+from applier.s3.network import S3Address, choose_network
+from schemas.errors import ConfigError
+from schemas.s3_location import explain_bad_endpoint_url
+from schemas.text import printable
+
+# The chain's endpoint for all services and for S3, by botocore's own reading of variables and profiles. The sections
+# `services` of a configuration file are left to a client: https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
+_ENDPOINT_URL = {"endpoint_url": ("endpoint_url", ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"], None, None)}
+_PATH_STYLE = Config(s3={"addressing_style": "path"})
+_CHECK_ENDPOINT = "(check --endpoint-url and AWS_ENDPOINT_URL)"
+# For SSO and STS, which botocore would otherwise ask five times for a minute each.
+_SIGN_IN = Config(connect_timeout=5, read_timeout=15, retries={"total_max_attempts": 3})
+# Mozilla's certificates, as botocore brings them along.
+_SHIPPED_BUNDLE = str(Path(botocore.__file__).with_name("cacert.pem"))
+_REGION = re.compile(r"[a-z0-9-]{1,63}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class S3Access:
+    """How S3 is reached; None leaves it to the AWS chain.
+
+    Args:
+        profile: name of an AWS profile.
+        connect_timeout_seconds: until a connection stands.
+        read_timeout_seconds: between two packets.
+        request_timeout_seconds: until the end of an answer, which is one of at most 8 MiB: slower than 28 KB/s is as
+            good as stalled.
+    """
+
+    region: str | None = None
+    endpoint_url: str | None = None
+    profile: str | None = None
+    connect_timeout_seconds: float = 5.0
+    read_timeout_seconds: float = 20.0
+    request_timeout_seconds: float = 300.0
+
+
+class AwsChain:
+    """What the AWS chain says, asked once at the start.
+
+    Args:
+        access: what goes before the chain.
+        environment: of this process, for proxies and certificates.
+
+    Raises:
+        ConfigError: there is no such profile, there are no credentials, or a setting cannot be honoured.
+    """
+
+    def __init__(self, access: S3Access, environment: Mapping[str, str] = os.environ) -> None:
+        self.access = access
+        try:
+            self._session = _open_session(access)
+            chain = self._session._session  # noqa: SLF001  # boto3 has no other way to its configuration
+            profile = chain.get_config_variable("profile") or "default"
+            bundle = chain.get_config_variable("ca_bundle")
+            configured = _configured_address(access, chain)
+        except BotoCoreError as error:
+            raise ConfigError(f"S3 access: {_without_secrets(error)}") from error
+        self.credentials = CredentialSource(chain, profile)
+        self.default_address = configured or self._derive_address(access.region)
+        if reason := explain_bad_endpoint_url(self.default_address.endpoint_url):
+            raise ConfigError(f"S3 access: the endpoint: {reason} {_CHECK_ENDPOINT}")
+        self.network = choose_network(self.default_address.endpoint_url, environment, bundle, _SHIPPED_BUNDLE)
+
+    def address_in(self, region: str) -> S3Address:
+        """Return where S3 is for buckets in another region than the chain's."""
+        if self.access.endpoint_url is not None:
+            return S3Address(endpoint_url=self.access.endpoint_url, region=region)
+        return self._derive_address(region)
+
+    def _derive_address(self, region: str | None) -> S3Address:
+        """Return the address that botocore's own tables give."""
+        try:
+            client = self._session.client(
+                "s3", region_name=region, endpoint_url=self.access.endpoint_url, config=_PATH_STYLE
+            )
+        except BotoCoreError as error:
+            raise ConfigError(f"S3 access: {_without_secrets(error)}") from error
+        except ValueError as error:  # botocore's word for a malformed endpoint
+            raise ConfigError(f"S3 access: {_without_secrets(error)} {_CHECK_ENDPOINT}") from error
+        return S3Address(endpoint_url=client.meta.endpoint_url, region=client.meta.region_name)
+
+
+def is_region(name: str) -> bool:
+    """Tell whether a name that S3 sent can be that of a region."""
+    return _REGION.fullmatch(name) is not None
+
+
+def _open_session(access: S3Access) -> boto3.Session:
+    chain = botocore.session.Session(profile=access.profile, session_vars=_ENDPOINT_URL)
+    chain.set_default_client_config(_SIGN_IN)
+    return boto3.Session(botocore_session=chain, profile_name=access.profile, region_name=access.region)
+
+
+def _configured_address(access: S3Access, chain: "botocore.session.Session") -> S3Address | None:
+    """Return the address that is configured; None where only a client can derive it from botocore's own tables."""
+    endpoint_url = access.endpoint_url
+    if endpoint_url is None:
+        ignored = chain.get_config_variable("ignore_configured_endpoint_urls")
+        if ignored or "services" in chain.get_scoped_config():
+            return None
+        endpoint_url = chain.get_config_variable("endpoint_url")
+    region = chain.get_config_variable("region")
+    if not (endpoint_url and region):
+        return None
+    validate_region_name(region)
+    return S3Address(endpoint_url=endpoint_url, region=region)
+
+
+def _without_secrets(error: Exception) -> str:
+    """Return botocore's words on one line, less all that may be a user, a password or the query of a URL in them."""
+    return printable(re.sub(r"(?<=: ).*@|\S*@|\?\S+", "…", str(error)))

@@ -1,0 +1,122 @@
+"""Explains why the AWS chain gives no credentials, and what to do, in words that hold no secret.
+
+botocore's own words are used only where they are about names in a configuration: elsewhere they repeat what a helper
+or a service said.
+"""
+
+import json
+
+from botocore.exceptions import (
+    ClientError,
+    ConfigNotFound,
+    ConfigParseError,
+    CredentialRetrievalError,
+    HTTPClientError,
+    InvalidConfigError,
+    LoginError,
+    MetadataRetrievalError,
+    MissingDependencyException,
+    PartialCredentialsError,
+    ProfileNotFound,
+    RefreshWithMFAUnsupportedError,
+    SSOError,
+    TokenRetrievalError,
+    UnknownCredentialError,
+)
+from botocore.exceptions import ConnectionError as BotoConnectionError
+
+from applier.s3.credential_process import CredentialProcessError
+from schemas.errors import ConfigError
+from schemas.text import printable
+
+# For all that one attempt may ask: a helper, SSO, STS, the metadata of a host or container, a person at the terminal.
+MAX_SECONDS = 60.0
+
+
+class NoTerminalError(Exception):
+    """A role asks for an MFA code where nobody can give one."""
+
+
+class TooLateError(Exception):
+    """An attempt did not end in time."""
+
+
+def explain(error: Exception, profile: str) -> str:  # noqa: PLR0911  # a table
+    """Return why there are no credentials and what to do, in words that hold no secret.
+
+    Args:
+        error: what the AWS chain raised.
+        profile: the profile's name.
+    """
+    shown = printable(profile, 100)
+    match error:
+        case ConfigError():
+            return str(error)
+        case CredentialProcessError():
+            return f"the credential_process of profile {shown} gave no credentials: {error}; run it by hand to see why"
+        case CredentialRetrievalError(kwargs={"provider": "custom-process"}):
+            return _NO_JSON.format(profile=shown)
+        case ClientError():
+            return _explain_refusal(error, shown)
+        case OSError() if not isinstance(error, BotoConnectionError):
+            reason = error.strerror or type(error).__name__
+            return f"a file that profile {shown} takes its credentials from cannot be read: {reason}"
+        case RuntimeError() if "still expired" in str(error):
+            return f"what profile {shown} gives has expired already: log in again"
+    for kinds, words in _WORDS:
+        if isinstance(error, kinds):
+            return words.format(profile=shown, text=printable(str(error), 300))
+    kind = type(error).__name__
+    return f"profile {shown} gives none ({kind}): check it with `aws sts get-caller-identity --profile {shown}`"
+
+
+_NO_JSON = (
+    "the credential_process of profile {profile} gave no credentials: expected JSON with Version 1, AccessKeyId and "
+    "SecretAccessKey; run it by hand to see what it prints"
+)
+# `text` is used where it is botocore's own and cannot hold a secret. The first that matches counts.
+_WORDS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
+    (
+        (SSOError, TokenRetrievalError),
+        ("the SSO login of profile {profile} has ended or was never made: log in with "
+        "`aws sso login --profile {profile}`"),
+    ),
+    (
+        (LoginError,),
+        "the login of profile {profile} has ended or was never made: log in with `aws login --profile {profile}`",
+    ),
+    ((UnicodeDecodeError, json.JSONDecodeError), _NO_JSON),
+    (
+        (NoTerminalError, RefreshWithMFAUnsupportedError),
+        ("the role of profile {profile} asks for an MFA code, which can only be given at a terminal, and not again "
+        "while a run lasts: get session credentials first (`aws sts get-session-token`)"),
+    ),
+    (
+        (TooLateError,),
+        (f"nothing within {MAX_SECONDS:.0f} s from what gives the credentials of profile {{profile}}: check it with "
+        "`aws sts get-caller-identity --profile {profile}`"),
+    ),
+    (
+        (
+            ProfileNotFound, ConfigNotFound, ConfigParseError, InvalidConfigError, PartialCredentialsError,
+            UnknownCredentialError, MissingDependencyException,
+        ),
+        "{text} (check the AWS configuration of profile {profile})",
+    ),
+    (
+        (BotoConnectionError, HTTPClientError),
+        ("the service that gives the credentials of profile {profile} cannot be reached: check network, proxy and "
+        "endpoint"),
+    ),
+    (
+        (MetadataRetrievalError, CredentialRetrievalError),
+        "the credential service of this host or container gave none for profile {profile}: check its role",
+    ),
+)  # fmt: skip
+
+
+def _explain_refusal(error: ClientError, shown: str) -> str:
+    """Explain a service (STS, SSO) that refuses, by its code and not in its words."""
+    code = printable(str(error.response.get("Error", {}).get("Code", "")), 60)
+    todo = "log in again" if code.startswith(("Expired", "Unauthorized")) else "check its role and keys"
+    return f"{error.operation_name} was refused for profile {shown} ({code}): {todo}"

@@ -1,0 +1,99 @@
+"""Runs a profile's `credential_process` within bounds of time and output, and shows nothing that it prints.
+
+The helper keeps the terminal, so that it can ask for a code there. What it prints may be a secret, even in an error.
+"""
+
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+MAX_SECONDS = 30.0
+_MAX_OUTPUT_BYTES = 1024 * 1024
+_REAP_SECONDS = 5.0
+
+
+class CredentialProcessError(Exception):
+    """A helper gave no credentials; the message says how, in our own words."""
+
+
+class HungProcessError(CredentialProcessError):
+    """A helper did not end in time."""
+
+
+class BoundedProcess:
+    """Stands in for `subprocess.Popen` where botocore starts a helper: same calls, but bounded and silent.
+
+    Args:
+        command: program and arguments.
+        _streams: how botocore wants the streams; they are always the same here.
+
+    Raises:
+        CredentialProcessError: the helper cannot be started.
+    """
+
+    def __init__(self, command: Sequence[str], **_streams: object) -> None:
+        try:
+            self._process = subprocess.Popen(  # the operator's own configuration names it
+                list(command), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            )
+        except (OSError, ValueError, IndexError) as error:
+            reason = getattr(error, "strerror", None) or "it is not a command"
+            raise CredentialProcessError(f"it could not be started: {reason}") from error
+        self._output = b""
+
+    def communicate(self) -> tuple[bytes, bytes]:
+        """Return what the helper wrote to stdout, and nothing in place of its errors.
+
+        Raises:
+            CredentialProcessError: it did not end in time, wrote too much, or failed.
+        """
+        reader = threading.Thread(target=self._read, daemon=True, name="credential-process")
+        reader.start()
+        try:
+            reader.join(MAX_SECONDS)
+            is_late = reader.is_alive()
+            if not is_late and len(self._output) <= _MAX_OUTPUT_BYTES:
+                with suppress(subprocess.TimeoutExpired):
+                    self._process.wait(MAX_SECONDS)
+            is_late = is_late or self._process.poll() is None
+        finally:  # also where the wait is interrupted
+            self._end()
+        if len(self._output) > _MAX_OUTPUT_BYTES:
+            raise CredentialProcessError("it wrote far more than credentials")
+        if is_late:
+            raise HungProcessError(f"it gave no answer within {MAX_SECONDS:.0f} s and was ended")
+        if self.returncode != 0:
+            raise CredentialProcessError(f"it failed with exit code {self.returncode}")
+        return self._output, b""
+
+    @property
+    def returncode(self) -> int:
+        """The helper's exit code."""
+        return self._process.returncode
+
+    def _read(self) -> None:
+        if self._process.stdout is not None:
+            with self._process.stdout as stream:
+                self._output = stream.read(_MAX_OUTPUT_BYTES + 1)
+
+    def _end(self) -> None:
+        """End the helper and everything that it started, if it still runs."""
+        if self._process.poll() is None:
+            for pid in [*_descendants(self._process.pid), self._process.pid]:
+                with suppress(OSError):
+                    os.kill(pid, signal.SIGKILL)
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(_REAP_SECONDS)
+
+
+def _descendants(pid: int) -> Iterator[int]:
+    """Yield the processes below a process, its children first; none where the system does not tell."""
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):
+            for child in map(int, task.read_text(encoding="ascii").split()):
+                yield child
+                yield from _descendants(child)

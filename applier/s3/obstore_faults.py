@@ -1,0 +1,67 @@
+"""Reads from obstore's error texts what failed: they are the only place where it stands."""
+
+import re
+
+from applier.s3.faults import (
+    EXPIRED_CERTIFICATE,
+    FUTURE_CERTIFICATE,
+    NO_TLS,
+    OTHER_HOST,
+    UNKNOWN_CA,
+    S3Fault,
+    bad_answer,
+    fault_of_answer,
+    missing_etag,
+    no_answer_in_time,
+    tls_failed,
+)
+from schemas.results import FailureKind
+from schemas.s3_location import ObjectLocation
+
+_STATUS = re.compile(r"status code: (\d{3})")
+_CODE = re.compile(r"<Code>(\w{1,64})</Code>")
+_KIND = re.compile(r"\bkind: (\w+)")
+_IN_WORDS = {
+    "Connect": "cannot connect",
+    "Request": "the connection broke off",
+    "Interrupted": "the connection broke off",
+    "Decode": "the answer broke off",
+}
+# rustls' own names: https://docs.rs/rustls/latest/rustls/enum.Error.html
+_TLS = re.compile(r"\b(InvalidCertificate|InvalidMessage|AlertReceived)\(\s*(\w+)")
+_TLS_IN_WORDS = {
+    "UnknownIssuer": UNKNOWN_CA,
+    "Expired": EXPIRED_CERTIFICATE,
+    "NotValidYet": FUTURE_CERTIFICATE,
+    "NotValidForName": OTHER_HOST,
+    "InvalidMessage": NO_TLS,
+}
+
+
+def fault_of_text(location: ObjectLocation, text: str, route: str) -> S3Fault:  # noqa: PLR0911  # a table
+    """Return the fault that an error of obstore's stands for.
+
+    Args:
+        location: what was asked for.
+        text: the error's text.
+        route: see `Network.describe_route`.
+    """
+    if status := _STATUS.search(text):
+        code = _CODE.search(text)
+        return fault_of_answer(location, int(status[1]), code[1] if code else "")
+    if tls := _TLS.search(text):
+        reason = next((words for name, words in _TLS_IN_WORDS.items() if name in tls[0]), f"{tls[1]} {tls[2]}")
+        return tls_failed(location, reason)
+    if "ETag Header missing" in text:
+        return missing_etag(location)
+    found = _KIND.search(text)
+    kind = found[1] if found else ""
+    if kind == "Timeout":
+        return no_answer_in_time(location, route)
+    if not kind or "Parse(" in text:
+        said = text.partition("Debug source:")[0].strip().removeprefix("Generic S3 error: ")
+        return bad_answer(location, "it is not HTTP" if kind else said)
+    if "TooManyRedirects" in text:
+        return bad_answer(location, "S3 redirects without end")
+    words = _IN_WORDS.get(kind, "the connection failed")
+    return S3Fault(FailureKind.NETWORK, f"{location}: {words}{route}", transient=True)

@@ -1,0 +1,87 @@
+"""Scorecard row 50: answers without end cost bounded memory, few requests and bounded time."""
+
+import pytest
+from apply_case import compile_plan, last_report
+from cli import Cli
+from conftest import MakeRestoreCase
+from fault_case import assert_old_or_right, many_files
+from faulty_proxy import FaultyProxy
+from network_faults import Answer, Fault
+from peak_memory import peak_memory_bytes
+
+BLOCK = b"<a>" * 20_000
+MOST_BYTES = 250_000_000
+IMPATIENT = ("--retries", "1", "--max-outage", "0", "--timeout", "5")
+FOR_EVER_TRUNCATED = (
+    b'<?xml version="1.0"?><ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>b</Name>'
+    b"<KeyCount>0</KeyCount><MaxKeys>1</MaxKeys><IsTruncated>true</IsTruncated>"
+    b"<NextContinuationToken>x</NextContinuationToken></ListBucketResult>"
+)
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (Fault(action=Answer(status=200, body=BLOCK, is_endless=True), key="/$|^/[^/]*$"), "is not a list of objects"),
+        (Fault(action=Answer(status=403, body=BLOCK, is_endless=True), key="many.d/", method="GET"), "answered 403"),
+        (Fault(action=Answer(status=404, body=BLOCK, is_endless=True), key="many.d/", method="GET"), "key not found"),
+        (Fault(action=Answer(status=500, body=BLOCK, is_endless=True), key="many.d/", method="GET"), "answered 500"),
+        (Fault(action=Answer(status=200, body=BLOCK, is_endless=True), key="many.d/", method="GET"), "not the range"),
+        (Fault(action=Answer(status=302, body=BLOCK, is_endless=True), key="many.d/", method="GET"), "a redirect"),
+    ],
+    ids=["listing", "403", "404", "500", "200 for a range", "302"],
+)
+def test_an_endless_answer_should_be_named_within_bounds_row_50(
+    run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy, fault: Fault, said: str
+) -> None:
+    # given
+    case = make_restore_case(many_files(4), endpoint_url=faulty_proxy.endpoint_url)
+    plan = compile_plan(run_cli, case)
+    faulty_proxy.add(fault)
+
+    # when
+    process = run_cli.start("apply", plan, *IMPATIENT)
+    peak = peak_memory_bytes(process)
+    result = run_cli.finish(process)
+
+    # then
+    assert 30_000_000 < peak < MOST_BYTES
+    assert result.exit_code == 1
+    assert said in last_report(case)
+    assert_old_or_right(case, result.exit_code)
+
+
+def test_a_listing_that_is_truncated_for_ever_should_be_asked_for_once_row_50(
+    run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy
+) -> None:
+    case = make_restore_case(many_files(2), endpoint_url=faulty_proxy.endpoint_url)
+    plan = compile_plan(run_cli, case)
+    faulty_proxy.add(Fault(action=Answer(status=200, body=FOR_EVER_TRUNCATED), key=f"^/{case.bucket()}/?$"))
+
+    result = run_cli("apply", plan)
+
+    assert result.exit_code == 0, result.stderr
+    assert case.unrestored() == []
+    assert ["list-type" in exchange.request.query for exchange in faulty_proxy.requests("GET")].count(True) == 1
+
+
+@pytest.mark.parametrize("length", ["99999999999999999999999999", "-5", "1e3", "9" * 5000, "12, 13"])
+@pytest.mark.parametrize("method", ["HEAD", "GET"])
+def test_an_absurd_length_should_be_named_row_50(
+    run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy, method: str, length: str
+) -> None:
+    # given
+    case = make_restore_case(many_files(3), endpoint_url=faulty_proxy.endpoint_url)
+    plan = compile_plan(run_cli, case)
+    headers = {"Content-Length": length, "Content-Range": "bytes 0-999/1000", "ETag": '"x"'}
+    status = 200 if method == "HEAD" else 206
+    faulty_proxy.add(Fault(action=Answer(status=status, body=b"x", headers=headers), key="many.d/000", method=method))
+
+    # when
+    result = run_cli("apply", plan, *IMPATIENT)
+
+    # then
+    assert result.exit_code == 1
+    assert "000: FAILURE - Network error: " in last_report(case)
+    assert "nforeseen" not in last_report(case)
+    assert "001: OK - " in last_report(case)

@@ -1,0 +1,73 @@
+"""Scorecard row 51: where S3 redirects to another host, no signature and no session token goes there."""
+
+import socketserver
+
+import pytest
+from apply_case import compile_plan, last_report
+from cli import Cli
+from conftest import MakeRestoreCase
+from embedded_s3 import EmbeddedS3
+from fault_case import many_files
+from faulty_proxy import FaultyProxy
+from loopback_server import LoopbackServer
+from network_faults import Answer, Fault
+
+IMPATIENT = ("--retries", "1", "--max-outage", "2", "--timeout", "5", "--jobs", "2")
+TOKEN = "SESSIONTOKENOFATEST"
+
+
+class OtherHost(LoopbackServer):
+    """Keeps what it is asked, and answers that there is nothing."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        super().__init__(_Handler)
+
+
+class _Handler(socketserver.StreamRequestHandler):
+    server: OtherHost
+
+    def handle(self) -> None:
+        lines = []
+        while (line := self.rfile.readline()).strip():
+            lines.append(line.decode("latin-1"))
+        self.server.asked.append("".join(lines))
+        self.wfile.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+@pytest.mark.parametrize("asked", ["listing", "HEAD", "GET", "the tenth GET"])
+@pytest.mark.parametrize("token", [TOKEN, None], ids=["token", "no token"])
+def test_no_secret_should_follow_a_redirect_row_51(  # noqa: PLR0917  # fixtures
+    run_cli: Cli,
+    make_restore_case: MakeRestoreCase,
+    s3_server: EmbeddedS3,
+    faulty_proxy: FaultyProxy,
+    status: int,
+    asked: str,
+    token: str | None,
+) -> None:
+    with OtherHost() as other:
+        # given
+        case = make_restore_case(many_files(12), endpoint_url=faulty_proxy.endpoint_url)
+        plan = compile_plan(run_cli, case)
+        action = Answer(status=status, body=b"", headers={"Location": f"http://localhost:{other.port}/there"})
+        if asked == "listing":
+            faulty_proxy.add(Fault(action=action, key=f"^/{case.bucket()}/?$"))
+        else:
+            skip = 9 if asked == "the tenth GET" else 0
+            faulty_proxy.add(Fault(action=action, key="many.d/", method=asked.rsplit(maxsplit=1)[-1], skip=skip))
+
+        # when
+        result = run_cli("apply", plan, *IMPATIENT, environment={"AWS_SESSION_TOKEN": token})
+
+    # then
+    assert result.exit_code == 1
+    sent = "".join(other.asked).lower()
+    assert "authorization" not in sent
+    assert "x-amz-security-token" not in sent
+    assert TOKEN.lower() not in sent
+    if token or asked in {"listing", "GET"}:
+        assert other.asked == []
+        assert f"a redirect to http://localhost:{other.port}, which is not followed" in last_report(case)
+    assert s3_server.secret_key not in sent
