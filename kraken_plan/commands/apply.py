@@ -1,6 +1,7 @@
 """`kraken-plan apply`: options -> collaborators -> run -> reports -> exit code."""
 
 import functools
+import logging
 import os
 import platform
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import click
 
+from applier.disk.folders import OutputFolder
 from applier.disk.names import check_names
 from applier.disk.run_folders import Stagings
 from applier.disk.verified_files import VerifiedFiles
@@ -43,6 +45,8 @@ from schemas.plan import Plan
 from schemas.plan_source import load_plan
 from schemas.results import Failure
 from schemas.text import printable
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,6 +219,7 @@ def _restore(session: Session, stop: StopRequest, options: ApplyOptions, bucket_
             if options.no_report:
                 for destination in result.by_destination():
                     stagings.sweep(path_below(destination, output.path))
+                well = _is_in_place(output) and well
             else:
                 well = report_results(result, output, stagings) and well
             say_unless_quiet(summary_line(result))
@@ -224,6 +229,16 @@ def _restore(session: Session, stop: StopRequest, options: ApplyOptions, bucket_
             if ended:
                 stagings.close(functools.partial(unfinished_names, plan, result))
     return _exit_code(stop, well=well, ended=ended)
+
+
+def _is_in_place(output: OutputFolder) -> bool:
+    """Tell whether the output location is where the run found it; without a report, nothing else notices at the end."""
+    try:
+        output.check_in_place()
+    except OSError as error:
+        logger.error("%s: %s", printable(output.path), error.strerror)  # noqa: TRY400  # not a bug
+        return False
+    return True
 
 
 def _dry_run(session: Session, stop: StopRequest, options: ApplyOptions, bucket_failures: Mapping[str, Failure]) -> int:
