@@ -38,16 +38,19 @@ _ANSWERS = frozenset(
 )
 
 
-def probe_plan(plan: Plan) -> Plan:
+def probe_plan(plan: Plan, profile: str | None = None) -> Plan:
     """Return the plan with what S3 has now: the version of each file, or as its error why it cannot be had.
 
-    S3 is reached as the plan and the AWS chain say.
+    Args:
+        plan: S3 is reached as it and the AWS chain say.
+        profile: name of an AWS profile; None leaves it to the chain.
 
     Raises:
         S3UnansweredError: S3 did not answer for all files.
         ConfigError: the AWS chain has no usable settings.
     """
-    store = ObstoreStore(BotoStore(S3Access(region=plan.s3.region, endpoint_url=plan.s3.endpoint_url)))
+    access = S3Access(region=plan.s3.region, endpoint_url=plan.s3.endpoint_url, profile=profile)
+    store = ObstoreStore(BotoStore(access))
     fetcher = Fetcher(store=store, retry=RetryPolicy(), stop=threading.Event())
     jobs = allowed_jobs(DEFAULT_JOBS)
     missing_buckets = find_bucket_failures(plan, fetcher, jobs)

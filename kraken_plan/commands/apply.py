@@ -1,6 +1,7 @@
 """`kraken-plan apply`: options -> collaborators -> run -> reports -> exit code."""
 
 import functools
+import logging
 import os
 import platform
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import click
 
+from applier.disk.folders import OutputFolder
 from applier.disk.names import check_names
 from applier.disk.run_folders import Stagings
 from applier.disk.verified_files import VerifiedFiles
@@ -32,6 +34,7 @@ from applier.s3.bandwidth import BandwidthLimit
 from kraken_plan.console import leave, say, say_unless_quiet
 from kraken_plan.progress import shown_progress
 from kraken_plan.report_results import report_results
+from kraken_plan.s3_choice import S3Options, explain_other_s3
 from kraken_plan.shared_options import AccessOptions, access_options, rate_option
 from kraken_plan.signals import StopRequest, stop_on_signals
 from kraken_plan.views.result_text import summary_line, unresolvable_line
@@ -42,6 +45,8 @@ from schemas.plan import Plan
 from schemas.plan_source import load_plan
 from schemas.results import Failure
 from schemas.text import printable
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,6 +176,9 @@ def _apply(options: ApplyOptions) -> int:
         )
     reviewed = load_plan(options.plan)
     _check_digest(reviewed, options)
+    s3 = S3Options(endpoint_url=options.endpoint_url, region=options.region, profile=options.profile)
+    if words := explain_other_s3(reviewed, s3, os.environ):
+        say_unless_quiet(words)
     limit = None if options.max_bandwidth is None else BandwidthLimit(options.max_bandwidth)
     with (
         stop_on_signals(say) as stop,
@@ -211,6 +219,7 @@ def _restore(session: Session, stop: StopRequest, options: ApplyOptions, bucket_
             if options.no_report:
                 for destination in result.by_destination():
                     stagings.sweep(path_below(destination, output.path))
+                well = _is_in_place(output) and well
             else:
                 well = report_results(result, output, stagings) and well
             say_unless_quiet(summary_line(result))
@@ -220,6 +229,16 @@ def _restore(session: Session, stop: StopRequest, options: ApplyOptions, bucket_
             if ended:
                 stagings.close(functools.partial(unfinished_names, plan, result))
     return _exit_code(stop, well=well, ended=ended)
+
+
+def _is_in_place(output: OutputFolder) -> bool:
+    """Tell whether the output location is where the run found it; without a report, nothing else notices at the end."""
+    try:
+        output.check_in_place()
+    except OSError as error:
+        logger.error("%s: %s", printable(output.path), error.strerror)  # noqa: TRY400  # not a bug
+        return False
+    return True
 
 
 def _dry_run(session: Session, stop: StopRequest, options: ApplyOptions, bucket_failures: Mapping[str, Failure]) -> int:

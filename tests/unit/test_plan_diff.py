@@ -37,6 +37,14 @@ plans = st.builds(
 )
 
 
+def test_notes_should_be_compared_on_both_levels() -> None:
+    old = make_plan(planned_raw_file("a", planned_file("a")))
+    noted_file = planned_raw_file("a", replace(planned_file("a"), notes=("x", "y")))
+    diff = diff_plans(old, make_plan(replace(noted_file, notes=("z",))))
+    assert diff.raw_files[0].changes == (Change(name="notes", old=None, new="z"),)
+    assert diff.raw_files[0].files[0].changes == (Change(name="notes", old=None, new="x; y"),)
+
+
 def turned(diff: PlanDiff) -> PlanDiff:
     """The same seen from the other side."""
 
