@@ -2,12 +2,12 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from planner.backup_status import explain_no_upload, is_never_uploaded
 from planner.catalog import Catalog
-from planner.raw_file_ids import AskedText, possible_ids, read_ids
+from planner.raw_file_ids import AskedText, possible_ids, possible_joined_ids, read_ids
 from planner.records import RawFileRecord, parse_record
 from planner.search import Search
 from planner.similar_ids import long_enough, nearest_ids
@@ -71,9 +71,8 @@ def find_records(catalog: Catalog, texts: Sequence[AskedText], search: Search) -
     possible = possible_ids(texts)
     if possible:
         logger.info("reading raw files from %s: %s", catalog.description, counted(len(possible), "possible id"))
-    by_id = (
-        {record.raw_file_id: record for record in map(parse_record, catalog.find_by_ids(possible))} if possible else {}
-    )
+    by_id = _records_by_id(catalog, possible)
+    by_id |= _records_by_id(catalog, possible_joined_ids(texts, by_id).keys() - possible.keys())
     asked = read_ids(texts, by_id)
     found = [] if search.is_empty else list(_searched(catalog, search))
     if not by_id and not found and catalog.is_empty():
@@ -101,6 +100,12 @@ def leave_out_never_uploaded(found: FoundRecords) -> tuple[FoundRecords, LeftOut
     )
     reasons = Counter(map(explain_no_upload, left_out))
     return kept, LeftOut(reasons=dict(reasons.most_common()), first=tuple(sorted(names)[:_MOST_NAMED]))
+
+
+def _records_by_id(catalog: Catalog, raw_file_ids: Collection[str]) -> dict[str, RawFileRecord]:
+    if not raw_file_ids:
+        return {}
+    return {record.raw_file_id: record for record in map(parse_record, catalog.find_by_ids(raw_file_ids))}
 
 
 def _searched(catalog: Catalog, search: Search) -> Iterator[RawFileRecord]:
