@@ -75,7 +75,7 @@ def _confess(error: BaseException) -> int:
             )
         case _:
             say_error(
-                f"{_bug(error, error.__traceback__)}. Please report it, with what --debug shows: {REPORT_BUGS_TO}"
+                f"{_bug(error, error.__traceback__)}. Please report it to {REPORT_BUGS_TO}, with what --debug shows"
             )
     log_traceback(error)
     return EXIT_BUG
@@ -97,7 +97,7 @@ def _thread_died(died: threading.ExceptHookArgs) -> None:
     if died.exc_value is None or isinstance(died.exc_value, SystemExit):
         return
     name = "a thread" if died.thread is None else f"thread {died.thread.name}"
-    say_error(f"{_bug(died.exc_value, died.exc_traceback)} ({name}). Please report it: {REPORT_BUGS_TO}")
+    say_error(f"{_bug(died.exc_value, died.exc_traceback)} ({name}). Please report it to {REPORT_BUGS_TO}")
     log_traceback(died.exc_value)
 
 

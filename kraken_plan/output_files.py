@@ -8,12 +8,12 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from kraken_plan.views.page import PAGE_BEGINS, Page, render_page
 from schemas.atomic_file import write_atomically
 from schemas.errors import ConfigError
 from schemas.text import printable
 
 STDOUT = "-"
+_PAGE_BEGINS = b"<!doctype html>"
 _PLAN_BEGINS = b'"format_version"'
 _LOOKED_AT_BYTES = 200
 
@@ -33,15 +33,15 @@ def write_plan_output(content: Iterable[bytes], output: str) -> None:
     sys.stdout.buffer.flush()
 
 
-def write_page(page: Page, output: str) -> None:
-    """Write a page to a path, replacing an older page there.
+def write_page(document: bytes, output: str) -> None:
+    """Write an HTML document to a path, replacing an older page there.
 
     Raises:
         ConfigError: it cannot be written, or something other than a page stands there.
     """
     path = Path(output)
-    _refuse_anything_but(path, "a page", lambda begin: not begin or begin.startswith(PAGE_BEGINS))
-    write_atomically(path, [render_page(page)])
+    _refuse_anything_but(path, "a page", lambda begin: not begin or begin.startswith(_PAGE_BEGINS))
+    write_atomically(path, [document])
 
 
 def refuse_to_overwrite(path: Path, source: str) -> None:

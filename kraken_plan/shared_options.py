@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from applier.restore.jobs import DEFAULT_JOBS, MOST_JOBS
-from applier.restore.session import SessionSettings
+from applier.restore.session import PlaceSettings, S3Choice, SessionSettings
 from applier.s3.bandwidth import parse_rate
 from applier.s3.outage import MAX_OUTAGE_SECONDS
 from kraken_plan.output_files import STDOUT
@@ -92,12 +92,8 @@ class AccessOptions:
         return SessionSettings(
             plan_name=plan_name(self.plan),
             jobs=self.jobs,
-            output_root=self.output_root,
-            config=self.config,
-            allow_output_root=self.allow_output_root,
-            endpoint_url=self.endpoint_url,
-            region=self.region,
-            profile=self.profile,
+            place=PlaceSettings(output_root=self.output_root, config=self.config, allowed_roots=self.allow_output_root),
+            s3=S3Choice(endpoint_url=self.endpoint_url, region=self.region, profile=self.profile),
             retries=self.retries,
             timeout_seconds=self.timeout,
             max_outage_seconds=self.max_outage,

@@ -17,6 +17,9 @@ REPORT_PREFIX = "_download_status_batch_"
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9][\w.-]{0,200}(/[A-Za-z0-9][\w.-]{0,200})*", re.ASCII)
 
 
+_DROPPED_END = re.compile(r"[. ](/|\Z)")  # what SMB and FAT drop of a name
+
+
 def join_path(base: str, relative_path: str) -> str:
     """Return the absolute path of a relative one.
 
@@ -65,16 +68,21 @@ def explain_long_path(path: str) -> str | None:
 def folded_path(path: str) -> str:
     r"""Return a form that is the same for all paths that any file system takes for one.
 
-    File systems differ in what they fold (case, Unicode form, invisible characters). This folds more than any of them,
-    so two paths with different folded forms are two paths everywhere.
+    File systems differ in what they fold (case, Unicode form, invisible characters) and drop (dots and blanks at the
+    end of a name, as SMB and FAT do). This folds more than any of them, so two paths with different folded forms are
+    two paths everywhere.
 
-    >>> folded_path("A.d/Cafe\u0301") == folded_path("a.D/caf\u00e9"), folded_path(".KRAKEN\u200b-plan")
+    >>> folded_path("A.d/Cafe\u0301") == folded_path("a.D. /caf\u00e9"), folded_path(".KRAKEN\u200b-plan..")
     (True, '.kraken-plan')
     """
     if path.isascii():
-        return path.lower()
-    seen = "".join(character for character in path if unicodedata.category(character) != "Cf")
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", seen).upper().casefold())
+        folded = path.lower()
+    else:
+        seen = "".join(character for character in path if unicodedata.category(character) != "Cf")
+        folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", seen).upper().casefold())
+    if _DROPPED_END.search(folded):
+        return "/".join(name.rstrip(". ") or name for name in folded.split("/"))
+    return folded
 
 
 def explain_unsafe_absolute_path(path: str) -> str | None:

@@ -4,4 +4,4 @@ __version__ = "0.1.0"
 
 CREATED_BY = f"kraken-plan {__version__}"
 
-REPORT_BUGS_TO = "https://github.com/MannLabs/alphakraken/issues"
+REPORT_BUGS_TO = "the maintainers of kraken-plan"

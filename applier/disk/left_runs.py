@@ -23,6 +23,7 @@ from applier.disk.folders import (
     list_names,
     open_folder,
     open_regular_file,
+    sync_folder,
     taken_bytes,
 )
 from applier.disk.run_owner import RUN_PREFIX, Standing, this_process
@@ -84,6 +85,20 @@ class Here:
 
     account: int
     now: float
+
+
+def open_base(parent: int) -> int:
+    """Open the folder of all runs below a destination; one that is made is open to all who may write beside it."""
+    with suppress(FileNotFoundError):
+        return open_folder(STAGING_FOLDER, parent)
+    with suppress(FileExistsError):  # another thread or run has just made it
+        os.mkdir(STAGING_FOLDER, dir_fd=parent)
+        sync_folder(parent)
+        base = open_folder(STAGING_FOLDER, parent)
+        with suppress(OSError):
+            os.fchmod(base, stat.S_IMODE(os.fstat(parent).st_mode) & ~stat.S_ISVTX)
+        return base
+    return open_folder(STAGING_FOLDER, parent)
 
 
 def note_open(name: str) -> None:
@@ -191,7 +206,10 @@ def _left_runs(base: int, here: Here, lock_mode: int = fcntl.LOCK_EX) -> Iterato
             except OSError:  # another user's, or something else
                 continue
             with closing_descriptor(folder):
-                seen = [os.fstat(lock), os.fstat(folder), *(status for _, status in _entries(folder))]
+                try:
+                    seen = [os.fstat(lock), os.fstat(folder), *(status for _, status in _entries(folder))]
+                except OSError:  # not for us to look at
+                    continue
                 yield LeftRun(name=name, descriptor=folder, claim=_judge(standing, seen, here))
 
 
@@ -209,8 +227,10 @@ def _open_lock(name: str, base: int) -> int:
         return open_regular_file(name, base)
 
 
-def _entries(folder: int) -> list[tuple[str, os.stat_result]]:
-    return [(name, os.stat(name, dir_fd=folder, follow_symlinks=False)) for name in list_names(folder)]
+def _entries(folder: int) -> Iterator[tuple[str, os.stat_result]]:
+    for name in list_names(folder):
+        with suppress(FileNotFoundError):  # a living run's, which it has just published or removed
+            yield name, os.stat(name, dir_fd=folder, follow_symlinks=False)
 
 
 def _judge(standing: Standing, seen: list[os.stat_result], here: Here) -> Claim:

@@ -10,7 +10,6 @@ import functools
 import itertools
 import logging
 import os
-import stat
 import struct
 import threading
 from array import array
@@ -19,8 +18,18 @@ from collections.abc import Set as AbstractSet
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
-from applier.disk.folders import OutputFolder, closing_descriptor, create_file, open_folder, sync_folder
-from applier.disk.left_runs import LOCK_SUFFIX, Here, Lock, note_closed, note_open, remove_run, take_over, try_lock
+from applier.disk.folders import OutputFolder, closing_descriptor, create_file, open_folder
+from applier.disk.left_runs import (
+    LOCK_SUFFIX,
+    Here,
+    Lock,
+    note_closed,
+    note_open,
+    open_base,
+    remove_run,
+    take_over,
+    try_lock,
+)
 from applier.disk.run_owner import this_process
 from applier.disk.staged_elsewhere import find_staged_elsewhere
 from applier.disk.staging import REPORT, Staging
@@ -195,7 +204,7 @@ def _claim(output: OutputFolder, destination: str, own: str) -> tuple[int, int]:
             output.folder(destination, create=True) as parent,
             ExitStack() as failed,
         ):
-            base = _open_base(parent)
+            base = open_base(parent)
             failed.callback(os.close, base)
             _refuse_append_only(base, join_path(output.path, f"{destination}/{STAGING_FOLDER}".lstrip("/")))
             lock = create_file(own + LOCK_SUFFIX, base)
@@ -224,17 +233,3 @@ def _refuse_append_only(base: int, path: str) -> None:
         fcntl.ioctl(base, _GET_FLAGS, flags)
     if flags[0] & (_APPEND_ONLY | _IMMUTABLE):
         raise PermissionError(errno.EPERM, f"nothing can be removed from {printable(path)} (chattr -a -i would help)")
-
-
-def _open_base(parent: int) -> int:
-    """Open the folder of all runs below a destination; one that is made is open to all who may write beside it."""
-    with suppress(FileNotFoundError):
-        return open_folder(STAGING_FOLDER, parent)
-    with suppress(FileExistsError):  # another thread or run has just made it
-        os.mkdir(STAGING_FOLDER, dir_fd=parent)
-        sync_folder(parent)
-        base = open_folder(STAGING_FOLDER, parent)
-        with suppress(OSError):
-            os.fchmod(base, stat.S_IMODE(os.fstat(parent).st_mode) & ~stat.S_ISVTX)
-        return base
-    return open_folder(STAGING_FOLDER, parent)

@@ -20,18 +20,44 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceSettings:
+    """Where a plan may restore to.
+
+    Args:
+        output_root: a folder to restore below instead of the plan's output location.
+        config: path of the site's YAML, to check the plan against.
+        allowed_roots: further folders that the plan may restore below.
+    """
+
+    output_root: str | None = None
+    config: str | None = None
+    allowed_roots: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class S3Choice:
+    """Which S3 to ask; what is not None takes precedence over the plan and the AWS chain.
+
+    Args:
+        endpoint_url: the server.
+        region: AWS region.
+        profile: name of an AWS profile.
+    """
+
+    endpoint_url: str | None = None
+    region: str | None = None
+    profile: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SessionSettings:
-    """Which S3, which destination, and how hard to try.
+    """Which destination, which S3, and how hard to try.
 
     Args:
         plan_name: how the user named the plan, for messages.
         jobs: how many things to do at once, as far as the system allows it.
-        output_root: a folder to restore below instead of the plan's output location.
-        config: path of the site's YAML, to check the plan against.
-        allow_output_root: further folders that the plan may restore below.
-        endpoint_url: S3 server; takes precedence over the plan's and the AWS chain's. Likewise `region`.
-        region: AWS region.
-        profile: name of an AWS profile.
+        place: where the plan may restore to.
+        s3: which S3 to ask.
         retries: how often a request is repeated after a transient fault.
         timeout_seconds: how long S3 may be silent before a request is repeated.
         max_outage_seconds: how long to wait for an S3 that does not answer at all.
@@ -39,12 +65,8 @@ class SessionSettings:
 
     plan_name: str
     jobs: int
-    output_root: str | None
-    config: str | None
-    allow_output_root: tuple[str, ...]
-    endpoint_url: str | None
-    region: str | None
-    profile: str | None
+    place: PlaceSettings
+    s3: S3Choice
     retries: int
     timeout_seconds: float
     max_outage_seconds: float
@@ -82,7 +104,8 @@ def open_session(
     Raises:
         KrakenPlanError: the plan is not allowed here, its S3 is misconfigured, or its output location cannot be used.
     """
-    plan = reviewed if settings.output_root is None else reroot_plan(reviewed, settings.output_root)
+    place = settings.place
+    plan = reviewed if place.output_root is None else reroot_plan(reviewed, place.output_root)
     trusted = _policy(settings).trusted_folder(plan, settings.plan_name)
     jobs = allowed_jobs(settings.jobs)
     store = _connect(plan, settings, jobs)
@@ -95,10 +118,10 @@ def open_session(
 
 def _policy(settings: SessionSettings) -> SitePolicy:
     return SitePolicy(
-        config=settings.config,
-        allowed_roots=absolute_roots(settings.allow_output_root),
-        own_output=settings.output_root is not None,
-        own_endpoint=settings.endpoint_url is not None,
+        config=settings.place.config,
+        allowed_roots=absolute_roots(settings.place.allowed_roots),
+        own_output=settings.place.output_root is not None,
+        own_endpoint=settings.s3.endpoint_url is not None,
     )
 
 
@@ -109,9 +132,9 @@ def _connect(plan: Plan, settings: SessionSettings, jobs: int) -> "ObjectStore":
     from applier.s3.obstore_store import ObstoreStore  # noqa: PLC0415
 
     access = S3Access(
-        region=settings.region or plan.s3.region,
-        endpoint_url=settings.endpoint_url or plan.s3.endpoint_url,
-        profile=settings.profile,
+        region=settings.s3.region or plan.s3.region,
+        endpoint_url=settings.s3.endpoint_url or plan.s3.endpoint_url,
+        profile=settings.s3.profile,
         read_timeout_seconds=settings.timeout_seconds,
     )
     return ObstoreStore(BotoStore(access), most_buckets=jobs)

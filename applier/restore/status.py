@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from applier.restore.check_file import Verdict
 from applier.restore.decide import Action, LocalKind
@@ -23,13 +24,24 @@ class S3State(Enum):
     NOT_ASKED = "not asked"
 
 
+class Entry(NamedTuple):
+    """One entry of a plan: a file, or a raw file that could not be resolved as a whole, without a relative path."""
+
+    raw_file_id: str
+    relative_path: str | None
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return self.raw_file_id if self.relative_path is None else self.relative_path
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileStatus:
     """What was seen of one entry of a plan.
 
     Args:
-        raw_file_id: its raw file.
-        relative_path: as in the plan; None for a raw file that could not be resolved as a whole.
+        entry: the entry.
         s3: the object on S3.
         local: the local file; None where it was not looked at.
         action: what apply would do; None where it cannot do anything.
@@ -38,8 +50,7 @@ class FileStatus:
         staged_bytes: what an interrupted run has staged of it.
     """
 
-    raw_file_id: str
-    relative_path: str | None
+    entry: Entry
     s3: S3State = S3State.NOT_ASKED
     local: LocalKind | None = None
     action: Action | None = None
@@ -92,7 +103,7 @@ def file_statuses(plan: Plan, verdicts: Mapping[int, Verdict], staged_bytes: Map
     place = 0
     for raw_file in plan.raw_files:
         if raw_file.error is not None:
-            yield FileStatus(raw_file_id=raw_file.raw_file_id, relative_path=None, detail=raw_file.error)
+            yield FileStatus(entry=Entry(raw_file.raw_file_id, None), detail=raw_file.error)
             continue
         for file in raw_file.files:
             if isinstance(file, UnresolvedFile):
@@ -104,8 +115,7 @@ def file_statuses(plan: Plan, verdicts: Mapping[int, Verdict], staged_bytes: Map
 
 def _unresolved(raw_file: RawFilePlan, file: UnresolvedFile) -> FileStatus:
     return FileStatus(
-        raw_file_id=raw_file.raw_file_id,
-        relative_path=file.relative_path,
+        entry=Entry(raw_file.raw_file_id, file.relative_path),
         detail=file.error,
         size_bytes=file.expected_size,
     )
@@ -114,8 +124,7 @@ def _unresolved(raw_file: RawFilePlan, file: UnresolvedFile) -> FileStatus:
 def _status(raw_file: RawFilePlan, file: PlannedFile, verdict: Verdict | None, staged_bytes: int) -> FileStatus:
     verdict = verdict or Verdict(action=Failure(FailureKind.INTERRUPTED))
     return FileStatus(
-        raw_file_id=raw_file.raw_file_id,
-        relative_path=file.relative_path,
+        entry=Entry(raw_file.raw_file_id, file.relative_path),
         s3=_s3_state(verdict),
         local=None if verdict.local is None else verdict.local.kind,
         action=None if isinstance(verdict.action, Failure) else verdict.action,

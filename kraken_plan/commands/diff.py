@@ -11,6 +11,7 @@ from kraken_plan.shared_options import html_option
 from kraken_plan.views.as_json import diff_as_json
 from kraken_plan.views.diff_page import diff_page
 from kraken_plan.views.diff_text import Compared, diff_lines
+from kraken_plan.views.page import render_page
 from kraken_plan.views.terminal import show_lines, stdout_paint, write_all
 from planner.plan_diff import diff_plans
 from schemas.errors import ConfigError, KrakenPlanError
@@ -90,7 +91,7 @@ def _diff(options: DiffOptions) -> int:
 def _show(options: DiffOptions, old: Compared, new: Compared) -> int:
     diff = diff_plans(old.plan, new.plan)
     if options.html is not None:
-        write_page(diff_page(diff, old, new), options.html)
+        write_page(render_page(diff_page(diff, old, new)), options.html)
         return 0 if diff.is_empty else 1
     if options.as_json:
         write_all(diff_as_json(diff, old, new))

@@ -17,6 +17,7 @@ from kraken_plan.console import say, say_unless_quiet
 from kraken_plan.output_files import write_page
 from kraken_plan.report_results import report_results
 from kraken_plan.shared_options import allow_output_root_option, config_option, output_root_option
+from kraken_plan.views.page import render_page
 from kraken_plan.views.plan_page import plan_page
 from kraken_plan.views.result_text import failures_line, summary_line
 from schemas.plan import Plan
@@ -75,7 +76,7 @@ def report_command(  # noqa: PLR0913  # an argument for each option
     trusted = policy.trusted_folder(moved, plan_name(plan))
     result = merged_result(moved, results)
     if html is not None:  # first: if it cannot be written, nothing is
-        write_page(plan_page(moved, plan_name(plan), result), html)
+        write_page(render_page(plan_page(moved, plan_name(plan), result)), html)
     with ExitStack() as opened:
         output = opened.enter_context(open_output_location(moved.output_location, trusted))
         stagings = Stagings(output, uuid.uuid4().hex[:16], lambda _destination: frozenset())

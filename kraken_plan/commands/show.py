@@ -7,6 +7,7 @@ import click
 from kraken_plan.output_files import write_page
 from kraken_plan.shared_options import html_option, plan_argument
 from kraken_plan.views.as_json import plan_as_json
+from kraken_plan.views.page import render_page
 from kraken_plan.views.plan_page import plan_page
 from kraken_plan.views.plan_text import plan_lines
 from kraken_plan.views.terminal import show_lines, stdout_paint, write_all
@@ -65,7 +66,7 @@ def _show(options: ShowOptions) -> None:
         raise click.UsageError("--json is exact already: give it without --exact")
     plan = load_plan(options.plan)
     if options.html is not None:
-        write_page(plan_page(plan, plan_name(options.plan)), options.html)
+        write_page(render_page(plan_page(plan, plan_name(options.plan))), options.html)
     elif options.as_json:
         write_all(plan_as_json(plan, with_files=options.files))
     else:

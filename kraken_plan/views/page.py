@@ -22,8 +22,6 @@ from schemas.version import CREATED_BY
 if TYPE_CHECKING:
     import jinja2
 
-PAGE_BEGINS = b"<!doctype html>"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:

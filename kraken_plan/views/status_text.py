@@ -68,7 +68,7 @@ def local_word(file: FileStatus) -> str:
 
 def dry_run_line(file: FileStatus) -> str:
     """Return what `apply --dry-run` says of one entry."""
-    name = printable(file.raw_file_id if file.relative_path is None else file.relative_path)
+    name = printable(file.entry.name)
     size = f"({human_size(file.size_bytes or 0)})"
     match file.action:
         case None:
@@ -96,7 +96,7 @@ def _row(file: FileStatus) -> Sequence[Cell]:
         _toned(file.s3.value, is_good=file.s3 is S3State.AS_PLANNED),
         _toned(local_word(file), is_good=file.local is LocalKind.RIGHT),
         _UNKNOWN if file.size_bytes is None else human_size(file.size_bytes),
-        printable(file.raw_file_id if file.relative_path is None else file.relative_path),
+        printable(file.entry.name),
         printable(file.detail),
     )
 
@@ -153,8 +153,8 @@ def _status_head(status: PlanStatus) -> dict[str, object]:
 
 def _file_status(file: FileStatus) -> dict[str, object]:
     return {
-        "raw_file_id": file.raw_file_id,
-        "relative_path": file.relative_path,
+        "raw_file_id": file.entry.raw_file_id,
+        "relative_path": file.entry.relative_path,
         "apply": action_word(file.action),
         "s3": file.s3.value,
         "local": local_word(file),

@@ -10,13 +10,6 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 
-# What is larger than it should be. A rule's exceptions are exactly these: who mends one takes its name out.
-TOO_LONG: set[str] = set()
-TOO_MANY_ATTRIBUTES = {
-    "applier.restore.session.SessionSettings",
-    "applier.restore.status.FileStatus",
-}
-
 ROOMS = ("kraken_plan", "planner", "applier", "schemas")
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts): path
@@ -165,7 +158,7 @@ def test_nothing_should_be_printed_outside_the_commands() -> None:
 def test_no_module_should_have_more_than_300_lines() -> None:
     lines = {module: len(path.read_text(encoding="utf-8").splitlines()) for module, path in MODULES.items()}
 
-    assert {module for module, count in lines.items() if count > 300} == TOO_LONG
+    assert {module for module, count in lines.items() if count > 300} == set()
 
 
 def attributes_of(a_class: ast.ClassDef) -> set[str]:
@@ -214,7 +207,7 @@ def test_no_class_in_applier_should_have_more_than_7_attributes() -> None:
         if isinstance(node, ast.ClassDef)
     }
 
-    assert {name for name, found in attributes.items() if len(found) > 7} == TOO_MANY_ATTRIBUTES
+    assert {name for name, found in attributes.items() if len(found) > 7} == set()
 
 
 def folder_of(module: str) -> str:

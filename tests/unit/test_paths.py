@@ -91,6 +91,27 @@ def test_what_differs_in_case_or_form_alone_should_have_one_folded_form(path: st
     assert {folded_path(form) for form in (*forms, folded_path(path))} == {folded_path(path)}
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("a", "a."),
+        ("a", "a "),
+        ("x.d/y", "x.d. ./y"),
+        ("x.d/y", "X.D/Y .. "),
+        ("a", "a.\u200b"),
+        ("a", "a\u00a0"),
+        ("a", "a\u2026"),
+    ],
+)
+def test_dots_and_blanks_at_the_end_of_a_name_should_not_count_when_folded(one: str, other: str) -> None:
+    assert folded_path(one) == folded_path(other)
+
+
+def test_dots_and_blanks_elsewhere_should_count_when_folded() -> None:
+    paths = ["a.b", "ab", " ab", ".ab", "a b", "a/b", "a/.b"]
+    assert len({folded_path(path) for path in paths}) == len(paths)
+
+
 @pytest.mark.parametrize("path", ["/", "/out", "/fs/pool/ä b"])
 def test_ordinary_absolute_paths_should_be_safe(path: str) -> None:
     assert explain_unsafe_absolute_path(path) is None

@@ -1,3 +1,4 @@
+import errno
 import os
 import re
 import subprocess
@@ -52,6 +53,32 @@ def test_a_run_that_ends_well_should_leave_nothing(tmp_path: Path, output: Outpu
     staging.remove("x")
 
     run.close()
+
+    assert below(tmp_path) == []
+
+
+@pytest.fixture
+def keeps_open_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remove no file that is open in this process, as SMB does."""
+    unlink = os.unlink
+
+    def unlink_if_closed(name: str, *, dir_fd: int | None = None) -> None:
+        if dir_fd is not None:
+            place = Path(f"/proc/self/fd/{dir_fd}").readlink() / name
+            if place in {entry.resolve() for entry in Path("/proc/self/fd").iterdir()}:
+                raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), name)
+        unlink(name, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "unlink", unlink_if_closed)
+
+
+@pytest.mark.usefixtures("keeps_open_files")
+def test_locks_should_be_removed_where_open_files_are_not(tmp_path: Path, output: OutputFolder) -> None:
+    leave_behind(tmp_path, "dead")
+
+    run = stagings(output, "a", "wanted", "other")
+    run.below("PRID001")
+    run.close(lambda _: set())
 
     assert below(tmp_path) == []
 

@@ -8,7 +8,7 @@ from applier.restore.check_file import Verdict
 from applier.restore.decide import Action, LocalKind, LocalState, decide
 from applier.restore.find_object import FoundObject
 from applier.restore.preflight import Preflight
-from applier.restore.status import FileStatus, S3State, StatusTotals, file_statuses
+from applier.restore.status import Entry, FileStatus, S3State, StatusTotals, file_statuses
 from applier.s3.protocol import ObjectInfo
 from kraken_plan.views.status_text import action_word, dry_run_line, local_word
 from schemas.results import Failure, FailureKind
@@ -43,7 +43,7 @@ def test_every_kind_of_local_file_should_have_its_word_and_what_is_done_with_it(
 
 @pytest.mark.parametrize("action", [*Action, None])
 def test_a_dry_run_should_begin_with_the_word_that_status_has_for_it(action: Action | None) -> None:
-    status = FileStatus(raw_file_id="r", relative_path="f", action=action, detail="a reason")
+    status = FileStatus(entry=Entry("r", "f"), action=action, detail="a reason")
     assert dry_run_line(status).split()[:2] in ([action_word(action), "f"], [action_word(action), "f:"])
 
 

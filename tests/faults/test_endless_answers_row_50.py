@@ -66,16 +66,14 @@ def test_a_listing_that_is_truncated_for_ever_should_be_asked_for_once_row_50(
 
 
 @pytest.mark.parametrize("length", ["99999999999999999999999999", "-5", "1e3", "9" * 5000, "12, 13"])
-@pytest.mark.parametrize("method", ["HEAD", "GET"])
 def test_an_absurd_length_should_be_named_row_50(
-    run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy, method: str, length: str
+    run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy, length: str
 ) -> None:
     # given
     case = make_restore_case(many_files(3), endpoint_url=faulty_proxy.endpoint_url)
     plan = compile_plan(run_cli, case)
     headers = {"Content-Length": length, "Content-Range": "bytes 0-999/1000", "ETag": '"x"'}
-    status = 200 if method == "HEAD" else 206
-    faulty_proxy.add(Fault(action=Answer(status=status, body=b"x", headers=headers), key="many.d/000", method=method))
+    faulty_proxy.add(Fault(action=Answer(status=206, body=b"x", headers=headers), key="many.d/000"))
 
     # when
     result = run_cli("apply", plan, *IMPATIENT)
