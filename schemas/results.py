@@ -4,7 +4,7 @@ A result only records. Reports, results files and exit codes are made out of it 
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
@@ -52,11 +52,6 @@ class FailureKind(Enum):
     UNFORESEEN = "Unforeseen error: {}"
 
 
-_S3_DIFFERS = frozenset(
-    {FailureKind.S3_CORRUPTION, FailureKind.OVERWRITTEN, FailureKind.OTHER_PARTS, FailureKind.KEY_NOT_FOUND}
-)
-
-
 @dataclass(frozen=True, slots=True)
 class Failure:
     """One reason why something failed.
@@ -100,16 +95,6 @@ class FileResult:
     remark: str | None = None
     part_md5s: bytes = b""
     fetched_parts: int | None = None
-
-    def with_notes_of(self, raw_file: RawFilePlan) -> "FileResult":
-        """Return the result with its raw file's notes in the reason, where S3 has not what the plan says.
-
-        A note such as "backup_status is upload_failed" then says why.
-        """
-        if self.failure is None or self.failure.kind not in _S3_DIFFERS or not raw_file.notes:
-            return self
-        detail = f"{self.failure.detail}; the plan notes: {'; '.join(raw_file.notes)}"
-        return replace(self, failure=replace(self.failure, detail=detail))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

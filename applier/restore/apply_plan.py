@@ -73,10 +73,8 @@ class _Results:
         """Note a result at each of its places."""
         with self._lock:
             for index in indices:
-                raw_file, file = self._planned[index]
-                noted = result.with_notes_of(raw_file)
-                self._files[index] = noted
-                self._sink.file_ended(raw_file, file, noted)
+                self._files[index] = result
+                self._sink.file_ended(*self._planned[index], result)
 
     def fail_clashing(self, clashes: Mapping[str, str]) -> None:
         """Have both names fail that are one file for the file system, also the one that was restored first.

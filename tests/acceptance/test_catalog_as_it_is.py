@@ -326,7 +326,7 @@ def test_an_older_object_should_be_explained_by_the_upload_that_failed(
     applied = run_cli("apply", plan, "--results", "results.jsonl")
     # then
     assert applied.exit_code == 1
-    reason = "; the plan notes: backup_status is upload_failed: S3 may hold an older upload"
+    reason = "; noted in the plan: backup_status is upload_failed: S3 may hold an older upload"
     (line,) = [line for line in last_report(case).splitlines() if line.startswith("a.raw: ")]
     assert line.startswith("a.raw: FAILURE - S3 corruption detected (")
     assert reason in line
