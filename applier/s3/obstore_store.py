@@ -146,12 +146,16 @@ class ObstoreStore:
         if answer.range != (start, end):
             raise wrong_range(location)
         missing_bytes = end - start
-        stream = iter(answer.stream(min_chunk_size=min(missing_bytes, _BUFFER_BYTES)))
-        while (chunk := self._asked(location, lambda: next(stream, None))) is not None:
-            missing_bytes -= len(chunk)
+        # a piece that is smaller than asked for is the last: a small range comes, and ends, in one call
+        piece_bytes = missing_bytes + 1 if missing_bytes <= MIB else _BUFFER_BYTES
+        stream = iter(answer.stream(min_chunk_size=piece_bytes))
+        while (piece := self._asked(location, lambda: next(stream, None))) is not None:
+            missing_bytes -= len(piece)
             if missing_bytes < 0:
                 break
-            yield memoryview(chunk)
+            yield memoryview(piece)
+            if len(piece) < piece_bytes:
+                break
         if missing_bytes != 0:
             raise wrong_range(location)
 
