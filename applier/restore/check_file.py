@@ -10,7 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
-from applier.disk.folders import FileIdentity, NotAFolderError, OutputFolder, file_identity, open_regular_file
+from applier.disk.file_identity import FileIdentity, file_identity
+from applier.disk.folders import NotAFolderError, OutputFolder, open_regular_file
 from applier.disk.hashing import WrongSizeError, get_etag, hash_ranges
 from applier.restore.decide import Action, LocalKind, LocalState, decide, judge_local
 from applier.restore.failures import FileFailedError
