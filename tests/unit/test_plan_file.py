@@ -258,7 +258,7 @@ def test_a_file_that_can_never_be_restored_should_be_refused_by_name(change: Jso
         ({"destination_base": "/output"}, "it is not within the output_location /out"),
         ({"destination_base": "/out/../etc"}, "'..'"),
         ({"destination_base": None}, "destination_base"),
-        ({"bucket_name": "a/b"}, "no bucket name"),
+        ({"bucket_name": "a/b"}, "is not a bucket name"),
         ({"bucket_name": None}, "bucket_name"),
         ({"files": []}, "files"),
         ({"skipped": True}, "skipped"),
