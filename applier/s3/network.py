@@ -94,7 +94,8 @@ def _try_bundles(bundles: Mapping[str, str | None]) -> str | None:
         return None
     shown = f"CA bundle {printable(path)} ({setting})"
     try:
-        ssl.create_default_context(cadata=Path(path).read_text(encoding="ascii", errors="replace"))
+        text = Path(path).read_text(encoding="ascii", errors="replace")
+        ssl.create_default_context(cadata=text or "none")  # nothing at all would not be looked at
     except (ssl.SSLError, ValueError) as error:
         raise ConfigError(f"{shown}: expected certificates in PEM form") from error
     except OSError as error:
