@@ -1,0 +1,189 @@
+"""Carries out a plan for `apply` and `restore`: preflight -> run -> reports -> exit code."""
+
+import functools
+import logging
+import os
+import platform
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from applier.disk.folders import OutputFolder
+from applier.disk.leftovers import planned_names, unfinished_names
+from applier.disk.names import check_names
+from applier.disk.run_folders import Stagings
+from applier.disk.verified_files import VerifiedFiles
+from applier.reports.results_writer import SinkPair, results_sink
+from applier.reports.run_records import RunRecords
+from applier.restore.apply_plan import apply_plan
+from applier.restore.check_file import Look
+from applier.restore.check_plan import check_plan
+from applier.restore.crew import Crew
+from applier.restore.find_object import Acceptance
+from applier.restore.jobs import allowed_idle_folders
+from applier.restore.preflight import look_before_flight
+from applier.restore.progress import Progress
+from applier.restore.session import Session, open_session
+from applier.restore.tools import CheckTools, Quarantine, RestoreTools
+from applier.s3.bandwidth import BandwidthLimit
+from kraken_plan.console import leave, say, say_unless_quiet
+from kraken_plan.progress import shown_progress
+from kraken_plan.report_results import report_results
+from kraken_plan.s3_choice import S3Options, explain_other_s3
+from kraken_plan.shared_options import AccessOptions
+from kraken_plan.signals import StopRequest, stop_on_signals
+from kraken_plan.views.result_text import summary_line, unresolvable_line
+from kraken_plan.views.status_text import dry_run_line
+from schemas.errors import PreflightError
+from schemas.paths import path_below
+from schemas.plan import Plan
+from schemas.results import Failure
+from schemas.text import printable
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplyOptions(AccessOptions):
+    """What the command line asks for."""
+
+    dry_run: bool
+    expect_digest: str | None
+    skip_space_check: bool
+    results: Path | None
+    state_dir: Path | None
+    max_bandwidth: int | None
+    on_corrupt: str
+    recover_versions: bool
+    accept_other_parts: bool
+    accept_md5: bool
+    no_report: bool
+
+    @property
+    def keep_corrupt(self) -> bool:
+        """Whether the old bytes of a healed file stay."""
+        return self.on_corrupt == "quarantine"
+
+    @property
+    def state_folder(self) -> Path | None:
+        """Where the results of runs are kept: https://specifications.freedesktop.org/basedir-spec; None if nowhere."""
+        if self.state_dir is not None:
+            return self.state_dir
+        base = Path(os.environ.get("XDG_STATE_HOME", ""))
+        try:
+            return (base if base.is_absolute() else Path("~/.local/state").expanduser()) / "kraken-plan"
+        except RuntimeError:  # a user without a home
+            return None
+
+    @property
+    def accept(self) -> Acceptance:
+        """Which objects to accept besides those that the plan names."""
+        return Acceptance(
+            older_versions=self.recover_versions, other_parts=self.accept_other_parts, md5=self.accept_md5
+        )
+
+
+def carry_out(reviewed: Plan, options: ApplyOptions) -> int:
+    """Restore a plan, or only look at it for `--dry-run`; return the exit code.
+
+    Raises:
+        KrakenPlanError: it is refused, and nothing was touched.
+    """
+    s3 = S3Options(endpoint_url=options.endpoint_url, region=options.region, profile=options.profile)
+    if words := explain_other_s3(reviewed, s3, os.environ):
+        say_unless_quiet(words)
+    limit = None if options.max_bandwidth is None else BandwidthLimit(options.max_bandwidth)
+    with (
+        stop_on_signals(say) as stop,
+        open_session(reviewed, options.session_settings, stop.event, limit) as session,
+    ):
+        preflight = look_before_flight(
+            session.plan, session.output, session.fetcher, session.jobs, keep_corrupt=options.keep_corrupt
+        )
+        if problems := preflight.problems(skip_space_check=options.skip_space_check):
+            raise PreflightError(problems)
+        if options.dry_run:
+            return _dry_run(session, stop, options, preflight.bucket_failures)
+        return _restore(session, stop, options, preflight.bucket_failures)
+
+
+def _restore(session: Session, stop: StopRequest, options: ApplyOptions, bucket_failures: Mapping[str, Failure]) -> int:
+    plan, output = session.plan, session.output
+    check_names(plan, output)
+    wanted, most_idle = functools.partial(planned_names, plan), allowed_idle_folders(session.jobs)
+    run_id, started_at, host = uuid.uuid4().hex[:16], datetime.now(UTC), platform.node()
+    stagings = Stagings(output, run_id, wanted, most_idle)
+    records = RunRecords(options.state_folder, plan.plan_digest)
+    with (
+        shown_progress(plan, stop) as progress,
+        results_sink(options.results, options.plan, plan, started_at, host) as results,
+    ):
+        sink = SinkPair(results, records.start(plan, started_at, host, run_id))
+        tools = RestoreTools(
+            check=_check_tools(session, progress, options.accept),
+            stagings=stagings,
+            verified_files=VerifiedFiles(output),
+            quarantine=Quarantine(keep_healed=options.keep_corrupt, planned_paths=_planned_as_corrupted(plan)),
+            hints=records,
+        )
+        result, ended = apply_plan(plan, tools, sink, bucket_failures)
+        well = sink.close() and result.succeeded
+        try:
+            if options.no_report:
+                for destination in result.by_destination():
+                    stagings.sweep(path_below(destination, output.path))
+                well = _is_in_place(output) and well
+            else:
+                well = report_results(result, output, stagings) and well
+            say_unless_quiet(summary_line(result))
+            if line := unresolvable_line(result):  # everything else that failed was logged
+                say(line)
+        finally:
+            if ended:
+                stagings.close(functools.partial(unfinished_names, plan, result))
+    return _exit_code(stop, well=well, ended=ended)
+
+
+def _is_in_place(output: OutputFolder) -> bool:
+    """Tell whether the output location is where the run found it; without a report, nothing else notices at the end."""
+    try:
+        output.check_in_place()
+    except OSError as error:
+        logger.error("%s: %s", printable(output.path), error.strerror)  # noqa: TRY400  # not a bug
+        return False
+    return True
+
+
+def _dry_run(session: Session, stop: StopRequest, options: ApplyOptions, bucket_failures: Mapping[str, Failure]) -> int:
+    with shown_progress(session.plan, stop) as progress:
+        tools = _check_tools(session, progress, options.accept)
+        look = check_plan(session.plan, tools, Look.THREE_WAY, bucket_failures)
+    for file in look.files:
+        click.echo(dry_run_line(file))
+    return _exit_code(stop, well=all(file.action is not None for file in look.files), ended=look.ended)
+
+
+def _exit_code(stop: StopRequest, *, well: bool, ended: bool) -> int:
+    """Return the exit code of a run; where threads still wait for S3, leave with it at once."""
+    exit_code = stop.exit_code or (0 if well else 1)
+    if not ended:
+        leave(exit_code)
+    return exit_code
+
+
+def _check_tools(session: Session, progress: Progress, accept: Acceptance) -> CheckTools:
+    crew = Crew(session.jobs, session.fetcher.stop)
+    return CheckTools(output=session.output, fetcher=session.fetcher, crew=crew, progress=progress, accept=accept)
+
+
+def _planned_as_corrupted(plan: Plan) -> frozenset[str]:
+    """Return the planned paths, relative to the output location, that quarantined files might be given, too."""
+    return frozenset(
+        path_below(raw_file.absolute_dest_path(file), plan.output_location)
+        for raw_file, file in plan.planned_files()
+        if ".corrupted" in file.relative_path
+    )
