@@ -14,7 +14,7 @@ import click
 
 from applier.disk.folders import OutputFolder
 from applier.disk.leftovers import planned_names, unfinished_names
-from applier.disk.names import check_names
+from applier.disk.names import find_merged_files
 from applier.disk.run_folders import Stagings
 from applier.disk.verified_files import VerifiedFiles
 from applier.reports.results_writer import SinkPair, results_sink
@@ -38,9 +38,10 @@ from kraken_plan.shared_options import AccessOptions
 from kraken_plan.signals import StopRequest, stop_on_signals
 from kraken_plan.views.result_text import summary_line, unresolvable_line
 from kraken_plan.views.status_text import dry_run_line
-from schemas.errors import PreflightError
+from schemas.errors import DestinationError, PreflightError
 from schemas.paths import path_below
 from schemas.plan import Plan
+from schemas.plan_conflicts import explain_one_file, refuse_one_file, with_conflicts_as_errors
 from schemas.results import Failure
 from schemas.text import printable
 
@@ -61,6 +62,7 @@ class ApplyOptions(AccessOptions):
     recover_versions: bool
     accept_other_parts: bool
     accept_md5: bool
+    skip_conflicts: bool
     no_report: bool
 
     @property
@@ -112,8 +114,7 @@ def carry_out(reviewed: Plan, options: ApplyOptions) -> int:
 
 
 def _restore(session: Session, stop: StopRequest, options: ApplyOptions, bucket_failures: Mapping[str, Failure]) -> int:
-    plan, output = session.plan, session.output
-    check_names(plan, output)
+    plan, output = _without_merged_files(session, options), session.output
     wanted, most_idle = functools.partial(planned_names, plan), allowed_idle_folders(session.jobs)
     run_id, started_at, host = uuid.uuid4().hex[:16], datetime.now(UTC), platform.node()
     stagings = Stagings(output, run_id, wanted, most_idle)
@@ -127,7 +128,7 @@ def _restore(session: Session, stop: StopRequest, options: ApplyOptions, bucket_
             check=_check_tools(session, progress, options.accept),
             stagings=stagings,
             verified_files=VerifiedFiles(output),
-            quarantine=Quarantine(keep_healed=options.keep_corrupt, planned_paths=_planned_as_corrupted(plan)),
+            quarantine=Quarantine.of(plan, keep_healed=options.keep_corrupt),
             hints=records,
         )
         result, ended = apply_plan(plan, tools, sink, bucket_failures)
@@ -158,6 +159,18 @@ def _is_in_place(output: OutputFolder) -> bool:
     return True
 
 
+def _without_merged_files(session: Session, options: ApplyOptions) -> Plan:
+    """Return the plan with those files as errors that the file system would merge.
+
+    Raises:
+        DestinationError: there are some, and the options do not say to go on without them.
+    """
+    conflicts = find_merged_files(session.plan, session.output)
+    if conflicts and not options.skip_conflicts:
+        raise DestinationError(refuse_one_file(conflicts))
+    return with_conflicts_as_errors(session.plan, conflicts, explain_one_file)
+
+
 def _dry_run(session: Session, stop: StopRequest, options: ApplyOptions, bucket_failures: Mapping[str, Failure]) -> int:
     with shown_progress(session.plan, stop) as progress:
         tools = _check_tools(session, progress, options.accept)
@@ -178,12 +191,3 @@ def _exit_code(stop: StopRequest, *, well: bool, ended: bool) -> int:
 def _check_tools(session: Session, progress: Progress, accept: Acceptance) -> CheckTools:
     crew = Crew(session.jobs, session.fetcher.stop)
     return CheckTools(output=session.output, fetcher=session.fetcher, crew=crew, progress=progress, accept=accept)
-
-
-def _planned_as_corrupted(plan: Plan) -> frozenset[str]:
-    """Return the planned paths, relative to the output location, that quarantined files might be given, too."""
-    return frozenset(
-        path_below(raw_file.absolute_dest_path(file), plan.output_location)
-        for raw_file, file in plan.planned_files()
-        if ".corrupted" in file.relative_path
-    )

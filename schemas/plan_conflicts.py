@@ -59,7 +59,7 @@ def refuse_one_file(conflicts: Conflicts) -> str:
     return (
         f"nothing was restored: the file system makes one file of names that the plan keeps apart, "
         f"{counted(len(conflicts), 'file')}:{''.join(lines)}{more}\n"
-        "  Restore to a file system that keeps them apart (--output-root DIR); or leave files out "
+        "  Restore with --output-root DIR to a file system that keeps them apart; or leave files out "
         f"(`kraken-plan select PLAN {excluded} -o REST`); or restore all others and report these as failures "
         "(--skip-conflicts)"
     )

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from applier.restore.crew import Crew
 from applier.restore.failures import FileFailedError, failure_of
-from applier.restore.find_object import Acceptance, find_object
+from applier.restore.find_object import Acceptance, FoundObject, find_object
 from applier.restore.jobs import DEFAULT_JOBS, allowed_jobs
 from applier.restore.preflight import find_bucket_failures
 from applier.s3.aws_chain import S3Access
@@ -76,7 +76,7 @@ class _Answers:
 
     stop: threading.Event
     failures: dict[int, Failure] = field(default_factory=dict)
-    versions: dict[int, str] = field(default_factory=dict)
+    found: dict[int, FoundObject] = field(default_factory=dict)
     unanswered: list[str] = field(default_factory=list)
 
     def give_up(self, reason: str) -> None:
@@ -102,8 +102,7 @@ def _ask(target: Target, place: int, fetcher: Fetcher, answers: _Answers) -> Non
     except BaseException as error:  # noqa: BLE001  # the unforeseen is no answer
         answers.give_up(f"{printable(target.file.relative_path)}: {failure_of(error).message}")
     else:
-        if found.info.version_id is not None:
-            answers.versions[place] = found.info.version_id
+        answers.found[place] = found
 
 
 def _is_answer(fault: S3Fault) -> bool:
@@ -125,6 +124,14 @@ def _error(failure: Failure) -> str:
     return f"{failure.message}, with a plan compiled anew" if is_archived else failure.message
 
 
+def _pinned(file: PlannedFile, found: FoundObject) -> PlannedFile:
+    """Return a file that asks for the version that was found, with a note where that is not the current one."""
+    if found.info.version_id is None:
+        return file
+    notes = file.notes if found.note is None else (*file.notes, found.note)
+    return replace(file, version_id=found.info.version_id, notes=notes)
+
+
 def _probed(plan: Plan, answers: _Answers, missing_buckets: Mapping[str, Failure]) -> Plan:
     places = itertools.count()
 
@@ -134,7 +141,7 @@ def _probed(plan: Plan, answers: _Answers, missing_buckets: Mapping[str, Failure
         place = next(places)
         if failure := answers.failures.get(place):
             return raw_file.unresolved(file, _error(failure))
-        return replace(file, version_id=answers.versions[place]) if place in answers.versions else file
+        return _pinned(file, answers.found[place]) if place in answers.found else file
 
     def as_probed(raw_file: RawFilePlan) -> RawFilePlan:
         if raw_file.error is not None:

@@ -83,6 +83,12 @@ makes it say how far it has come.
     help="If S3's etag is not made of the object's bytes (SSE-KMS, SSE-C, some S3 clones), verify by the MD5 in the "
     "plan.",
 )
+@click.option(
+    "--skip-conflicts",
+    is_flag=True,
+    help="If the destination's file system does not keep two names of the plan apart (such as A.raw and a.raw), "
+    "report both as failures and restore everything else.",
+)
 @click.option("--no-report", is_flag=True, help="Write no txt reports.")
 def apply_command(**options: object) -> None:
     """Restore what PLAN says, and verify it; `-` reads the plan from stdin.
