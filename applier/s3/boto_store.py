@@ -102,9 +102,16 @@ class BotoStore:
         *,
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
     ) -> Question:
-        address = self.address(location.bucket_name)
-        return Question(method=method, location=location, address=address, query=query or {}, headers=headers or {})
+        return Question(
+            method=method,
+            location=location,
+            address=self.address(location.bucket_name),
+            query=query or {},
+            headers=headers or {},
+            body=body,
+        )
 
     def _learn_region(self, bucket_name: str, answer: Answer) -> bool:
         """Note the region that S3 names, and tell whether it is another than the one that was signed for."""
@@ -120,9 +127,25 @@ class BotoStore:
             self._addresses[bucket_name] = address
         return True
 
+    def ask(self, method: str, location: ObjectLocation, *, query: Mapping[str, str], body: bytes = b"") -> Answer:
+        """Return the answer to a request for which there is no method here, whatever its status.
+
+        Raises:
+            S3Fault: there is no answer.
+        """
+        return self._http.ask(self._question(method, location, query=query, body=body))
+
+    def read_headers(self, location: ObjectLocation) -> Mapping[str, str]:
+        """Return what S3 says about an object, by the names of headers in lower case.
+
+        Raises:
+            S3Fault: it says nothing.
+        """
+        return self._explained(location, lambda: self._head(location)).headers
+
     def head(self, location: ObjectLocation) -> ObjectInfo:
         """See `ObjectStore.head`."""
-        headers = self._explained(location, lambda: self._head(location)).headers
+        headers = self.read_headers(location)
         length = headers.get("content-length", "")
         if _LENGTH.fullmatch(length) is None:
             raise bad_answer(location, "it does not say the object's size")
@@ -150,8 +173,7 @@ class BotoStore:
 
     def encryption(self, location: ObjectLocation) -> str | None:
         """See `ObjectStore.encryption`."""
-        answer = self._explained(location, lambda: self._head(location))
-        return answer.headers.get("x-amz-server-side-encryption")
+        return self.read_headers(location).get("x-amz-server-side-encryption")
 
     def list_versions(self, location: ObjectLocation) -> list[ObjectVersion]:
         """See `ObjectStore.list_versions`.
@@ -204,9 +226,8 @@ class BotoStore:
                 headers = self._head(location).headers
                 # https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
                 storage_class = headers.get("x-amz-archive-status") or headers.get("x-amz-storage-class", COLD)
-                return S3Fault(
-                    FailureKind.ARCHIVED, archived(location, storage_class, headers.get("x-amz-restore", ""))
-                )
+                failure = archived(location, storage_class, headers.get("x-amz-restore", ""))
+                return S3Fault(failure.kind, failure.detail)
         return fault
 
     def _explained(self, location: ObjectLocation, question: Callable[[], Answer]) -> Answer:

@@ -43,6 +43,7 @@ class Question:
     address: S3Address
     query: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +158,7 @@ class SignedHttp:
             response = self._pools.connection_from_url(url).urlopen(
                 question.method,
                 url if through_proxy else _target(url),
+                body=question.body or None,
                 headers=headers,
                 retries=False,
                 redirect=False,
@@ -179,7 +181,9 @@ class SignedHttp:
         key = f"/{quote(location.key, safe='/~')}" if location.key else ""
         url = f"{address.endpoint_url.rstrip('/')}/{location.bucket_name}{key}"
         query = dict(question.query) | ({"versionId": location.version_id} if location.version_id else {})
-        request = AWSRequest(method=question.method, url=url, params=query, headers=dict(question.headers))
+        request = AWSRequest(
+            method=question.method, url=url, params=query, headers=dict(question.headers), data=question.body
+        )
         keys = ReadOnlyCredentials(*self._credentials.current())
         S3SigV4Auth(keys, "s3", address.region).add_auth(request)
         prepared = request.prepare()
