@@ -6,6 +6,7 @@ import os
 import platform
 import uuid
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +18,8 @@ from applier.disk.leftovers import planned_names, unfinished_names
 from applier.disk.names import find_merged_files
 from applier.disk.run_folders import Stagings
 from applier.disk.verified_files import VerifiedFiles
-from applier.reports.results_writer import SinkPair, results_sink
+from applier.reports.kept_run import keep_run
+from applier.reports.results_writer import ResultSink, SinkPair, results_sink
 from applier.reports.run_records import RunRecords
 from applier.restore.apply_plan import apply_plan
 from applier.restore.check_file import Look
@@ -29,12 +31,13 @@ from applier.restore.preflight import look_before_flight
 from applier.restore.progress import Progress
 from applier.restore.session import Session, open_session
 from applier.restore.tools import CheckTools, Quarantine, RestoreTools
+from applier.s3.archive import ThawWait
 from applier.s3.bandwidth import BandwidthLimit
 from kraken_plan.console import leave, say, say_unless_quiet
 from kraken_plan.progress import shown_progress
 from kraken_plan.report_results import report_results
 from kraken_plan.s3_choice import S3Options, explain_other_s3
-from kraken_plan.shared_options import AccessOptions
+from kraken_plan.shared_options import AcceptOptions
 from kraken_plan.signals import StopRequest, stop_on_signals
 from kraken_plan.views.result_text import summary_line, unresolvable_line
 from kraken_plan.views.status_text import dry_run_line
@@ -42,6 +45,7 @@ from schemas.errors import DestinationError, PreflightError
 from schemas.paths import path_below
 from schemas.plan import Plan
 from schemas.plan_conflicts import explain_one_file, refuse_one_file, with_conflicts_as_errors
+from schemas.plan_file import serialize_plan
 from schemas.results import Failure
 from schemas.text import printable
 
@@ -49,7 +53,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ApplyOptions(AccessOptions):
+class ApplyOptions(AcceptOptions):
     """What the command line asks for."""
 
     dry_run: bool
@@ -59,11 +63,11 @@ class ApplyOptions(AccessOptions):
     state_dir: Path | None
     max_bandwidth: int | None
     on_corrupt: str
-    recover_versions: bool
-    accept_other_parts: bool
-    accept_md5: bool
+    wait_for_thaw: bool
+    max_wait: int
     skip_conflicts: bool
     no_report: bool
+    keep_run: bool = False  # the plan stands in no file yet: keep it, and the results, beside the reports
 
     @property
     def keep_corrupt(self) -> bool:
@@ -82,11 +86,9 @@ class ApplyOptions(AccessOptions):
             return None
 
     @property
-    def accept(self) -> Acceptance:
-        """Which objects to accept besides those that the plan names."""
-        return Acceptance(
-            older_versions=self.recover_versions, other_parts=self.accept_other_parts, md5=self.accept_md5
-        )
+    def thaw_wait(self) -> ThawWait | None:
+        """How long to wait for what S3 is restoring from its archives; None not to wait."""
+        return ThawWait(max_seconds=self.max_wait) if self.wait_for_thaw else None
 
 
 def carry_out(reviewed: Plan, options: ApplyOptions) -> int:
@@ -119,10 +121,14 @@ def _restore(session: Session, stop: StopRequest, options: ApplyOptions, bucket_
     run_id, started_at, host = uuid.uuid4().hex[:16], datetime.now(UTC), platform.node()
     stagings = Stagings(output, run_id, wanted, most_idle)
     records = RunRecords(options.state_folder, plan.plan_digest)
-    with (
-        shown_progress(plan, stop) as progress,
-        results_sink(options.results, options.plan, plan, started_at, host) as results,
-    ):
+    kept_paths: tuple[str, ...] = ()
+    with ExitStack() as opened:
+        if options.keep_run:
+            kept_paths, results = _keep_run(session, stagings, started_at, host)
+            opened.callback(results.close)
+        else:
+            results = opened.enter_context(results_sink(options.results, options.plan, plan, started_at, host))
+        progress = opened.enter_context(shown_progress(plan, stop))
         sink = SinkPair(results, records.start(plan, started_at, host, run_id))
         tools = RestoreTools(
             check=_check_tools(session, progress, options.accept),
@@ -131,7 +137,7 @@ def _restore(session: Session, stop: StopRequest, options: ApplyOptions, bucket_
             quarantine=Quarantine.of(plan, keep_healed=options.keep_corrupt),
             hints=records,
         )
-        result, ended = apply_plan(plan, tools, sink, bucket_failures)
+        result, ended = apply_plan(plan, tools, sink, bucket_failures, options.thaw_wait)
         well = sink.close() and result.succeeded
         try:
             if options.no_report:
@@ -139,7 +145,7 @@ def _restore(session: Session, stop: StopRequest, options: ApplyOptions, bucket_
                     stagings.sweep(path_below(destination, output.path))
                 well = _is_in_place(output) and well
             else:
-                well = report_results(result, output, stagings) and well
+                well = report_results(result, output, stagings, kept_paths) and well
             say_unless_quiet(summary_line(result))
             if line := unresolvable_line(result):  # everything else that failed was logged
                 say(line)
@@ -147,6 +153,22 @@ def _restore(session: Session, stop: StopRequest, options: ApplyOptions, bucket_
             if ended:
                 stagings.close(functools.partial(unfinished_names, plan, result))
     return _exit_code(stop, well=well, ended=ended)
+
+
+def _keep_run(
+    session: Session, stagings: Stagings, started_at: datetime, host: str
+) -> tuple[tuple[str, ...], ResultSink]:
+    """Keep the plan, and give the sink that keeps the results.
+
+    Raises:
+        DestinationError: they cannot be kept, and nothing is left behind.
+    """
+    try:
+        place = session.output, stagings
+        return keep_run(session.plan, serialize_plan(session.plan), place, started_at, host)
+    except DestinationError:
+        stagings.close(lambda _destination: frozenset())
+        raise
 
 
 def _is_in_place(output: OutputFolder) -> bool:

@@ -107,9 +107,10 @@ def _restore_thawed(
     ended = True
     for _ in wait.rounds(tools.check.fetcher.stop):
         tools.check.progress.files_thawing(len(thawing))
+        ended = tools.check.crew.run(functools.partial(restore, waiting) for waiting in list(thawing.values()))
         if not (thawing and ended):
             break
-        ended = tools.check.crew.run(functools.partial(restore, waiting) for waiting in list(thawing.values()))
+    tools.check.progress.files_thawing(len(thawing))
     return ended
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from kraken_plan.apply_run import ApplyOptions, carry_out
-from kraken_plan.shared_options import access_options, rate_option
+from kraken_plan.shared_options import accept_options, access_options, max_wait_option, rate_option
 from schemas.errors import PlanError
 from schemas.plan import Plan
 from schemas.plan_source import load_plan
@@ -65,24 +65,14 @@ makes it say how far it has come.
     help="What to do with the bytes of a corrupt local file once it is healed: quarantine keeps them as "
     "NAME.corrupted.",
 )
+@accept_options
 @click.option(
-    "--recover-versions",
+    "--wait-for-thaw",
     is_flag=True,
-    help="If S3's current object is missing or has another etag, restore the newest older version that has the planned "
-    "one. Needs s3:ListBucketVersions and s3:GetObjectVersion.",
+    help="Restore what can be read, then wait for the objects that S3 is restoring from its archives, and restore each "
+    "as it gets ready. (`kraken-plan thaw` asks S3 to restore them.)",
 )
-@click.option(
-    "--accept-other-parts",
-    is_flag=True,
-    help="Also fetch objects of the right size whose etag differs because they were uploaded again in other parts (a "
-    "copied or migrated bucket). The planned etag, computed from the bytes read back, decides.",
-)
-@click.option(
-    "--accept-md5",
-    is_flag=True,
-    help="If S3's etag is not made of the object's bytes (SSE-KMS, SSE-C, some S3 clones), verify by the MD5 in the "
-    "plan.",
-)
+@max_wait_option
 @click.option(
     "--skip-conflicts",
     is_flag=True,
