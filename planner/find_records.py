@@ -1,11 +1,13 @@
 """Finds in a catalog what is asked for, by id and by search, and sees that nothing is dropped, doubled or added."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
+from planner.backup_status import explain_no_upload, is_never_uploaded
 from planner.catalog import Catalog
-from planner.raw_file_ids import AskedText, possible_ids, read_ids
+from planner.raw_file_ids import AskedText, possible_ids, possible_joined_ids, read_ids
 from planner.records import RawFileRecord, parse_record
 from planner.search import Search
 from planner.similar_ids import long_enough, nearest_ids
@@ -13,6 +15,8 @@ from schemas.errors import CatalogError
 from schemas.text import counted, printable
 
 logger = logging.getLogger(__name__)
+
+_MOST_NAMED = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +36,27 @@ class FoundRecords:
     nearest: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """What was left out.
+
+    Args:
+        reasons: how many raw files for each reason, the most frequent first.
+        first: the names of some of them.
+    """
+
+    reasons: Mapping[str, int]
+    first: tuple[str, ...]
+
+    @property
+    def count(self) -> int:
+        """How many raw files."""
+        return sum(self.reasons.values())
+
+
+NOTHING_LEFT_OUT = LeftOut(reasons={}, first=())
+
+
 def find_records(catalog: Catalog, texts: Sequence[AskedText], search: Search) -> FoundRecords:
     """Return what a catalog has of what is asked for.
 
@@ -46,9 +71,8 @@ def find_records(catalog: Catalog, texts: Sequence[AskedText], search: Search) -
     possible = possible_ids(texts)
     if possible:
         logger.info("reading raw files from %s: %s", catalog.description, counted(len(possible), "possible id"))
-    by_id = (
-        {record.raw_file_id: record for record in map(parse_record, catalog.find_by_ids(possible))} if possible else {}
-    )
+    by_id = _records_by_id(catalog, possible)
+    by_id |= _records_by_id(catalog, possible_joined_ids(texts, by_id).keys() - possible.keys())
     asked = read_ids(texts, by_id)
     found = [] if search.is_empty else list(_searched(catalog, search))
     if not by_id and not found and catalog.is_empty():
@@ -63,6 +87,25 @@ def find_records(catalog: Catalog, texts: Sequence[AskedText], search: Search) -
         pasted=asked.pasted,
         nearest=_nearest(catalog, asked.unknown),
     )
+
+
+def leave_out_never_uploaded(found: FoundRecords) -> tuple[FoundRecords, LeftOut]:
+    """Return what was found without the raw files of which the catalog knows no upload, and what that leaves out."""
+    left_out = [record for record in found.records if is_never_uploaded(record)]
+    names = {record.raw_file_id for record in left_out}
+    kept = replace(
+        found,
+        raw_file_ids=tuple(raw_file_id for raw_file_id in found.raw_file_ids if raw_file_id not in names),
+        records=tuple(record for record in found.records if record.raw_file_id not in names),
+    )
+    reasons = Counter(map(explain_no_upload, left_out))
+    return kept, LeftOut(reasons=dict(reasons.most_common()), first=tuple(sorted(names)[:_MOST_NAMED]))
+
+
+def _records_by_id(catalog: Catalog, raw_file_ids: Collection[str]) -> dict[str, RawFileRecord]:
+    if not raw_file_ids:
+        return {}
+    return {record.raw_file_id: record for record in map(parse_record, catalog.find_by_ids(raw_file_ids))}
 
 
 def _searched(catalog: Catalog, search: Search) -> Iterator[RawFileRecord]:

@@ -15,7 +15,10 @@ _BULLET = re.compile(r"^\s*[-*\N{BULLET}]\s+")
 _BLANKS = re.compile(r"[,\s]+")
 _SLASHES = re.compile(r"[/\\]+")
 _ABSOLUTE = re.compile(r"[/\\]|[A-Za-z]:[/\\]")
+_BEFORE_A_PATH = re.compile(r"[,\s]+(?=[/\\]|[A-Za-z]:[/\\])")
 _ANOTHER_PATH = re.compile(r"[,\s](?:[/\\]|[A-Za-z]:[/\\])")
+_MOST_JOINED = 6
+_MOST_UNKNOWN = 1000
 _SCIEX = re.compile(r"(.+?)(?:\.wiff.*|\.timeseries\.data)", re.IGNORECASE | re.DOTALL)
 
 
@@ -32,12 +35,18 @@ class AskedText:
     has_comments: bool = False
 
     def forms(self) -> list[str]:
-        """Return the forms in which the text may be an id as a whole, and last what is read if it is none."""
+        """Return the forms in which the text may be an id as a whole."""
         text = writable(self.text)
-        forms = [text, text.strip(), _BULLET.sub("", text).strip()]
-        if self.has_comments:
-            forms += [form for cut in (_COMMENT.sub("", text),) for form in (cut.strip(), _BULLET.sub("", cut).strip())]
-        return list(dict.fromkeys(forms))
+        return list(
+            dict.fromkeys([text, *(form for body in self._bodies(text) for form in (body.strip(), _bare(body)))])
+        )
+
+    def bodies(self) -> list[str]:
+        """Return what may be split: the text without a bullet, and last without a comment, which its end may be."""
+        return list(dict.fromkeys(map(_bare, self._bodies(writable(self.text)))))
+
+    def _bodies(self, text: str) -> list[str]:
+        return [text, *([_COMMENT.sub("", text)] if self.has_comments else [])]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +67,22 @@ class ReadIds:
 def possible_ids(texts: Iterable[AskedText]) -> dict[str, None]:
     """Return everything that these texts may ask for, in order, each once: what is to be looked up."""
     return dict.fromkeys(name for text in texts for name in _possible(text) if name)
+
+
+def possible_joined_ids(texts: Iterable[AskedText], known: Container[str]) -> dict[str, None]:
+    """Return the ids with commas that texts may ask for among others, where something else in them is not known.
+
+    The web app joins ids by commas, whatever they hold: `a.raw,conc_0,5ng.raw` may be two.
+    """
+    runs: dict[str, None] = {}
+    for text in texts:
+        for body in text.bodies():
+            tokens = body.split(",")
+            unknown = [number for number, token in enumerate(tokens) if _id_of(token.strip(), known) is None]
+            if len(tokens) > 1:
+                some = unknown[:_MOST_UNKNOWN]
+                runs |= dict.fromkeys(run for number in some for run in _runs_over(tokens, number))
+    return runs
 
 
 def read_ids(texts: Iterable[AskedText], known: Container[str]) -> ReadIds:
@@ -94,29 +119,55 @@ def split_at_commas(texts: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(writable(part.strip()) for text in texts for part in text.split(",") if part.strip()))
 
 
+def _bare(text: str) -> str:
+    return _BULLET.sub("", text).strip()
+
+
 def _possible(asked: AskedText) -> Iterator[str]:
-    *_, last = forms = asked.forms()
-    for text in (*forms, *_comma_parts(last), *_BLANKS.split(last)):
+    splits = (split(body) for body in asked.bodies() for split in (_at_commas, _before_paths, _BLANKS.split))
+    for text in (*asked.forms(), *(piece for pieces in splits for piece in pieces)):
         yield text
         yield from _raw_files_on(text)
 
 
 def _read(asked: AskedText, known: Container[str]) -> Sequence[tuple[str, str | None]]:
     """Return the pieces of a text, each with the id that it stands for, None if that is not known."""
-    *_, last = forms = asked.forms()
-    whole = next((form for form in forms if form in known), None)
+    whole = next((form for form in asked.forms() if form in known), None)
     if whole is not None:
         return [(whole, whole)]
-    parts = _read_each(_comma_parts(last), known)
-    if len(parts) == 1 and parts[0][1] is not None:
-        return parts
-    pieces = _read_each([piece for piece in _BLANKS.split(last) if piece], known)
-    for reading in (parts, pieces):
-        if all(raw_file_id is not None for _, raw_file_id in reading):
-            return reading
-    if raw_file_id := _id_of(last, known):
-        return [(last, raw_file_id)]
+    *_, last = bodies = asked.bodies()
+    for body in bodies:
+        for split in (_at_commas, _before_paths, _BLANKS.split):
+            reading = _read_each(split(body), known)
+            if reading and all(raw_file_id is not None for _, raw_file_id in reading):
+                return reading
+        if raw_file_id := _id_of(body, known):
+            return [(body, raw_file_id)]
+    parts = _read_each(_joined(last.split(","), known), known)
     return [read for part, raw_file_id in parts for read in _split_at_blanks(part, raw_file_id, known)]
+
+
+def _joined(tokens: Sequence[str], known: Container[str]) -> Iterator[str]:
+    """Yield the parts of a list of which a comma may be in a part: the longest known ones, else what is between."""
+    number = 0
+    while number < len(tokens):
+        longest = range(min(_MOST_JOINED, len(tokens) - number), 1, -1)
+        runs = (",".join(tokens[number : number + length]).strip() for length in longest)
+        run = next((run for run in runs if run in known), None)
+        yield tokens[number].strip() if run is None else run
+        number += 1 if run is None else run.count(",") + 1
+
+
+def _runs_over(tokens: Sequence[str], number: int) -> Iterator[str]:
+    """Yield every run of a few tokens that one of them is in."""
+    for length in range(2, _MOST_JOINED + 1):
+        for first in range(max(0, number - length + 1), min(number, len(tokens) - length) + 1):
+            yield ",".join(tokens[first : first + length]).strip()
+
+
+def _before_paths(text: str) -> list[str]:
+    """Split a text before each absolute path in it, so that paths may hold blanks."""
+    return [piece.strip(" \t,") for piece in _BEFORE_A_PATH.split(text) if piece.strip(" \t,")]
 
 
 def _split_at_blanks(part: str, raw_file_id: str | None, known: Container[str]) -> Sequence[tuple[str, str | None]]:
@@ -126,7 +177,7 @@ def _split_at_blanks(part: str, raw_file_id: str | None, known: Container[str]) 
 
 
 def _read_each(pieces: Iterable[str], known: Container[str]) -> list[tuple[str, str | None]]:
-    return [(piece, _id_of(piece, known)) for piece in pieces]
+    return [(piece, _id_of(piece, known)) for piece in pieces if piece]
 
 
 def _id_of(text: str, known: Container[str]) -> str | None:
@@ -134,7 +185,7 @@ def _id_of(text: str, known: Container[str]) -> str | None:
     return text if text in known else next((name for name in _raw_files_on(text) if name in known), None)
 
 
-def _comma_parts(text: str) -> list[str]:
+def _at_commas(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 

@@ -34,12 +34,14 @@ class FileInfoEntry:
         size_bytes: None if the catalog has none.
         etag: of the upload.
         chunk_size_mb: of the upload's parts.
+        notes: what a reviewer should know about it.
     """
 
     relative_path: str
     size_bytes: int | None
     etag: str
     chunk_size_mb: int
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +90,25 @@ class RawFileRecord:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundRawFile:
+    """A raw file of the catalog, as far as a list shows it; None where the catalog says nothing.
+
+    Args:
+        files: how many the catalog lists.
+        size_bytes: of all files together; None if the size of any is unknown.
+    """
+
+    raw_file_id: str
+    project_id: str | None
+    instrument_id: str | None
+    created_at: datetime | None
+    status: str | None
+    backup_status: str | None
+    files: int
+    size_bytes: int | None
+
+
 def parse_record(document: CatalogDocument) -> RawFileRecord:
     """Return the record in a catalog document; never fails, see `RawFileRecord.problem`."""
     raw_file_id, file_info, created_at = document["_id"], document.get("file_info") or {}, document.get("created_at")
@@ -110,6 +131,23 @@ def parse_record(document: CatalogDocument) -> RawFileRecord:
         instrument_id=_text(document.get("instrument_id")),
         created_at=created_at if isinstance(created_at, datetime) else None,
         backup_base_path=_text_or_shown(document.get("backup_base_path")),
+    )
+
+
+def summarize_document(document: CatalogDocument) -> FoundRawFile:
+    """Return what a list shows of a document; never fails."""
+    record = parse_record(document)
+    sizes = [entry.size_bytes for entry in record.entries]
+    known = [size for size in sizes if size is not None]
+    return FoundRawFile(
+        raw_file_id=record.raw_file_id,
+        project_id=record.project_id,
+        instrument_id=record.instrument_id,
+        created_at=record.created_at,
+        status=record.status,
+        backup_status=record.backup_status,
+        files=len(sizes),
+        size_bytes=sum(known) if len(known) == len(sizes) else None,
     )
 
 

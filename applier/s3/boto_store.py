@@ -22,10 +22,10 @@ from applier.s3.faults import (
     missing_etag,
     wrong_range,
 )
+from applier.s3.lists import MAX_LIST_BYTES, read_version_list
 from applier.s3.network import S3Address
 from applier.s3.protocol import ObjectInfo, ObjectVersion, kept_version, normalized_etag
-from applier.s3.signed_http import Answer, Question, SignedHttp, Timeouts
-from applier.s3.version_list import read_version_list
+from applier.s3.signed_http import MAX_TOLD_BYTES, Answer, Question, SignedHttp, Timeouts
 from schemas.etag import MIB
 from schemas.paths import STAGING_FOLDER
 from schemas.results import FailureKind
@@ -37,12 +37,10 @@ logger = logging.getLogger(__name__)
 # A list of what is below our own folder, which is never backed up, is short in any bucket.
 _SHORT_LIST = {"list-type": "2", "max-keys": "1", "prefix": f"{STAGING_FOLDER}/"}
 # No object of S3 has more digits: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
-_LENGTH = re.compile(r"[0-9]{1,18}")
+LENGTH = re.compile(r"[0-9]{1,18}")
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)")
 _PARTIAL_CONTENT = 206
 _BUFFER_BYTES = MIB // 4
-# Of 1,000 versions with keys as long as they can be.
-_MAX_LIST_BYTES = 8 * MIB
 
 
 class BotoStore:
@@ -78,7 +76,7 @@ class BotoStore:
     def check_bucket(self, bucket_name: str) -> None:
         """See `ObjectStore.check_bucket`; also learns the bucket's region."""
         location = ObjectLocation(bucket_name=bucket_name, key="")
-        answer = self._http.ask(self._question("GET", location, query=_SHORT_LIST))
+        answer = self.ask("GET", location, query=_SHORT_LIST)
         is_elsewhere = self._learn_region(bucket_name, answer)
         try:
             answer.raise_for_status()
@@ -95,24 +93,6 @@ class BotoStore:
         if b"<ListBucketResult" not in answer.text:
             raise bad_answer(location, "it is not a list of objects")
 
-    def _question(
-        self,
-        method: str,
-        location: ObjectLocation,
-        *,
-        query: Mapping[str, str] | None = None,
-        headers: Mapping[str, str] | None = None,
-        body: bytes = b"",
-    ) -> Question:
-        return Question(
-            method=method,
-            location=location,
-            address=self.address(location.bucket_name),
-            query=query or {},
-            headers=headers or {},
-            body=body,
-        )
-
     def _learn_region(self, bucket_name: str, answer: Answer) -> bool:
         """Note the region that S3 names, and tell whether it is another than the one that was signed for."""
         region = answer.headers.get("x-amz-bucket-region", "")
@@ -127,13 +107,30 @@ class BotoStore:
             self._addresses[bucket_name] = address
         return True
 
-    def ask(self, method: str, location: ObjectLocation, *, query: Mapping[str, str], body: bytes = b"") -> Answer:
-        """Return the answer to a request for which there is no method here, whatever its status.
+    def ask(  # noqa: PLR0913  # all that a request consists of
+        self,
+        method: str,
+        location: ObjectLocation,
+        *,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        max_bytes: int = MAX_TOLD_BYTES,
+    ) -> Answer:
+        """Return S3's answer to any request, whatever its status, with about so many bytes of what it says.
 
         Raises:
             S3Fault: there is no answer.
         """
-        return self._http.ask(self._question(method, location, query=query, body=body))
+        question = Question(
+            method=method,
+            location=location,
+            address=self.address(location.bucket_name),
+            query=query or {},
+            headers=headers or {},
+            body=body,
+        )
+        return self._http.ask(question, max_bytes=max_bytes)
 
     def read_headers(self, location: ObjectLocation) -> Mapping[str, str]:
         """Return what S3 says about an object, by the names of headers in lower case.
@@ -147,7 +144,7 @@ class BotoStore:
         """See `ObjectStore.head`."""
         headers = self.read_headers(location)
         length = headers.get("content-length", "")
-        if _LENGTH.fullmatch(length) is None:
+        if LENGTH.fullmatch(length) is None:
             raise bad_answer(location, "it does not say the object's size")
         return ObjectInfo(
             etag=self.read_etag(location.bucket_name, headers.get("etag")),
@@ -182,7 +179,7 @@ class BotoStore:
         """
         bucket = ObjectLocation(bucket_name=location.bucket_name, key="")
         query = {"versions": "", "prefix": location.key, "encoding-type": "url"}
-        answer = self._http.ask(self._question("GET", bucket, query=query), max_bytes=_MAX_LIST_BYTES)
+        answer = self.ask("GET", bucket, query=query, max_bytes=MAX_LIST_BYTES)
         answer.raise_for_status()
         try:
             return read_version_list(answer.text, location.key)
@@ -198,7 +195,9 @@ class BotoStore:
 
     def _read_range(self, location: ObjectLocation, start: int, end: int, etag: str) -> Iterator[memoryview]:
         headers = {"Range": f"bytes={start}-{end - 1}", "If-Match": self.if_match(location.bucket_name, etag)}
-        with self._http.stream(self._question("GET", location, headers=headers)) as (answer, pieces):
+        address = self.address(location.bucket_name)
+        question = Question(method="GET", location=location, address=address, headers=headers)
+        with self._http.stream(question) as (answer, pieces):
             _check_range(answer, start, end)
             check_etag(location, answer.headers.get("etag"), etag)
             buffer, missing_bytes = bytearray(), end - start
@@ -237,12 +236,12 @@ class BotoStore:
             raise self.explain_denial(location, fault) from fault
 
     def _head(self, location: ObjectLocation) -> Answer:
-        answer = self._http.ask(self._question("HEAD", location))
+        answer = self.ask("HEAD", location)
         answer.raise_for_status()
         return answer
 
     def _read_a_byte(self, location: ObjectLocation) -> Answer:
-        answer = self._http.ask(self._question("GET", location, headers={"Range": "bytes=0-0"}))
+        answer = self.ask("GET", location, headers={"Range": "bytes=0-0"})
         answer.raise_for_status()
         return answer
 

@@ -27,7 +27,7 @@ from schemas.s3_location import ObjectLocation
 from schemas.version import __version__
 
 # Enough for any error or short listing that S3 sends.
-_MAX_TOLD_BYTES = 64 * 1024
+MAX_TOLD_BYTES = 64 * 1024
 _CODE = re.compile(rb"<Code>\s*(\w{1,64})\s*</Code>")
 _ERROR_STATUS = 300
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -123,7 +123,7 @@ class SignedHttp:
             )
         self._pools.pool_classes_by_scheme = timed_pools(timeouts.answer)
 
-    def ask(self, question: Question, max_bytes: int = _MAX_TOLD_BYTES) -> Answer:
+    def ask(self, question: Question, max_bytes: int = MAX_TOLD_BYTES) -> Answer:
         """Return an answer with the beginning of what it says, whatever its status.
 
         Args:
@@ -191,7 +191,7 @@ class SignedHttp:
         return prepared.url, named | {name: _text(value) for name, value in prepared.headers.items()}
 
     def _read_text(
-        self, location: ObjectLocation, response: BaseHTTPResponse, max_bytes: int = _MAX_TOLD_BYTES
+        self, location: ObjectLocation, response: BaseHTTPResponse, max_bytes: int = MAX_TOLD_BYTES
     ) -> bytes:
         text = bytearray()
         for piece in self._pieces(location, response):
@@ -204,7 +204,7 @@ class SignedHttp:
         """Yield what comes as it comes, so that the time is looked at now and then."""
         while True:
             with self._faults(location):
-                piece = response.read1(_MAX_TOLD_BYTES * 4)
+                piece = response.read1(MAX_TOLD_BYTES * 4)
             if not piece:
                 break
             yield piece

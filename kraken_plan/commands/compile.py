@@ -3,7 +3,7 @@
 import gc
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,9 +17,9 @@ from kraken_plan.s3_choice import S3Options, with_chosen_s3
 from kraken_plan.shared_options import plan_output_option
 from kraken_plan.views.compile_text import compile_summary, refusal
 from planner.build_plan import build_download_plan, with_default_project
-from planner.find_records import FoundRecords, find_records
+from planner.find_records import NOTHING_LEFT_OUT, FoundRecords, LeftOut, find_records, leave_out_never_uploaded
 from planner.ids_file import read_ids_file
-from planner.leave_out import NOTHING_LEFT_OUT, LeftOut, leave_out_never_uploaded
+from planner.listed_raw_files import LISTING_SCHEME, find_listed, parse_listing_address
 from planner.open_catalog import open_catalog
 from planner.raw_file_ids import AskedText
 from planner.search import Search
@@ -150,16 +150,14 @@ def make_plan(options: CompileOptions, now: datetime) -> tuple[Plan, Iterator[st
     elif options.ids_column is not None:
         raise ConfigError("--ids-column names a column of --ids-file FILE: give that, too")
     search = _search(options)
-    if not texts and search.is_empty:
+    is_bucket = (options.catalog or "").startswith(LISTING_SCHEME)
+    if not texts and search.is_empty and not is_bucket:
         raise ConfigError(_NOTHING_ASKED)
     site = _site(options)
     if options.output != STDOUT:
         refuse_anything_but_a_plan(Path(options.output))
-    with open_catalog(options.catalog, os.environ) as catalog:
-        found = find_records(catalog, texts, search)
-        if not found.raw_file_ids and search.is_empty:
-            raise ConfigError(_NOTHING_ASKED)
-        description = catalog.description
+    look = _list_bucket if is_bucket else _ask_catalog
+    found, description = look(options, site, texts, search)
     found, left_out = _kept(found, options)
     plan = build_download_plan(
         found.raw_file_ids, found.records, site=site, catalog_description=description, created_at=now
@@ -177,6 +175,37 @@ def _search(options: CompileOptions) -> Search:
     if options.default_project is not None and options.default_project in search.project_ids:
         search = replace(search, project_ids=(*search.project_ids, None))
     return search
+
+
+def _ask_catalog(
+    options: CompileOptions, _site: SiteConfig, texts: Sequence[AskedText], search: Search
+) -> tuple[FoundRecords, str]:
+    """Return what the catalog has of what is asked for, and what it is."""
+    with open_catalog(options.catalog, os.environ) as catalog:
+        found = find_records(catalog, texts, search)
+        if not found.raw_file_ids and search.is_empty:
+            raise ConfigError(_NOTHING_ASKED)
+        return found, catalog.description
+
+
+def _list_bucket(
+    options: CompileOptions, site: SiteConfig, texts: Sequence[AskedText], search: Search
+) -> tuple[FoundRecords, str]:
+    """Return what a bucket has of what is asked for, and what it is: for a catalog that is lost."""
+    project_ids = [name for name in search.project_ids if name is not None]
+    if len(project_ids) != 1:
+        raise ConfigError("--catalog s3://… takes one --project PRID: a bucket does not say which project it is of")
+    if search.instrument_ids or search.since or search.until:
+        raise ConfigError("--catalog s3://… knows neither instruments nor dates: select by ids, --match or a prefix")
+    place = parse_listing_address(options.catalog or "")
+    from applier.s3.aws_chain import S3Access  # noqa: PLC0415  # boto3 takes its time
+    from applier.s3.boto_store import BotoStore  # noqa: PLC0415
+    from applier.s3.bucket_listing import S3BucketListing  # noqa: PLC0415
+
+    access = S3Access(region=site.region, endpoint_url=site.endpoint_url, profile=options.profile)
+    listing = S3BucketListing(BotoStore(access), place)
+    found = find_listed(listing, project_ids[0], texts, Search(patterns=search.patterns))
+    return found, f"listing of {place}, for whose etags nothing but S3 itself vouches"
 
 
 def _site(options: CompileOptions) -> SiteConfig:

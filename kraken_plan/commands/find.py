@@ -11,8 +11,8 @@ import click
 from kraken_plan.catalog_options import CatalogOptions, catalog_options
 from kraken_plan.views.found_raw_files import found_as_json, found_lines
 from kraken_plan.views.terminal import stdout_paint, write_all
-from planner.found_raw_file import FoundRawFile, summarize_document
 from planner.open_catalog import open_catalog
+from planner.records import FoundRawFile, summarize_document
 from schemas.errors import CatalogError, ConfigError
 from schemas.text import shown_on
 

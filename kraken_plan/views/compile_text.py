@@ -5,8 +5,7 @@ from collections.abc import Iterator, Sequence
 from kraken_plan.views.plan_sections import entries_text
 from kraken_plan.views.plan_summary import summarize_plan
 from planner.backup_status import NO_UPLOAD_PATH
-from planner.find_records import FoundRecords
-from planner.leave_out import LeftOut
+from planner.find_records import FoundRecords, LeftOut
 from schemas.plan import Plan, UnresolvedFile
 from schemas.text import counted, printable
 

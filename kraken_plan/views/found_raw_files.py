@@ -7,7 +7,7 @@ from dataclasses import asdict
 from kraken_plan.views.plan_sections import NOTHING, name_of, size_or_nothing
 from kraken_plan.views.table import Cell, Column, Paint, Tone, Toned, streamed_lines
 from planner.backup_status import UPLOAD_DONE
-from planner.found_raw_file import FoundRawFile
+from planner.records import FoundRawFile
 from schemas.text import printable
 
 _COLUMNS = (

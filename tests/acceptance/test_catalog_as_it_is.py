@@ -3,10 +3,11 @@
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import yaml
-from apply_case import last_report, thermo
+from apply_case import compile_plan, last_report, thermo
 from cli import Cli, CliResult
 from conftest import MakeRestoreCase
 from embedded_s3 import EmbeddedS3
@@ -15,6 +16,9 @@ from sample_data import write_export
 
 from schemas.plan import Plan
 from schemas.plan_file import read_plan
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 NO_ENDPOINT: dict[str, str | None] = {"AWS_ENDPOINT_URL": None}
 S3_URL = "http://s3.site.example:9000"
@@ -305,3 +309,37 @@ def test_a_backup_should_be_restored_only_where_the_site_says_where_it_is(run_cl
     document = catalog_document("a", backup_base_path="/out/astral1/2025_01")
     without_yaml = compile_documents(run_cli, [document], "a", "--to", "backup")
     assert plan_of(without_yaml).raw_files[0].destination_base == "/out/astral1/2025_01"
+
+
+def test_an_older_object_should_be_explained_by_the_upload_that_failed(
+    run_cli: Cli, make_restore_case: MakeRestoreCase, s3: "S3Client"
+) -> None:
+    # given what a failed re-upload leaves: the new file_info, and the old object
+    case = make_restore_case(thermo("a.raw", size_bytes=1000), thermo("b.raw", size_bytes=10))
+    case.documents[0]["backup_status"] = "upload_failed"
+    case.write_catalog()
+    version = s3.head_object(Bucket=case.bucket(), Key="a.raw")["VersionId"]
+    s3.delete_object(Bucket=case.bucket(), Key="a.raw", VersionId=version)
+    s3.put_object(Bucket=case.bucket(), Key="a.raw", Body=b"older")
+    plan = compile_plan(run_cli, case)
+    # when
+    applied = run_cli("apply", plan, "--results", "results.jsonl")
+    # then
+    assert applied.exit_code == 1
+    reason = "; noted in the plan: backup_status is upload_failed: S3 may hold an older upload"
+    (line,) = [line for line in last_report(case).splitlines() if line.startswith("a.raw: ")]
+    assert line.startswith("a.raw: FAILURE - S3 corruption detected (")
+    assert reason in line
+    assert reason in (run_cli.folder / "results.jsonl").read_text(encoding="utf-8")
+
+
+def test_a_run_that_fails_only_for_what_cannot_be_resolved_should_say_what_to_do(
+    run_cli: Cli, make_restore_case: MakeRestoreCase
+) -> None:
+    case = make_restore_case(thermo("a.raw", size_bytes=10))
+    plan = compile_plan(run_cli, case, "a.raw", "none.raw")
+    applied = run_cli("apply", plan)
+    assert applied.exit_code == 1
+    assert "`kraken-plan select PLAN --resolvable` leaves them out" in applied.stderr
+    assert run_cli("select", plan, "--resolvable", "-o", "rest.json").exit_code == 0
+    assert run_cli("apply", "rest.json").exit_code == 0

@@ -52,6 +52,7 @@ def test_the_iam_policy_for_thawing_should_add_one_permission() -> None:
 
 @pytest.mark.parametrize("name", ["iam-policy.json", "iam-policy-thaw.json"])
 def test_the_iam_policies_should_name_buckets_or_objects_as_the_action_needs_it(name: str) -> None:
+    assert statements(name)
     assert all(entry.keys() == {"Sid", "Effect", "Action", "Resource"} for entry in statements(name))
     assert all(entry["Sid"].isalnum() for entry in statements(name))  # all that IAM takes
     assert {entry["Effect"] for entry in statements(name)} == {"Allow"}

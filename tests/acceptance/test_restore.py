@@ -75,7 +75,7 @@ def test_restore_should_take_the_options_of_both_steps(
     s3.delete_object(Bucket=case.bucket(), Key="a.raw")
     (tmp_path / "elsewhere" / "PRID001").mkdir(parents=True)
     (tmp_path / "elsewhere" / "PRID001" / "a.raw").write_bytes(b"wrong")
-    arguments = ["--ids-file", "ids.txt", "--output-root", tmp_path / "elsewhere", "--yes"]
+    arguments: list[str | Path] = ["--ids-file", "ids.txt", "--output-root", tmp_path / "elsewhere", "--yes"]
 
     failed = run_cli("restore", *arguments, *catalog_and_config(case))
     done = run_cli(

@@ -274,7 +274,15 @@ def test_a_thaw_on_an_s3_without_archives_should_find_everything_ready(
 def test_what_the_plan_left_out_should_be_said(run_cli: Cli, case: RestoreCase) -> None:
     """A plan that was probed has errors in place of archived files."""
     probed = case.folder / "probed.json"
-    arguments = ["--catalog", case.export_path, "--config", case.config_path, "--probe-s3", "-o", probed]
+    arguments: list[str | Path] = [
+        "--catalog",
+        case.export_path,
+        "--config",
+        case.config_path,
+        "--probe-s3",
+        "-o",
+        probed,
+    ]
     assert run_cli("compile", *case.raw_file_ids, *arguments).exit_code == 1
 
     result = run_cli("thaw", probed, "--yes")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner.raw_file_ids import AskedText, ReadIds, possible_ids, read_ids, split_at_commas
+from planner.raw_file_ids import AskedText, ReadIds, possible_ids, possible_joined_ids, read_ids, split_at_commas
 
 POOL = "/fs/pool/backup/test1/2026_11"
 
@@ -12,7 +12,9 @@ POOL = "/fs/pool/backup/test1/2026_11"
 def read(texts: list[str], known: set[str], *, has_comments: bool = False) -> ReadIds:
     """What texts ask for; all that is known of it must have been looked up."""
     asked = [AskedText(text, has_comments) for text in texts]
-    found = read_ids(asked, known & possible_ids(asked).keys())
+    looked_up = known & possible_ids(asked).keys()
+    looked_up |= known & possible_joined_ids(asked, looked_up).keys()
+    found = read_ids(asked, looked_up)
     assert found == read_ids(asked, known)
     return found
 
@@ -68,6 +70,27 @@ def test_other_texts_should_be_split_at_commas_and_then_at_blanks(texts: list[st
 )
 def test_comments_should_be_left_out_of_lines(line: str, ids: tuple[str, ...]) -> None:
     assert read([line], {"a", "b", "c"}, has_comments=True).raw_file_ids == ids
+
+
+@pytest.mark.parametrize("separator", [",", ", "])
+@pytest.mark.parametrize("known_halves", [set(), {"conc_0"}, {"5ng.raw"}])
+def test_ids_with_commas_should_be_found_in_a_list_that_is_joined_by_commas(
+    separator: str, known_halves: set[str]
+) -> None:
+    ids = ["a.raw", "conc_0,5ng.raw", "x,y,z.raw", "b c.raw"]
+    found = read([separator.join(ids)], {*ids, *known_halves})
+    assert found.raw_file_ids == tuple(ids)
+    assert read([separator.join([*ids, "none"])], set(ids)).unknown == ("none",)
+
+
+@pytest.mark.parametrize("line", ["a.raw,b #1.raw", "b #1.raw, a.raw", "/p/b #1.raw /p/a.raw"])
+def test_a_comment_sign_in_a_known_id_should_be_no_comment(line: str) -> None:
+    assert set(read([line], {"a.raw", "b #1.raw"}, has_comments=True).raw_file_ids) == {"a.raw", "b #1.raw"}
+
+
+def test_paths_with_blanks_in_one_line_should_each_be_read() -> None:
+    line = "/My Pool/a b.raw /My Pool/c,d.raw /p/e.raw"
+    assert read([line], {"a b.raw", "c,d.raw", "e.raw"}).raw_file_ids == ("a b.raw", "c,d.raw", "e.raw")
 
 
 def test_unknown_ids_should_stay_whole_unless_a_piece_of_them_is_known() -> None:
