@@ -86,11 +86,7 @@ def restore_command(**options: object) -> None:
 
 
 def _restore(options: Mapping[str, object]) -> int:
-    made, summary = make_plan(_pick(CompileOptions, options, _FIXED_FOR_COMPILE), datetime.now(UTC))
-    content = b"".join(serialize_plan(made))
-    plan = read_plan_text(decode_plan(content, _PLAN_NAME), _PLAN_NAME)  # checked as apply checks any plan
-    gc.freeze()  # making a plan goes without collecting
-    gc.enable()
+    plan, summary = _make_checked_plan(_pick(CompileOptions, options, _FIXED_FOR_COMPILE))
     is_asked = not options["yes"]
     shown = [*plan_lines(plan, _PLAN_NAME, unpainted, with_files=False, exact=False), "", *summary]
     (say if is_asked else say_unless_quiet)("\n".join(shown))
@@ -100,6 +96,15 @@ def _restore(options: Mapping[str, object]) -> int:
                 say("nothing was restored")
                 return stop.exit_code or _EXIT_REFUSED
     return carry_out(plan, _pick(ApplyOptions, options, _FIXED_FOR_APPLY))
+
+
+def _make_checked_plan(options: CompileOptions) -> tuple[Plan, list[str]]:
+    """Return a plan as apply would read it, with every check that it makes, and in words what it holds."""
+    made, summary = make_plan(options, datetime.now(UTC))
+    plan = read_plan_text(decode_plan(b"".join(serialize_plan(made)), _PLAN_NAME), _PLAN_NAME)
+    gc.freeze()  # making a plan goes without collecting
+    gc.enable()
+    return plan, list(summary)
 
 
 def _pick(kind: type[T], options: Mapping[str, object], fixed: Mapping[str, object]) -> T:
