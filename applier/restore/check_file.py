@@ -71,7 +71,7 @@ def check_file(
     if s3_failure is not None and look is Look.AS_APPLY:
         return Verdict(action=s3_failure, s3_failure=s3_failure)
     size_bytes = source.info.size_bytes if source is not None else target.file.expected_size
-    local = _look_at_local_file(target, size_bytes, tools, read=look is not Look.THREE_WAY_BY_SIZE)
+    local = look_at_local_file(target, size_bytes, tools, read=look is not Look.THREE_WAY_BY_SIZE)
     action = s3_failure or decide(local)
     if look is not Look.AS_APPLY and action in {Action.DOWNLOAD, Action.HEAL} and source is not None:
         s3_failure = _ask_for_a_byte(source, tools.fetcher)
@@ -111,7 +111,7 @@ def _ask_for_a_byte(source: FoundObject, fetcher: Fetcher) -> Failure | None:
     return None
 
 
-def _look_at_local_file(target: Target, size_bytes: int | None, tools: CheckTools, *, read: bool) -> LocalState:
+def look_at_local_file(target: Target, size_bytes: int | None, tools: CheckTools, *, read: bool) -> LocalState:
     """Look at what stands under a file's final name.
 
     Args:
