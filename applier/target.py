@@ -18,6 +18,7 @@ class Target:
         destination: the plan's destination_base, relative to the output location.
         folder: the final folder, relative to the output location.
         name: the final name in it.
+        notes: what the plan notes about its raw file, for people.
     """
 
     file: PlannedFile
@@ -25,6 +26,7 @@ class Target:
     destination: str
     folder: str
     name: str
+    notes: tuple[str, ...] = ()
 
     @property
     def path(self) -> str:
@@ -43,6 +45,7 @@ class Target:
             destination=path_below(raw_file.destination_base or output_location, output_location),
             folder=folder,
             name=name,
+            notes=raw_file.notes,
         )
 
 

@@ -32,6 +32,7 @@ def _command(module: str, attribute: str, words: str) -> _Command:
 
 COMMANDS = {
     "compile": _command("compile", "compile_command", "Make a plan from the catalog."),
+    "find": _command("find", "find_command", "List raw files of the catalog."),
     "show": _command("show", "show_command", "Show what a plan restores, for review."),
     "status": _command("status", "status_command", "Show what apply would do, and change nothing."),
     "apply": _command("apply", "apply_command", "Restore what a plan says, and verify it."),

@@ -1,16 +1,19 @@
-"""From catalog records to a plan. Pure: no catalog, no S3, no clock.
+"""Makes a plan out of catalog records. Pure: no catalog, no S3, no clock.
 
 What cannot be resolved is part of the plan, with its reason: it is reported, never attempted.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from planner.backup_status import explain_doubt, explain_no_upload
+from planner.destinations import Destinations, UnresolvedError, below_output, where_the_backup_was
 from planner.records import FileInfoEntry, RawFileRecord, UnusableEntry
 from schemas.paths import explain_unsafe_relative_path, join_path
 from schemas.plan import CompiledFrom, Plan, PlannedFile, RawFilePlan, S3Settings, UnresolvedFile
-from schemas.plan_rules import explain_bad_destination, explain_bad_file, explain_conflict, find_conflicts
+from schemas.plan_conflicts import with_conflicts_as_errors
+from schemas.plan_rules import explain_bad_file, find_conflicts
 from schemas.s3_location import reconstruct_s3_paths
 from schemas.site_config import SiteConfig
 from schemas.text import printable, writable
@@ -37,10 +40,11 @@ def build_download_plan(
         catalog_description: what the records come from, for people.
         created_at: now.
     """
+    destinations = _destinations(site)
     raw_files: dict[str, RawFilePlan | None] = dict.fromkeys(raw_file_ids)
     for record in records:
         if raw_files.get(record.raw_file_id) is None:
-            raw_files[record.raw_file_id] = _plan_raw_file(record, site.output_location)
+            raw_files[record.raw_file_id] = _plan_raw_file(record, destinations)
     plan = Plan(
         output_location=site.output_location,
         s3=S3Settings(region=site.region, endpoint_url=site.endpoint_url),
@@ -49,7 +53,20 @@ def build_download_plan(
         created_by=CREATED_BY,
         compiled_from=CompiledFrom(catalog=writable(catalog_description), config=site.name and writable(site.name)),
     )
-    return _without_conflicts(plan)
+    return with_conflicts_as_errors(plan, find_conflicts(plan))
+
+
+def with_default_project(record: RawFileRecord, project_id: str | None) -> RawFileRecord:
+    """Return a record as of this project if its project_id is null or missing, with a note on that.
+
+    Args:
+        record: any.
+        project_id: None leaves all records as they are.
+    """
+    if project_id is None or record.project_id is not None or record.problem is not None:
+        return record
+    note = f"project_id is missing in the catalog: planned for {printable(project_id, 100)}"
+    return replace(record, project_id=project_id, notes=(*record.notes, note))
 
 
 def _not_found(raw_file_id: str) -> RawFilePlan:
@@ -63,11 +80,13 @@ def _not_found(raw_file_id: str) -> RawFilePlan:
     )
 
 
-class _UnresolvedError(ValueError):
-    """Why a raw file cannot be resolved as a whole, in the report's words."""
+def _destinations(site: SiteConfig) -> Destinations:
+    if site.backup_location is not None:
+        return where_the_backup_was(site.backup_location, site.output_location)
+    return below_output(site.output_location)
 
 
-def _plan_raw_file(record: RawFileRecord, output_location: str) -> RawFilePlan:
+def _plan_raw_file(record: RawFileRecord, destinations: Destinations) -> RawFilePlan:
     """Return the plan of a raw file; what is known of it stays there if it cannot be resolved."""
     raw_file = RawFilePlan(
         raw_file_id=record.raw_file_id,
@@ -77,39 +96,29 @@ def _plan_raw_file(record: RawFileRecord, output_location: str) -> RawFilePlan:
         files=(),
     )
     try:
-        destination_base = _destination_base(record, output_location)
-        raw_file = replace(raw_file, destination_base=destination_base)
+        destination = destinations(record)
+        raw_file = replace(raw_file, destination_base=destination.base)
         bucket_name, s3_keys = _locate_upload(record)
-    except _UnresolvedError as unresolved:
+    except UnresolvedError as unresolved:
         return replace(raw_file, error=str(unresolved))
     entries = sorted(record.entries, key=lambda entry: entry.relative_path)
-    files = tuple(_plan_file(entry, s3_keys[entry.relative_path], destination_base) for entry in entries)
+    files = tuple(_plan_file(entry, s3_keys[entry.relative_path], destination.base) for entry in entries)
     error = None if files else "RawFile has empty file_info"
-    return replace(raw_file, bucket_name=bucket_name, files=files, error=error)
-
-
-def _destination_base(record: RawFileRecord, output_location: str) -> str:
-    if record.project_id is None:
-        raise _UnresolvedError(record.problem or "RawFile has no project_id")
-    destination_base = join_path(output_location, record.project_id)
-    reason = explain_bad_destination(destination_base, output_location)
-    if "/" in record.project_id:
-        reason = "it has a slash, expected the name of one folder"
-    if reason is not None:
-        raise _UnresolvedError(f"Unsafe path: project_id {printable(record.project_id, 300)!r}: {reason}")
-    return destination_base
+    doubt = explain_doubt(record.backup_status)
+    notes = (*((doubt,) if doubt else ()), *destination.notes, *record.notes)
+    return replace(raw_file, bucket_name=bucket_name, files=files, error=error, notes=notes)
 
 
 def _locate_upload(record: RawFileRecord) -> tuple[str, dict[str, str]]:
     """Return the bucket, and the key of each file."""
     if record.problem is not None:
-        raise _UnresolvedError(record.problem)
+        raise UnresolvedError(record.problem)
     if record.s3_upload_path is None:
-        raise _UnresolvedError("RawFile has no s3_upload_path")
+        raise UnresolvedError(explain_no_upload(record))
     try:
         return reconstruct_s3_paths(record.s3_upload_path, [entry.relative_path for entry in record.entries])
     except ValueError as error:
-        raise _UnresolvedError(f"RawFile has a {printable(str(error))}") from None
+        raise UnresolvedError(f"RawFile has a {printable(str(error))}") from None
 
 
 def _plan_file(
@@ -125,6 +134,7 @@ def _plan_file(
             expected_etag=entry.etag,
             chunk_size_mb=entry.chunk_size_mb,
             expected_size=entry.size_bytes,
+            notes=entry.notes,
         )
         reason = explain_bad_file(file, destination_base) or bad_key
         if reason is None:
@@ -150,26 +160,3 @@ def _explain_bad_key(s3_key: str) -> str | None:
     if 0 < size <= _MAX_KEY_BYTES:
         return None
     return f"Unsafe path: its S3 key has {size} bytes, S3 allows 1 to {_MAX_KEY_BYTES}"
-
-
-def _without_conflicts(plan: Plan) -> Plan:
-    """Return the plan with every file that stands in another's way turned into an error."""
-    errors = {
-        (claim.raw_file.raw_file_id, claim.file.relative_path): (
-            f"Conflicts with {other} ({explain_conflict(claim, other)})"
-        )
-        for claim, other in find_conflicts(plan)
-    }
-    if not errors:
-        return plan
-
-    def checked(raw_file: RawFilePlan) -> Iterator[PlannedFile | UnresolvedFile]:
-        for file in raw_file.files:
-            error = errors.get((raw_file.raw_file_id, file.relative_path))
-            if error is None or isinstance(file, UnresolvedFile):
-                yield file
-            else:
-                yield raw_file.unresolved(file, error)
-
-    raw_files = tuple(replace(raw_file, files=tuple(checked(raw_file))) for raw_file in plan.raw_files)
-    return replace(plan, raw_files=raw_files)

@@ -1,15 +1,19 @@
-"""The catalog in an exported file: what mongoexport writes, as JSON lines or as one JSON array.
+"""Reads the catalog out of an exported file: what mongoexport writes, as JSON lines or as one JSON array.
 
 Read as a stream: memory is bounded by the largest document, whatever the size of the file. A file that holds a raw file
-twice is refused when that raw file is asked for, for nobody can tell which of the two is right.
+twice is refused when that raw file is asked for, because nobody can tell which of the two is right.
 """
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
-from planner.catalog import FIELDS, CatalogDocument
+from planner.catalog import FIELDS, MOST_SIMILAR, NAME_FIELDS, CatalogDocument
+from planner.extended_json import plain_value
 from planner.json_stream import JsonStream, JsonStreamError
+from planner.search import Search
+from planner.similar_ids import folded, known_starts, resembles
 from schemas.errors import CatalogError
 from schemas.text import printable
 
@@ -28,24 +32,34 @@ class ExportCatalog:
     def find_by_ids(self, raw_file_ids: Collection[str]) -> Iterator[CatalogDocument]:
         """See `Catalog`; in the file's order."""
         wanted = frozenset(raw_file_ids)
-        return self._find(lambda document: document["_id"] in wanted)
-
-    def find_by_project(self, project_id: str) -> Iterator[CatalogDocument]:
-        """See `Catalog`."""
-        found = self._find(lambda document: document.get("project_id") == project_id)
-        yield from sorted(found, key=lambda document: str(document["_id"]))
-
-    def _find(self, is_wanted: Callable[[CatalogDocument], bool]) -> Iterator[CatalogDocument]:
         lines: dict[str, int] = {}
         for line, document in self._documents():
-            if not is_wanted(document):
+            raw_file_id = document["_id"]
+            if not isinstance(raw_file_id, str) or raw_file_id not in wanted:
                 continue
-            raw_file_id = str(document["_id"])
             if raw_file_id in lines:
                 where = f"in lines {lines[raw_file_id]} and {line}"
                 raise self._error(f"raw file {printable(raw_file_id)!r} stands in it twice, {where}: export it afresh")
             lines[raw_file_id] = line
-            yield _with_plain_numbers({name: document[name] for name in FIELDS if name in document})
+            yield _of_fields(document, FIELDS)
+
+    def search(self, search: Search) -> Iterator[CatalogDocument]:
+        """See `Catalog`; in the file's order."""
+        for _, document in self._documents():
+            found = _of_fields(document, FIELDS)
+            if search.matches(found):
+                yield found
+
+    def find_similar(self, names: Collection[str]) -> Iterator[CatalogDocument]:
+        """See `Catalog`."""
+        starts = tuple(folded(name) for name in names)
+        texts = frozenset(names).union(*map(known_starts, names))
+        similar = (document for _, document in self._documents() if resembles(document, texts, starts))
+        yield from (_of_fields(document, NAME_FIELDS) for document in islice(similar, MOST_SIMILAR))
+
+    def is_empty(self) -> bool:
+        """See `Catalog`."""
+        return next(self._documents(), None) is None
 
     def _documents(self) -> Iterator[tuple[int, dict[str, object]]]:
         """Yield each document with the line that it begins in."""
@@ -54,8 +68,8 @@ class ExportCatalog:
                 for line, value in JsonStream(file):
                     if not isinstance(value, dict):
                         raise self._error(f"line {line}: expected a document, found {printable(repr(value), 60)}")
-                    if not isinstance(value.get("_id"), str):
-                        raise self._error(f"line {line}: the document has no _id that is text: is it of raw_file?")
+                    if "_id" not in value:
+                        raise self._error(f"line {line}: the document has no _id: is it of raw_file?")
                     yield line, value
         except FileNotFoundError:
             raise self._error("there is no such file (a database is given as mongodb://…)") from None
@@ -72,14 +86,14 @@ class ExportCatalog:
         return CatalogError(f"catalog {printable(str(self.path))}: {reason}")
 
 
-def _with_plain_numbers(document: dict[str, object]) -> CatalogDocument:
-    """Return the document with the sizes that extended JSON wraps as plain numbers."""
-    file_info = document.get("file_info")
-    if not isinstance(file_info, dict):
-        return document
-    for entry in file_info.values():
-        if isinstance(entry, list) and entry and isinstance(entry[0], dict):
-            from planner.mongo_catalog import number_from_extended_json  # noqa: PLC0415  # few files need pymongo for it
-
-            entry[0] = number_from_extended_json(entry[0])
-    return document
+def _of_fields(document: dict[str, object], fields: Collection[str]) -> CatalogDocument:
+    """Return these fields of a document, with numbers and dates that extended JSON wraps as Python's."""
+    found = {name: document[name] for name in fields if name in document}
+    if "created_at" in found:
+        found["created_at"] = plain_value(found["created_at"])
+    file_info = found.get("file_info")
+    if isinstance(file_info, dict):
+        for entry in file_info.values():
+            if isinstance(entry, list) and entry and isinstance(entry[0], dict):
+                entry[0] = plain_value(entry[0])
+    return found

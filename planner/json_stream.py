@@ -7,6 +7,7 @@ from typing import TextIO
 
 _READ_CHARACTERS = 1024 * 1024
 _MAX_VALUE_CHARACTERS = 64 * 1024 * 1024  # a MongoDB document has at most 16 MiB
+_MOST_DIGITS = 40  # far more than any size has
 _SPACE = re.compile(r"[ \t\r\n]*")
 
 
@@ -26,7 +27,6 @@ class JsonStream:
         self._buffer = ""
         self._position = 0
         self._line = 1
-        self._decoder = json.JSONDecoder()
 
     def __iter__(self) -> Iterator[tuple[int, object]]:
         if self._next_character() != "[":
@@ -62,15 +62,15 @@ class JsonStream:
         self._next_character()
         while True:
             try:
-                value, end = self._decoder.raw_decode(self._buffer, self._position)
+                value, end = _decode(self._buffer, self._position)
             except json.JSONDecodeError as error:
                 offset = error.pos - self._position
                 # perhaps only the buffer ends too early
                 if len(self._buffer) - self._position < _MAX_VALUE_CHARACTERS and self._read_more():
                     continue
                 raise self._error(error.msg, offset) from None
-            except (RecursionError, ValueError):
-                raise JsonStreamError(f"line {self._line}: brackets too deep or a number too long") from None
+            except RecursionError:
+                raise JsonStreamError(f"line {self._line}: brackets too deep") from None
             line = self._line
             self._advance(end)
             return line, value
@@ -92,3 +92,21 @@ class JsonStream:
     def _advance(self, position: int) -> None:
         self._line += self._buffer.count("\n", self._position, position)
         self._position = position
+
+
+def _decode(text: str, position: int) -> tuple[object, int]:
+    try:
+        return _DECODER.raw_decode(text, position)
+    except json.JSONDecodeError:
+        raise
+    except ValueError:  # a whole number of more digits than Python takes
+        return _PATIENT_DECODER.raw_decode(text, position)
+
+
+def _parse_int(digits: str) -> int | float:
+    """Return a whole number; one that no field of a document can hold is infinite."""
+    return int(digits) if len(digits) <= _MOST_DIGITS else float("-inf" if digits.startswith("-") else "inf")
+
+
+_DECODER = json.JSONDecoder()
+_PATIENT_DECODER = json.JSONDecoder(parse_int=_parse_int)

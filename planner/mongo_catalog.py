@@ -1,28 +1,33 @@
-"""The catalog in AlphaKraken's MongoDB. The only module that imports pymongo and bson.
+"""Reads the catalog in AlphaKraken's MongoDB. The only module that imports pymongo and bson.
 
-Read-only: all that goes over the wire is hello (isMaster), authentication (saslStart, saslContinue), find and getMore,
-and when it ends, endSessions and for a cursor that was not read to its end killCursors. A test with a tap on the wire
-holds it to that; a user with the role `read` is enough.
+Read-only: only hello (isMaster), authentication (saslStart, saslContinue), find and getMore are sent, then endSessions,
+and killCursors for a cursor that was not read to its end. A test with a tap on the wire holds it to that; a user with
+the role `read` is enough. Whatever a server answers ends as a document that was asked for or as a CatalogError.
 """
 
+import logging
 import re
 import warnings
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TypeAlias
 
-from bson import json_util
-from bson.errors import BSONError
+from bson.codec_options import CodecOptions, DatetimeConversion
 from pymongo import MongoClient
 from pymongo.collection import Collection as MongoCollection
+from pymongo.cursor import Cursor
 from pymongo.errors import ConfigurationError, ConnectionFailure, OperationFailure, PyMongoError
 
-from planner.catalog import FIELDS, CatalogDocument
+from planner.catalog import FIELDS, MOST_SIMILAR, NAME_FIELDS, CatalogDocument
+from planner.search import Search, regex_of_glob
+from planner.similar_ids import known_starts
 from schemas.errors import CatalogError, ConfigError
 from schemas.text import printable
 from schemas.version import __version__
+
+logger = logging.getLogger(__name__)
 
 DATABASE = "krakendb"
 COLLECTION = "raw_file"
@@ -30,7 +35,13 @@ IDS_PER_QUERY = 1000
 
 _DEFAULT_PORT = 27017
 _MAX_PORT = 65535
-_PROJECTION = dict.fromkeys(FIELDS, 1)
+_SIMILAR_MILLISECONDS = 15_000  # nobody waits longer for a hint
+_MOST_EMPTY_ANSWERS = 1000
+_CODEC = CodecOptions[dict[str, object]](
+    tz_aware=True,
+    datetime_conversion=DatetimeConversion.DATETIME_AUTO,  # a date that Python cannot hold must not cost its document
+    unicode_decode_error_handler="surrogateescape",  # nor a name that is not UTF-8: it is refused by itself
+)
 _OPTIONS: Mapping[str, Any] = {  # what MongoClient takes as keywords
     "appname": f"kraken-plan {__version__}",
     "serverSelectionTimeoutMS": 10_000,
@@ -60,20 +71,82 @@ class MongoCatalog:
         """See `Catalog`; one query per 1,000 ids."""
         ids = iter(raw_file_ids)
         while batch := list(islice(ids, IDS_PER_QUERY)):
-            yield from self._find({"_id": {"$in": batch}})
+            missing = set(batch)
+            for document in self._find({"_id": {"$in": batch}}, FIELDS):
+                raw_file_id = document["_id"]
+                if not isinstance(raw_file_id, str) or raw_file_id not in missing:
+                    raise self._strange(document, "which was not asked for, or a second time")
+                missing.remove(raw_file_id)
+                yield document
 
-    def find_by_project(self, project_id: str) -> Iterator[CatalogDocument]:
+    def search(self, search: Search) -> Iterator[CatalogDocument]:
         """See `Catalog`."""
-        return self._find({"project_id": {"$eq": project_id}}, sort=[("_id", 1)])
+        for document in self._find(_query(search), FIELDS):
+            if not search.matches(document):
+                raise self._strange(document, f"asked for raw files of {search}")
+            yield document
 
-    def _find(
-        self, query: Mapping[str, object], sort: list[tuple[str, int]] | None = None
-    ) -> Iterator[CatalogDocument]:
+    def find_similar(self, names: Collection[str]) -> Iterator[CatalogDocument]:
+        """See `Catalog`."""
+        starts = [start for name in names for start in known_starts(name)]
+        similar: list[dict[str, object]] = [
+            {"original_name": {"$in": list(names)}},
+            {"_id": {"$in": starts}},
+        ]
+        similar += [{"_id": {"$regex": f"^{re.escape(name)}", "$options": "i"}} for name in names]
+        return self._find({"$or": similar}, NAME_FIELDS, limit=MOST_SIMILAR, max_time_ms=_SIMILAR_MILLISECONDS)
+
+    def is_empty(self) -> bool:
+        """See `Catalog`."""
+        return next(self._find({}, ["_id"], limit=1), None) is None
+
+    def _find(self, query: Mapping[str, object], fields: Collection[str], **options: Any) -> Iterator[CatalogDocument]:  # noqa: ANN401  # pymongo's
+        """Yield what a query finds, as documents that have an `_id`."""
+        with self._failures_in_words():
+            cursor = self._collection.find(query, dict.fromkeys(fields, 1), **options)
         try:
-            with self._collection.find(query, _PROJECTION, sort=sort) as cursor:
-                yield from cursor
-        except (PyMongoError, BSONError) as error:
+            while (document := self._next(cursor)) is not None:
+                if not isinstance(document, Mapping) or "_id" not in document:
+                    raise CatalogError(f"catalog {self.description}: it answers with something that has no _id")
+                yield document
+        finally:
+            with suppress(Exception):  # the documents are there; a connection that breaks now changes nothing
+                cursor.close()
+
+    def _next(self, cursor: Cursor[dict[str, object]]) -> object:
+        """Return the next document, or what the server gives for one; None at the end.
+
+        An answer without documents is not the end.
+        """
+        with self._failures_in_words():
+            for _ in range(_MOST_EMPTY_ANSWERS):
+                document: object = next(cursor, None)
+                if document is not None or not cursor.alive:
+                    return document
+        raise CatalogError(f"catalog {self.description}: it answers over and over without documents and without an end")
+
+    @contextmanager
+    def _failures_in_words(self) -> Iterator[None]:
+        """Turn whatever pymongo raises into a CatalogError.
+
+        Its own errors are not all: an answer of a wrong shape comes as KeyError, TypeError, struct.error and others.
+        """
+        try:
+            yield
+        except PyMongoError as error:
             raise CatalogError(f"catalog {self.description}: {_cause(error)}") from None
+        except Exception as error:
+            logger.debug("an answer that pymongo cannot read", exc_info=True)
+            raise CatalogError(
+                f"catalog {self.description}: the server's answer cannot be read ({type(error).__name__}): is it a "
+                "MongoDB, and is its data intact?"
+            ) from None
+
+    def _strange(self, document: CatalogDocument, reason: str) -> CatalogError:
+        name = printable(repr(document["_id"]), 300)
+        return CatalogError(
+            f"catalog {self.description}: it answers with the raw file {name}, {reason}: is it AlphaKraken's MongoDB?"
+        )
 
 
 @contextmanager
@@ -99,7 +172,7 @@ def open_mongo_uri(uri: str) -> Iterator[MongoCatalog]:
             "user and password percent-encoded"
         ) from None
     with client:
-        yield MongoCatalog(database[COLLECTION], description)
+        yield MongoCatalog(database.get_collection(COLLECTION, _CODEC), description)
 
 
 @contextmanager
@@ -125,20 +198,24 @@ def open_mongo_host(environment: Mapping[str, str]) -> Iterator[MongoCatalog]:
     except (PyMongoError, ValueError) as error:
         raise ConfigError(f"MONGO_HOST and MONGO_PORT are not usable ({type(error).__name__})") from None
     with client:
-        yield MongoCatalog(client[DATABASE][COLLECTION], f"mongodb://{host}:{port}/{DATABASE}.{COLLECTION}")
+        collection = client[DATABASE].get_collection(COLLECTION, _CODEC)
+        yield MongoCatalog(collection, f"mongodb://{host}:{port}/{DATABASE}.{COLLECTION}")
 
 
-def number_from_extended_json(value: Mapping[str, object]) -> object:
-    """Return the number in an object of MongoDB's extended JSON, such as `{"$numberLong": "5"}`.
-
-    Returns:
-        The number; what is no such object as it is.
-    """
-    try:
-        number: object = json_util.object_hook(value)
-    except (TypeError, ValueError, BSONError):
-        return value
-    return number
+def _query(search: Search) -> dict[str, object]:
+    """Return the filter of a search; equality and ranges, which any index on these fields serves."""
+    query: dict[str, object] = {}
+    if search.project_ids:
+        query["project_id"] = {"$in": list(search.project_ids)}  # null also finds documents without the field
+    if search.instrument_ids:
+        query["instrument_id"] = {"$in": list(search.instrument_ids)}
+    bounds = {"$gte": search.since, "$lte": search.until}
+    if times := {operator: bound for operator, bound in bounds.items() if bound is not None}:
+        query["created_at"] = times
+    if search.patterns:
+        regexes = [{"_id": {"$regex": regex_of_glob(pattern), "$options": "s"}} for pattern in search.patterns]
+        query |= regexes[0] if len(regexes) == 1 else {"$or": regexes}
+    return query
 
 
 def _describe(uri: str, database: str) -> str:
@@ -157,7 +234,7 @@ def _describe(uri: str, database: str) -> str:
     return f"{scheme}://{printable(','.join(hosts), 300)}/{printable(database)}.{COLLECTION}"
 
 
-def _cause(error: PyMongoError | BSONError) -> str:
+def _cause(error: PyMongoError) -> str:
     """Return why the catalog failed in words of our own: pymongo's and the server's may hold what must not be shown."""
     match error:
         case OperationFailure(code=18):
@@ -170,7 +247,7 @@ def _cause(error: PyMongoError | BSONError) -> str:
         case ConnectionFailure():
             return f"cannot be reached: {_connection_fault(error)}"
         case ConfigurationError():
-            return f"cannot be used: {_connection_fault(error)}"
+            return _incompatible(str(error)) or f"cannot be used: {_connection_fault(error)}"
         case _:
             return f"cannot be read ({type(error).__name__})"
 
@@ -178,3 +255,17 @@ def _cause(error: PyMongoError | BSONError) -> str:
 def _connection_fault(error: PyMongoError) -> str:
     text = str(error)
     return next((words for pattern, words in _CONNECTION_FAULTS if re.search(pattern, text)), type(error).__name__)
+
+
+def _incompatible(text: str) -> str | None:
+    """Return in words that the server is too old or too new for pymongo; None if it is neither."""
+    if old := re.search(r"reports wire version (-?\d+), .* requires at least \d+ \(MongoDB ([\d.]+)\)", text):
+        return (
+            f"the server is too old: it speaks wire version {old[1]}, MongoDB {old[2]} or newer is needed (or compile "
+            "from a file that mongoexport wrote)"
+        )
+    if new := re.search(r"requires wire version (-?\d+), .* supports up to (\d+)", text):
+        return (
+            f"the server is too new: it asks for wire version {new[1]}, this program speaks up to {new[2]}: update it"
+        )
+    return None

@@ -184,6 +184,7 @@ def _raw_file_values(raw_file: RawFilePlan) -> _Values:
         ("destination_base", raw_file.destination_base),
         ("bucket_name", raw_file.bucket_name),
         ("error", raw_file.error),
+        ("notes", _joined(raw_file.notes)),
     )
 
 
@@ -204,6 +205,7 @@ def _file_values(raw_file: RawFilePlan | None, file: AnyFile) -> _Values:
         ("error", error),
         ("version_id", file.version_id),
         ("expected_md5", file.expected_md5),
+        ("notes", _joined(file.notes)),
     )
 
 
@@ -211,3 +213,7 @@ def _kind(old: object | None, new: object | None) -> DiffKind:
     if old is None:
         return DiffKind.ADDED
     return DiffKind.REMOVED if new is None else DiffKind.CHANGED
+
+
+def _joined(notes: tuple[str, ...]) -> str | None:
+    return "; ".join(notes) or None

@@ -1,9 +1,10 @@
-"""A catalog document as a typed record. Parsed once, here; what is wrong with it becomes a value with a reason."""
+"""Parses a catalog document into a typed record, once. Never fails: what is wrong becomes a value with a reason."""
 
-import math
 import re
+import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from planner.catalog import CatalogDocument
 from schemas.etag import MAX_PARTS, MIB, Etag
@@ -15,6 +16,9 @@ NO_ETAG = "Not verifiable: no ETag recorded"
 # S3's limits: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 _MAX_CHUNK_SIZE_MB = 5120
 _MAX_SIZE_BYTES = MAX_PARTS * _MAX_CHUNK_SIZE_MB * MIB
+
+_SHORT = reprlib.Repr()  # a document of 16 MB must not be written out to show 100 characters of it
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 200
 
 _CHUNK_SIZE = re.compile(r"[1-9][0-9]{0,3}")
 _LENGTH_WITHOUT_ETAG = 2
@@ -30,12 +34,14 @@ class FileInfoEntry:
         size_bytes: None if the catalog has none.
         etag: of the upload.
         chunk_size_mb: of the upload's parts.
+        notes: what a reviewer should know about it.
     """
 
     relative_path: str
     size_bytes: int | None
     etag: str
     chunk_size_mb: int
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,11 +64,17 @@ class RawFileRecord:
     """A raw file of the catalog.
 
     Args:
-        raw_file_id: its `_id`, in a form that a plan can hold.
+        raw_file_id: its `_id`, in a form that a plan can hold. One that is not text is written with its type, so that
+            5 and "5" stay two.
         project_id: None if it has none.
         s3_upload_path: None if it has none.
         entries: its files, as the catalog lists them.
-        problem: in what its document is of no known shape, in the report's words; None if it is.
+        problem: how its document differs from any known shape, in the report's words; None if it does not.
+        status: AlphaKraken's word for how far it was processed; None if it has none. Likewise `backup_status`.
+        instrument_id: None if it has none.
+        created_at: when it was acquired; None if that is missing or unusable.
+        backup_base_path: where AlphaKraken keeps it on the backup pool; None if it does not say.
+        notes: what a reviewer should know about where the record comes from.
     """
 
     raw_file_id: str
@@ -70,25 +82,72 @@ class RawFileRecord:
     s3_upload_path: str | None
     entries: tuple[FileInfoEntry | UnusableEntry, ...]
     problem: str | None = None
+    status: str | None = None
+    backup_status: str | None = None
+    instrument_id: str | None = None
+    created_at: datetime | None = None
+    backup_base_path: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundRawFile:
+    """A raw file of the catalog, as far as a list shows it; None where the catalog says nothing.
+
+    Args:
+        files: how many the catalog lists.
+        size_bytes: of all files together; None if the size of any is unknown.
+    """
+
+    raw_file_id: str
+    project_id: str | None
+    instrument_id: str | None
+    created_at: datetime | None
+    status: str | None
+    backup_status: str | None
+    files: int
+    size_bytes: int | None
 
 
 def parse_record(document: CatalogDocument) -> RawFileRecord:
     """Return the record in a catalog document; never fails, see `RawFileRecord.problem`."""
-    file_info = document.get("file_info") or {}
+    raw_file_id, file_info, created_at = document["_id"], document.get("file_info") or {}, document.get("created_at")
     problems = [
         f"{name} is {_shown(document[name])}, expected text"
-        for name in ("project_id", "s3_upload_path")
+        for name in ("_id", "project_id", "s3_upload_path")
         if not isinstance(document.get(name), str | None)
     ]
     if not isinstance(file_info, Mapping):
         problems.append(f"file_info is {_shown(file_info)}, expected a mapping of relative paths")
         file_info = {}
     return RawFileRecord(
-        raw_file_id=writable(str(document["_id"])),
+        raw_file_id=writable(raw_file_id if isinstance(raw_file_id, str) else _typed(raw_file_id)),
         project_id=_text(document.get("project_id")),
         s3_upload_path=_text(document.get("s3_upload_path")),
         entries=tuple(_parse_entry(str(path), entry) for path, entry in file_info.items()),
         problem=f"RawFile is malformed: {'; '.join(problems)}" if problems else None,
+        status=_text(document.get("status")),
+        backup_status=_text_or_shown(document.get("backup_status")),
+        instrument_id=_text(document.get("instrument_id")),
+        created_at=created_at if isinstance(created_at, datetime) else None,
+        backup_base_path=_text_or_shown(document.get("backup_base_path")),
+    )
+
+
+def summarize_document(document: CatalogDocument) -> FoundRawFile:
+    """Return what a list shows of a document; never fails."""
+    record = parse_record(document)
+    sizes = [entry.size_bytes for entry in record.entries]
+    known = [size for size in sizes if size is not None]
+    return FoundRawFile(
+        raw_file_id=record.raw_file_id,
+        project_id=record.project_id,
+        instrument_id=record.instrument_id,
+        created_at=record.created_at,
+        status=record.status,
+        backup_status=record.backup_status,
+        files=len(sizes),
+        size_bytes=sum(known) if len(known) == len(sizes) else None,
     )
 
 
@@ -136,12 +195,15 @@ def _parse_entry(relative_path: str, entry: object) -> FileInfoEntry | UnusableE
 
 def _parse_size(size: object) -> int | None:
     """Return a size in bytes; the catalog also has it as a float, or not at all."""
-    if size is None:
-        return None
-    whole = isinstance(size, int | float) and not isinstance(size, bool) and math.isfinite(size) and int(size) == size
-    if not isinstance(size, int | float) or not whole or not 0 <= size <= _MAX_SIZE_BYTES:
-        raise ValueError(f"Not verifiable: malformed size {_shown(size)} (expected whole bytes)")
-    return int(size)
+    match size:
+        case None:
+            return None
+        case int() if not isinstance(size, bool) and 0 <= size <= _MAX_SIZE_BYTES:
+            return int(size)
+        case float() if size.is_integer() and 0 <= size <= _MAX_SIZE_BYTES:
+            return int(size)
+        case _:
+            raise ValueError(f"Not verifiable: malformed size {_shown(size)} (expected whole bytes)")
 
 
 def _text(value: object) -> str | None:
@@ -149,5 +211,14 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) and value.strip() else None
 
 
+def _text_or_shown(value: object) -> str | None:
+    """Return a text that says something, None for nothing, and anything else as it is shown to people."""
+    return _text(value) if isinstance(value, str | None) else _shown(value)
+
+
+def _typed(value: object) -> str:
+    return f"_id {_shown(value)} ({type(value).__name__})"
+
+
 def _shown(value: object) -> str:
-    return printable(repr(value), 100)
+    return printable(_SHORT.repr(value), 100)

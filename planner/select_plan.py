@@ -1,10 +1,12 @@
-"""Makes a smaller plan out of a plan: by raw file, project and path, or of what has failed. Pure."""
+"""Makes a smaller plan out of a plan: by raw file, project and path, what failed, what can be resolved. Pure."""
 
 import fnmatch
 import re
 from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, replace
 
+from planner.raw_file_ids import AskedText, read_ids
+from planner.similar_ids import nearest_ids
 from schemas.errors import ConfigError
 from schemas.plan import Plan, PlannedFile, RawFilePlan, UnresolvedFile
 from schemas.results import ApplyResult
@@ -30,14 +32,30 @@ class Selection:
     exclude: tuple[str, ...] = ()
 
 
-def check_names(plan: Plan, selection: Selection) -> None:
-    """See that the plan has every raw file and project that is asked for by name.
+def read_raw_files(plan: Plan, texts: Iterable[str]) -> tuple[str, ...]:
+    """Return the raw files of a plan that texts ask for, read as `planner.raw_file_ids` reads them.
+
+    Raises:
+        ConfigError: names what the plan has not, and the nearest that it has.
+    """
+    ids = {raw_file.raw_file_id for raw_file in plan.raw_files}
+    asked = read_ids([AskedText(text) for text in texts], ids)
+    nearest = nearest_ids(asked.unknown[:_MAX_NAMED], ({"_id": raw_file_id} for raw_file_id in ids))
+
+    def hint(name: str) -> str:
+        return f" (nearest: {', '.join(printable(known, 300) for known in nearest[name])})" if name in nearest else ""
+
+    _refuse_unknown("raw file", asked.unknown, ids, hint)
+    return asked.raw_file_ids
+
+
+def check_projects(plan: Plan, project_ids: Iterable[str]) -> None:
+    """See that the plan has every project that is asked for.
 
     Raises:
         ConfigError: names those that it has not.
     """
-    _refuse_unknown("raw file", selection.raw_file_ids, {raw_file.raw_file_id for raw_file in plan.raw_files})
-    _refuse_unknown("project", selection.project_ids, {raw_file.project_id for raw_file in plan.raw_files})
+    _refuse_unknown("project", project_ids, {raw_file.project_id for raw_file in plan.raw_files})
 
 
 def select_from_plan(plan: Plan, selection: Selection) -> Plan:
@@ -82,6 +100,13 @@ def select_failed(plan: Plan, result: ApplyResult) -> Plan:
     return _with_raw_files(plan, kept)
 
 
+def select_resolvable(plan: Plan) -> Plan:
+    """Return the plan with what can be restored, still without a digest."""
+    resolved = [raw_file for raw_file in plan.raw_files if raw_file.error is None]
+    kept = ((raw_file, [file for file in raw_file.files if isinstance(file, PlannedFile)]) for raw_file in resolved)
+    return _with_raw_files(plan, kept)
+
+
 def _with_raw_files(plan: Plan, kept: Iterable[tuple[RawFilePlan, Iterable[PlannedFile | UnresolvedFile]]]) -> Plan:
     """Return the plan with these raw files and files only, less raw files of which no file is left.
 
@@ -98,8 +123,10 @@ def _any_of(patterns: Iterable[str]) -> Callable[[str], bool]:
     return lambda path: any(match(path) for match in matches)
 
 
-def _refuse_unknown(noun: str, asked: Iterable[str], known: Container[str | None]) -> None:
-    unknown = [printable(name, 300) for name in asked if name not in known]
+def _refuse_unknown(
+    noun: str, asked: Iterable[str], known: Container[str | None], hint: Callable[[str], str] = lambda _: ""
+) -> None:
+    unknown = [printable(name, 300) + hint(name) for name in asked if name not in known]
     if unknown:
         more = f" (and {len(unknown) - _MAX_NAMED:,} more)" if len(unknown) > _MAX_NAMED else ""
         raise ConfigError(f"the plan has no {noun} {', '.join(unknown[:_MAX_NAMED])}{more}")

@@ -20,6 +20,7 @@ class PlannedFile:
     expected_size: int | None
     version_id: str | None = None
     expected_md5: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +36,7 @@ class UnresolvedFile:
     absolute_dest_path: str | None = None
     version_id: str | None = None
     expected_md5: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +83,7 @@ class RawFilePlan:
     bucket_name: str | None
     files: tuple[PlannedFile | UnresolvedFile, ...]
     error: str | None = None
+    notes: tuple[str, ...] = ()
 
     def absolute_dest_path(self, file: PlannedFile) -> str:
         """Return where a file of this raw file is restored to."""
@@ -114,6 +117,7 @@ class RawFilePlan:
             absolute_dest_path=self.absolute_dest_path(file),
             version_id=file.version_id,
             expected_md5=file.expected_md5,
+            notes=file.notes,
         )
 
 
@@ -162,3 +166,7 @@ class Plan:
         """Tell whether any raw file or file could not be resolved."""
         totals = self.totals()
         return totals.skipped_raw_files > 0 or totals.skipped_files > 0
+
+    def has_notes(self) -> bool:
+        """Tell whether there is a note on any raw file or file, which makes the plan one of format 1.1."""
+        return any(raw_file.notes or any(file.notes for file in raw_file.files) for raw_file in self.raw_files)

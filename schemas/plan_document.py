@@ -7,7 +7,11 @@ from schemas.paths import join_path
 from schemas.plan import CompiledFrom, Plan, PlannedFile, RawFilePlan, S3Settings, UnresolvedFile
 from schemas.text import printable
 
-FORMAT_VERSION = "1.0"
+FORMAT_VERSION = "1.1"
+"""What this program reads and, where a plan has notes, writes."""
+
+FORMAT_VERSION_WITHOUT_NOTES = "1.0"
+"""What it writes otherwise, so that a plan without notes keeps its digest and every program of version 1 reads it."""
 
 
 class FileDocument(TypedDict):
@@ -22,6 +26,7 @@ class FileDocument(TypedDict):
     error: NotRequired[str | None]
     version_id: NotRequired[str | None]
     expected_md5: NotRequired[str | None]
+    notes: NotRequired[list[str]]
 
 
 class RawFileDocument(TypedDict):
@@ -33,6 +38,7 @@ class RawFileDocument(TypedDict):
     files: list[FileDocument]
     error: NotRequired[str | None]
     skipped: NotRequired[bool]
+    notes: NotRequired[list[str]]
 
 
 class S3Document(TypedDict):
@@ -78,7 +84,8 @@ def plan_from_document(document: PlanDocument) -> Plan:
 
 def document_from_plan(plan: Plan) -> PlanDocument:
     """Return the document of a plan, its properties in the order in which people read them."""
-    document: PlanDocument = {"format_version": FORMAT_VERSION}  # type: ignore[typeddict-item]  # filled in order below
+    version = FORMAT_VERSION if plan.has_notes() else FORMAT_VERSION_WITHOUT_NOTES
+    document: PlanDocument = {"format_version": version}  # type: ignore[typeddict-item]  # filled in order below
     if plan.plan_digest is not None:
         document["plan_digest"] = plan.plan_digest
     if plan.created_at is not None:
@@ -119,6 +126,7 @@ def _raw_file(raw_file_id: str, document: RawFileDocument) -> RawFilePlan:
         bucket_name=document["bucket_name"],
         files=tuple(_files(document["files"])),
         error=document.get("error"),
+        notes=tuple(document.get("notes", ())),
     )
 
 
@@ -128,7 +136,7 @@ def _files(documents: Iterable[FileDocument]) -> Iterable[PlannedFile | Unresolv
         s3_key, etag = document.get("s3_key"), document.get("expected_etag")
         chunk_size_mb, size = document.get("chunk_size_mb"), document.get("expected_size")
         version_id, md5 = document.get("version_id"), document.get("expected_md5")
-        error = document.get("error")
+        error, notes = document.get("error"), tuple(document.get("notes", ()))
         if error is None and s3_key is not None and etag is not None and chunk_size_mb is not None:
             yield PlannedFile(
                 relative_path=relative_path,
@@ -138,6 +146,7 @@ def _files(documents: Iterable[FileDocument]) -> Iterable[PlannedFile | Unresolv
                 expected_size=size,
                 version_id=version_id,
                 expected_md5=md5,
+                notes=notes,
             )
             continue
         yield UnresolvedFile(
@@ -150,11 +159,12 @@ def _files(documents: Iterable[FileDocument]) -> Iterable[PlannedFile | Unresolv
             absolute_dest_path=document.get("absolute_dest_path"),
             version_id=version_id,
             expected_md5=md5,
+            notes=notes,
         )
 
 
 def _raw_file_document(raw_file: RawFilePlan) -> RawFileDocument:
-    return {
+    document: RawFileDocument = {
         "project_id": raw_file.project_id,
         "destination_base": raw_file.destination_base,
         "bucket_name": raw_file.bucket_name,
@@ -162,6 +172,9 @@ def _raw_file_document(raw_file: RawFilePlan) -> RawFileDocument:
         "error": raw_file.error,
         "skipped": raw_file.error is not None,
     }
+    if raw_file.notes:
+        document["notes"] = list(raw_file.notes)
+    return document
 
 
 def _file_document(raw_file: RawFilePlan, file: PlannedFile | UnresolvedFile) -> FileDocument:
@@ -183,4 +196,6 @@ def _file_document(raw_file: RawFilePlan, file: PlannedFile | UnresolvedFile) ->
         document["version_id"] = file.version_id
     if file.expected_md5 is not None:
         document["expected_md5"] = file.expected_md5
+    if file.notes:
+        document["notes"] = list(file.notes)
     return document

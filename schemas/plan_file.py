@@ -14,6 +14,7 @@ from schemas.errors import PlanError
 from schemas.plan import Plan
 from schemas.plan_document import (
     FORMAT_VERSION,
+    FORMAT_VERSION_WITHOUT_NOTES,
     PlanDocument,
     document_from_plan,
     find_misplaced_files,
@@ -181,9 +182,15 @@ def _known_part(document: dict[str, Any], name: str) -> dict[str, Any]:
         return document  # the schema says in words what is wrong
     if match[1] != FORMAT_VERSION.partition(".")[0]:
         raise PlanError(
-            name, [f"format_version is {version}, this program reads {FORMAT_VERSION}: use the version that wrote it"]
+            name,
+            [
+                (
+                    f"format_version is {version}, this program reads {FORMAT_VERSION_WITHOUT_NOTES} and "
+                    f"{FORMAT_VERSION}: use the version that wrote it"
+                )
+            ],
         )
-    if version == FORMAT_VERSION:
+    if version in {FORMAT_VERSION, FORMAT_VERSION_WITHOUT_NOTES}:
         return document
     unknown: set[str] = set()
     schema = json.loads(schema_text())

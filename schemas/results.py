@@ -111,6 +111,7 @@ class RawFileResult:
     planned_files: int
     files: tuple[FileResult, ...] = ()
     failure: Failure | None = None
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, raw_file: RawFilePlan, files: Iterable[FileResult], failure: Failure | None) -> "RawFileResult":
@@ -123,6 +124,7 @@ class RawFileResult:
             planned_files=len(raw_file.files),
             files=() if failure else tuple(files),
             failure=failure,
+            notes=raw_file.notes,
         )
 
     @property

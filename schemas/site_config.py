@@ -4,7 +4,7 @@
 and may hold anything. The only yaml import.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import yaml
@@ -15,6 +15,7 @@ from schemas.s3_location import explain_bad_endpoint_url
 from schemas.text import human_size, printable, writable
 
 OUTPUT_LOCATION_KEY = "locations.output.absolute_path"
+BACKUP_LOCATION_KEY = "locations.backup.absolute_path"
 REGION_KEY = "backup.s3.region"
 ENDPOINT_URL_KEY = "backup.s3.endpoint_url"
 
@@ -32,12 +33,14 @@ class SiteConfig:
         region: AWS region; None leaves it to the AWS chain.
         endpoint_url: address of an S3-compatible server; None for AWS itself.
         name: the YAML's file name; None if there is none.
+        backup_location: where the catalog's backup paths lie, if it is the backup that is restored; else None.
     """
 
     output_location: str
     region: str | None = None
     endpoint_url: str | None = None
     name: str | None = None
+    backup_location: str | None = None
 
 
 def load_site_config(config_path: str | None, output_root: str | None) -> SiteConfig:
@@ -78,6 +81,35 @@ def read_site_config(config_path: str, output_location: str | None = None) -> Si
     if config.endpoint_url is not None and (reason := explain_bad_endpoint_url(config.endpoint_url)):
         raise ConfigError(f"{name}: {ENDPOINT_URL_KEY}: {reason}")
     return config
+
+
+def load_backup_config(config_path: str | None, output_root: str | None) -> SiteConfig:
+    """Return the site's settings for a restore of its backup: below the YAML's backup location, or an output root.
+
+    Raises:
+        ConfigError: neither was given, the YAML cannot be read, or a setting in it is missing or wrong.
+    """
+    if config_path is None:
+        site = load_site_config(None, output_root)
+        return replace(site, backup_location=site.output_location)
+    backup_location = read_backup_location(config_path)
+    if backup_location is None:
+        raise ConfigError(
+            f"site config {printable(config_path)}: {BACKUP_LOCATION_KEY} is missing, and --to backup restores below it"
+        )
+    output_location = None if output_root is None else normalize_output_location(output_root, "--output-root")
+    return replace(read_site_config(config_path, output_location or backup_location), backup_location=backup_location)
+
+
+def read_backup_location(config_path: str) -> str | None:
+    """Return the backup location in a site YAML; None if it has none.
+
+    Raises:
+        ConfigError: the file cannot be read, or the setting is wrong.
+    """
+    name = f"site config {printable(config_path)}"
+    path = _text_at(_parse_yaml(_read(config_path, name), name), BACKUP_LOCATION_KEY, name)
+    return None if path is None else normalize_output_location(path, f"{name}: {BACKUP_LOCATION_KEY}")
 
 
 def normalize_output_location(path: str, name: str) -> str:

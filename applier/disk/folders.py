@@ -250,9 +250,15 @@ def open_regular_file(name: str, folder: int, flags: int = os.O_RDONLY) -> int:
 
 
 def write_all(descriptor: int, content: memoryview, offset: int) -> None:
-    """Write all of the content at an offset, in as many calls as the kernel wants."""
+    """Write all of the content at an offset, in as many calls as the kernel wants.
+
+    Raises:
+        OSError: it cannot be written; or the kernel takes nothing, and would for ever.
+    """
     while content:
         written = os.pwrite(descriptor, content, offset)
+        if written == 0:
+            raise OSError(errno.EIO, "nothing more can be written")
         content, offset = content[written:], offset + written
 
 

@@ -19,28 +19,13 @@ from applier.disk.folders import (
 )
 from applier.disk.left_runs import LOCK_SUFFIX, note_closed, note_open, open_base
 from applier.disk.run_owner import this_process
-from schemas.errors import DestinationError, PlanError
+from schemas.errors import DestinationError
 from schemas.paths import STAGING_FOLDER, folded_path, path_below
 from schemas.plan import Plan
 from schemas.plan_rules import PlannedPath, find_conflicts
 from schemas.text import printable
 
 _MAX_NUMBER_BYTES = 20
-
-
-def check_names(plan: Plan, output: OutputFolder) -> None:
-    """Refuse a plan of which the file system would merge files, before anything is written.
-
-    Raises:
-        DestinationError: names all files that would be merged; or it cannot be tried out.
-    """
-    if conflicts := find_merged_files(plan, output):
-        shown = [f"\n  {claim} and {other}" for claim, other in conflicts[: PlanError.SHOWN]]
-        more = f"\n  … and {len(conflicts) - len(shown)} more" if len(conflicts) > len(shown) else ""
-        raise DestinationError(
-            "nothing was restored: the file system makes one file of names that the plan keeps apart (restore to one "
-            f"that does not, with --output-root):{''.join(shown)}{more}"
-        )
 
 
 def find_merged_files(plan: Plan, output: OutputFolder) -> list[tuple[PlannedPath, PlannedPath]]:

@@ -145,6 +145,7 @@ def _section(raw_file: RawFileResult) -> list[str]:
         f"Project ID: {printable(raw_file.project_id or '-')}",
         f"S3 Bucket: {printable(raw_file.bucket_name or '-')}",
         f"Files: {raw_file.planned_files}",
+        *(f"Note: {printable(note)}" for note in raw_file.notes),
         "",
     ]
     if raw_file.failure is not None:

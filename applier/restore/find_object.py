@@ -23,6 +23,11 @@ from schemas.text import printable
 
 logger = logging.getLogger(__name__)
 
+# What the plan notes about a raw file (its last upload failed, for one) may say why.
+_IS_NOT_THE_PLANNED_OBJECT = frozenset(
+    {FailureKind.S3_CORRUPTION, FailureKind.OVERWRITTEN, FailureKind.OTHER_PARTS, FailureKind.KEY_NOT_FOUND}
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acceptance:
@@ -50,12 +55,12 @@ class FoundObject:
     Args:
         location: where it is; a version of its own where an older one was found.
         info: its etag and size as S3 has them.
-        remark: how it is not simply what the plan names, in the report's words; None if it is.
+        note: what else it is than simply what the plan names, for people; None if it is that.
     """
 
     location: ObjectLocation
     info: ObjectInfo
-    remark: str | None = None
+    note: str | None = None
 
 
 def find_object(target: Target, fetcher: Fetcher, accept: Acceptance) -> FoundObject:
@@ -66,6 +71,16 @@ def find_object(target: Target, fetcher: Fetcher, accept: Acceptance) -> FoundOb
         S3Fault: S3 gives no answer, or does not permit it.
         Interrupted: the run is to stop.
     """
+    try:
+        return _find(target, fetcher, accept)
+    except FileFailedError as failed:
+        if failed.failure.kind not in _IS_NOT_THE_PLANNED_OBJECT or not target.notes:
+            raise
+        detail = f"{failed.failure.detail}; noted in the plan: {'; '.join(target.notes)}"
+        raise FileFailedError(Failure(failed.failure.kind, detail)) from failed
+
+
+def _find(target: Target, fetcher: Fetcher, accept: Acceptance) -> FoundObject:
     try:
         info = fetcher.head(target.location)
     except S3Fault as fault:
@@ -83,8 +98,8 @@ def find_object(target: Target, fetcher: Fetcher, accept: Acceptance) -> FoundOb
             raise FileFailedError(name_md5(target.file, failure))
         return FoundObject(location=target.location, info=info)
     if accept.other_parts and _may_be_in_other_parts(target.file, info):
-        remark = f"from an object in other parts (S3's etag {info.etag})"
-        return FoundObject(location=target.location, info=info, remark=remark)
+        note = f"an object in other parts (S3's etag {info.etag})"
+        return FoundObject(location=target.location, info=info, note=note)
     return _find_older_version(target, fetcher, accept, failure)
 
 
@@ -131,7 +146,7 @@ def _find_older_version(target: Target, fetcher: Fetcher, accept: Acceptance, fa
         raise FileFailedError(Failure(kind, detail))
     location = replace(target.location, version_id=version.version_id)
     info = ObjectInfo(etag=version.etag or "", size_bytes=version.size_bytes or 0, version_id=version.version_id)
-    return FoundObject(location=location, info=info, remark=f"from {described}")
+    return FoundObject(location=location, info=info, note=described)
 
 
 def _is_planned(file: PlannedFile, version: ObjectVersion) -> bool:

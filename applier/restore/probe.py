@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from applier.restore.crew import Crew
 from applier.restore.failures import FileFailedError, failure_of
-from applier.restore.find_object import Acceptance, find_object
+from applier.restore.find_object import Acceptance, FoundObject, find_object
 from applier.restore.jobs import DEFAULT_JOBS, allowed_jobs
 from applier.restore.preflight import find_bucket_failures
 from applier.s3.aws_chain import S3Access
@@ -38,16 +38,19 @@ _ANSWERS = frozenset(
 )
 
 
-def probe_plan(plan: Plan) -> Plan:
+def probe_plan(plan: Plan, profile: str | None = None) -> Plan:
     """Return the plan with what S3 has now: the version of each file, or as its error why it cannot be had.
 
-    S3 is reached as the plan and the AWS chain say.
+    Args:
+        plan: S3 is reached as it and the AWS chain say.
+        profile: name of an AWS profile; None leaves it to the chain.
 
     Raises:
         S3UnansweredError: S3 did not answer for all files.
         ConfigError: the AWS chain has no usable settings.
     """
-    store = ObstoreStore(BotoStore(S3Access(region=plan.s3.region, endpoint_url=plan.s3.endpoint_url)))
+    access = S3Access(region=plan.s3.region, endpoint_url=plan.s3.endpoint_url, profile=profile)
+    store = ObstoreStore(BotoStore(access))
     fetcher = Fetcher(store=store, retry=RetryPolicy(), stop=threading.Event())
     jobs = allowed_jobs(DEFAULT_JOBS)
     missing_buckets = find_bucket_failures(plan, fetcher, jobs)
@@ -73,7 +76,7 @@ class _Answers:
 
     stop: threading.Event
     failures: dict[int, Failure] = field(default_factory=dict)
-    versions: dict[int, str] = field(default_factory=dict)
+    found: dict[int, FoundObject] = field(default_factory=dict)
     unanswered: list[str] = field(default_factory=list)
 
     def give_up(self, reason: str) -> None:
@@ -99,8 +102,7 @@ def _ask(target: Target, place: int, fetcher: Fetcher, answers: _Answers) -> Non
     except BaseException as error:  # noqa: BLE001  # the unforeseen is no answer
         answers.give_up(f"{printable(target.file.relative_path)}: {failure_of(error).message}")
     else:
-        if found.info.version_id is not None:
-            answers.versions[place] = found.info.version_id
+        answers.found[place] = found
 
 
 def _is_answer(fault: S3Fault) -> bool:
@@ -122,6 +124,14 @@ def _error(failure: Failure) -> str:
     return f"{failure.message}, with a plan compiled anew" if is_archived else failure.message
 
 
+def _pinned(file: PlannedFile, found: FoundObject) -> PlannedFile:
+    """Return a file that asks for the version that was found, with a note where that is not the current one."""
+    if found.info.version_id is None:
+        return file
+    notes = file.notes if found.note is None else (*file.notes, found.note)
+    return replace(file, version_id=found.info.version_id, notes=notes)
+
+
 def _probed(plan: Plan, answers: _Answers, missing_buckets: Mapping[str, Failure]) -> Plan:
     places = itertools.count()
 
@@ -131,7 +141,7 @@ def _probed(plan: Plan, answers: _Answers, missing_buckets: Mapping[str, Failure
         place = next(places)
         if failure := answers.failures.get(place):
             return raw_file.unresolved(file, _error(failure))
-        return replace(file, version_id=answers.versions[place]) if place in answers.versions else file
+        return _pinned(file, answers.found[place]) if place in answers.found else file
 
     def as_probed(raw_file: RawFilePlan) -> RawFilePlan:
         if raw_file.error is not None:

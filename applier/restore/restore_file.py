@@ -216,7 +216,7 @@ def _try_download(
         outcome=outcome,
         object_bytes=source.info.size_bytes,
         corrupt_copy=corrupt_copy,
-        remark="by MD5" if by_md5 else source.remark,
+        remark="by MD5" if by_md5 else source.note and f"from {source.note}",
         part_digests=downloaded.part_digests,
         fetched_parts=downloaded.fetched_parts if verdict.local and verdict.local.part_digests else None,
     )

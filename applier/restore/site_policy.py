@@ -50,6 +50,8 @@ class SitePolicy:
         site = self._site(plan)
         allowed = [] if self.own_output else [*self.allowed_roots, *([site.output_location] if site else [])]
         trusted = [root for root in allowed or [plan.output_location] if is_within(plan.output_location, root)]
+        if not trusted and (backup_location := self._backup_location()) is not None:
+            trusted = [backup_location] if is_within(plan.output_location, backup_location) else []
         issues = [] if trusted else [_strange_output(plan, allowed)]
         if site is not None and not self.own_endpoint:
             issues += _strange_endpoint(plan, site)
@@ -63,6 +65,14 @@ class SitePolicy:
         from schemas.site_config import read_site_config  # noqa: PLC0415  # loads yaml, which most runs do not need
 
         return read_site_config(self.config, plan.output_location if self.own_output else None)
+
+    def _backup_location(self) -> str | None:
+        """Return where the site keeps its backup, which a plan of `compile --to backup` restores below."""
+        if self.config is None:
+            return None
+        from schemas.site_config import read_backup_location  # noqa: PLC0415  # yaml, which most runs do not need
+
+        return read_backup_location(self.config)
 
 
 def absolute_roots(roots: Sequence[str]) -> tuple[str, ...]:

@@ -12,6 +12,8 @@ from applier.restore.find_object import Acceptance
 from applier.restore.part_hints import NoPartHints, PartHints
 from applier.restore.progress import Progress
 from applier.s3.fetcher import Fetcher
+from schemas.paths import path_below
+from schemas.plan import Plan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +47,16 @@ class Quarantine:
 
     keep_healed: bool = False
     planned_paths: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, plan: Plan, *, keep_healed: bool) -> "Quarantine":
+        """Return the quarantine of a plan, which may have files with the names that kept ones get."""
+        planned_paths = frozenset(
+            path_below(raw_file.absolute_dest_path(file), plan.output_location)
+            for raw_file, file in plan.planned_files()
+            if ".corrupted" in file.relative_path
+        )
+        return cls(keep_healed=keep_healed, planned_paths=planned_paths)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,6 +31,8 @@ _CHECK_ENDPOINT = "(check --endpoint-url and AWS_ENDPOINT_URL)"
 _SIGN_IN = Config(connect_timeout=5, read_timeout=15, retries={"total_max_attempts": 3})
 # Mozilla's certificates, as botocore brings them along.
 _SHIPPED_BUNDLE = str(Path(botocore.__file__).with_name("cacert.pem"))
+_AWS_ITSELF = re.compile(r"https://[^/]*\.amazonaws\.com(\.cn)?/?")
+_ANY_REGION = "us-east-1"
 _REGION = re.compile(r"[a-z0-9-]{1,63}")
 
 
@@ -98,6 +100,36 @@ class AwsChain:
         except ValueError as error:  # botocore's word for a malformed endpoint
             raise ConfigError(f"S3 access: {_without_secrets(error)} {_CHECK_ENDPOINT}") from error
         return S3Address(endpoint_url=client.meta.endpoint_url, region=client.meta.region_name)
+
+
+def find_named_endpoint(profile: str | None) -> str | None:
+    """Return the endpoint that the AWS chain names for S3; None where it names none, and AWS itself is meant.
+
+    Needs no credentials, so that a plan can be compiled where there are none.
+
+    Args:
+        profile: name of an AWS profile; None leaves it to the chain.
+
+    Raises:
+        ConfigError: there is no such profile, or the endpoint is malformed.
+    """
+    try:
+        session = _open_session(S3Access(profile=profile))
+        endpoint_url = _named_endpoint(session._session, session)  # noqa: SLF001  # as above
+    except (BotoCoreError, ValueError) as error:
+        raise ConfigError(f"S3 access: {_without_secrets(error)} {_CHECK_ENDPOINT}") from None
+    if endpoint_url is not None and (reason := explain_bad_endpoint_url(endpoint_url)):
+        raise ConfigError(f"S3 access: the endpoint: {reason} {_CHECK_ENDPOINT}")
+    return endpoint_url
+
+
+def _named_endpoint(chain: "botocore.session.Session", session: boto3.Session) -> str | None:
+    if chain.get_config_variable("ignore_configured_endpoint_urls"):
+        return None
+    if "services" not in chain.get_scoped_config():
+        return chain.get_config_variable("endpoint_url") or None
+    client = session.client("s3", region_name=session.region_name or _ANY_REGION, config=_PATH_STYLE)
+    return None if _AWS_ITSELF.fullmatch(client.meta.endpoint_url) else client.meta.endpoint_url
 
 
 def is_region(name: str) -> bool:

@@ -23,10 +23,12 @@ from applier.s3.faults import (
     wrong_range,
 )
 from applier.s3.network import S3Address
+from applier.s3.object_list import ObjectPage, read_object_page
 from applier.s3.protocol import ObjectInfo, ObjectVersion, kept_version, normalized_etag
 from applier.s3.signed_http import Answer, Question, SignedHttp, Timeouts
 from applier.s3.version_list import read_version_list
 from schemas.etag import MIB
+from schemas.listed_object import ListedPlace
 from schemas.paths import STAGING_FOLDER
 from schemas.results import FailureKind
 from schemas.s3_location import ObjectLocation
@@ -40,6 +42,8 @@ _SHORT_LIST = {"list-type": "2", "max-keys": "1", "prefix": f"{STAGING_FOLDER}/"
 _LENGTH = re.compile(r"[0-9]{1,18}")
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)")
 _PARTIAL_CONTENT = 206
+# What servers say that know no parts of an object, and of one that has changed meanwhile.
+_NOT_SAID = frozenset({400, 404, 405, 412, 416, 501})
 _BUFFER_BYTES = MIB // 4
 # Of 1,000 versions with keys as long as they can be.
 _MAX_LIST_BYTES = 8 * MIB
@@ -166,6 +170,35 @@ class BotoStore:
             return read_version_list(answer.text, location.key)
         except ValueError as error:
             raise bad_answer(location, f"its list of versions cannot be read ({error})") from error
+
+    def list_page(self, place: ListedPlace, token: str | None) -> ObjectPage:
+        """Return a page of the list of a bucket's objects.
+
+        Args:
+            place: what to list.
+            token: of the page before this one; None for the first page.
+        """
+        bucket = ObjectLocation(bucket_name=place.bucket_name, key="")
+        query = {"list-type": "2", "encoding-type": "url", "prefix": place.key_begin}
+        if token is not None:
+            query["continuation-token"] = token
+        answer = self._http.ask(self._question("GET", bucket, query=query), max_bytes=_MAX_LIST_BYTES)
+        answer.raise_for_status()
+        try:
+            return read_object_page(answer.text)
+        except ValueError as error:
+            raise bad_answer(bucket, f"its list of objects cannot be read ({error})") from error
+
+    def first_part_size(self, location: ObjectLocation, etag: str) -> int | None:
+        """Return the size in bytes of an object's first part; None if S3 does not say it, or not of this etag."""
+        headers = {"If-Match": self.if_match(location.bucket_name, etag)}
+        answer = self._http.ask(self._question("HEAD", location, query={"partNumber": "1"}, headers=headers))
+        if answer.status in _NOT_SAID:
+            return None
+        answer.raise_for_status()
+        parts, length = answer.headers.get("x-amz-mp-parts-count"), answer.headers.get("content-length", "")
+        is_this = parts is None or parts == etag.rpartition("-")[2]
+        return int(length) if is_this and _LENGTH.fullmatch(length) else None
 
     def read_range(self, location: ObjectLocation, start: int, end: int, etag: str) -> Iterator[memoryview]:
         """See `ObjectStore.read_range`."""

@@ -50,6 +50,10 @@ class Network:
     ca_folder: str | None = None
     proxy_url: str | None = None
 
+    def ports_of(self, endpoint_url: str) -> frozenset[int]:
+        """Return the ports that connections to an endpoint may go to: its own and the proxy's."""
+        return frozenset(_port_of(url) for url in (endpoint_url, self.proxy_url) if url)
+
     def describe_route(self) -> str:
         """Return ` through the proxy …` for messages, without the proxy's credentials; empty without a proxy."""
         if self.proxy_url is None:
@@ -94,12 +98,18 @@ def _try_bundles(bundles: Mapping[str, str | None]) -> str | None:
         return None
     shown = f"CA bundle {printable(path)} ({setting})"
     try:
-        ssl.create_default_context(cadata=Path(path).read_text(encoding="ascii", errors="replace"))
+        certificates = Path(path).read_text(encoding="ascii", errors="replace")
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=certificates)  # refuses an empty file
     except (ssl.SSLError, ValueError) as error:
         raise ConfigError(f"{shown}: expected certificates in PEM form") from error
     except OSError as error:
         raise ConfigError(f"{shown}: {error.strerror}") from error
     return path
+
+
+def _port_of(url: str) -> int:
+    parts = urlsplit(url)
+    return parts.port or _DEFAULT_PORTS.get(parts.scheme, 0)
 
 
 def _choose_proxy(endpoint_url: str, environment: Mapping[str, str]) -> str | None:
@@ -108,7 +118,7 @@ def _choose_proxy(endpoint_url: str, environment: Mapping[str, str]) -> str | No
     if not proxy_url:
         return None
     exempt = environment.get("no_proxy", environment.get("NO_PROXY", ""))
-    if _is_exempt(parts.hostname or "", parts.port or _DEFAULT_PORTS.get(parts.scheme, 0), exempt):
+    if _is_exempt(parts.hostname or "", _port_of(endpoint_url), exempt):
         return None
     if "://" not in proxy_url:
         proxy_url = f"http://{proxy_url}"

@@ -16,6 +16,7 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
+from applier.s3.answer_guard import AnswerGuard
 from applier.s3.aws_chain import AwsChain
 from applier.s3.boto_store import BotoStore, check_etag
 from applier.s3.faults import (
@@ -71,6 +72,7 @@ class ObstoreStore:
     def __init__(self, boto: BotoStore, most_buckets: int = 64) -> None:
         self._boto, self._most_buckets = boto, most_buckets
         self._settings = _Settings(boto.chain)
+        self._guard = AnswerGuard(self._settings.ports)
         self._stores: dict[str, S3Store] = {}
         self._trusted_buckets: set[str] = set()
         self._failed: set[ObjectLocation] = set()
@@ -86,7 +88,7 @@ class ObstoreStore:
             return self._boto.head(location)
         store = self._store(location.bucket_name)
         options: obstore.GetOptions = {"head": True, **_version(location)}
-        meta = self._asked(location, lambda: obstore.get(store, location.key, options=options)).meta
+        meta = self._get(store, location, options).meta
         return ObjectInfo(
             etag=self._boto.read_etag(location.bucket_name, meta["e_tag"]),
             size_bytes=meta["size"],
@@ -137,19 +139,23 @@ class ObstoreStore:
             "if_match": self._boto.if_match(location.bucket_name, etag),
             **_version(location),
         }
-        answer = self._asked(location, lambda: obstore.get(store, location.key, options=options))
+        answer = self._get(store, location, options)
         check_etag(location, answer.meta["e_tag"], etag)
         if answer.meta["size"] < end:
             raise changed_during_download(location, f"it has {answer.meta['size']} bytes, expected {end} or more")
         if answer.range != (start, end):
             raise wrong_range(location)
         missing_bytes = end - start
-        stream = iter(answer.stream(min_chunk_size=min(missing_bytes, _BUFFER_BYTES)))
-        while (chunk := self._asked(location, lambda: next(stream, None))) is not None:
-            missing_bytes -= len(chunk)
+        # a piece that is smaller than asked for is the last: a small range comes, and ends, in one call
+        piece_bytes = missing_bytes + 1 if missing_bytes <= MIB else _BUFFER_BYTES
+        stream = iter(answer.stream(min_chunk_size=piece_bytes))
+        while (piece := self._asked(location, lambda: next(stream, None))) is not None:
+            missing_bytes -= len(piece)
             if missing_bytes < 0:
                 break
-            yield memoryview(chunk)
+            yield memoryview(piece)
+            if len(piece) < piece_bytes:
+                break
         if missing_bytes != 0:
             raise wrong_range(location)
 
@@ -162,6 +168,10 @@ class ObstoreStore:
             if len(self._stores) > self._most_buckets:
                 del self._stores[next(iter(self._stores))]  # with its idle connections
             return store
+
+    def _get(self, store: S3Store, location: ObjectLocation, options: "obstore.GetOptions") -> "obstore.GetResult":
+        with self._guard.watching():
+            return self._asked(location, lambda: obstore.get(store, location.key, options=options))
 
     def _asked(self, location: ObjectLocation, question: Callable[[], T]) -> T:
         try:
@@ -184,6 +194,7 @@ class _Settings:
     def __init__(self, chain: AwsChain) -> None:
         self.are_safe = chain.credentials.are_lasting
         self.route = chain.network.describe_route()
+        self.ports = chain.network.ports_of(chain.default_address.endpoint_url)
         self._credentials = chain.credentials
         self._client_options = _client_options(chain)
         if unheeded := [name for name in _UNHEEDED if os.environ.get(name)]:

@@ -98,8 +98,8 @@ PARAMS = {
         type="string",
         minLength=3,
         title="Raw file ids",
-        description="Comma-separated ids of the raw files to restore, as in the catalog. They come back to "
-        "output_location/project_id; what is right there already is skipped.",
+        description="Ids of the raw files to restore, as in the catalog, separated by commas or one a line. They come "
+        "back to output_location/project_id; what is right there already is skipped.",
         examples=["20250115_sample.raw", "20250115_sample.d,20250116_sample.raw"],
     ),
     DagParams.SHARDS: Param(
@@ -198,10 +198,11 @@ class CompilePlan(KrakenPlanOperator):
         try:
             plan.parent.mkdir(parents=True, exist_ok=True)
             plan.unlink(missing_ok=True)  # an earlier try's, which must not be taken for this one's
+            ids_file = plan.with_name("ids.txt")  # as a whole, for ids may hold commas and blanks: compile tells
+            ids_file.write_text(f"{params[DagParams.RAW_FILE_IDS]}\n", encoding="utf-8", errors="backslashreplace")
         except OSError as error:
             raise AirflowFailException(f"{error}: does this worker see the shared file system?") from error
-        raw_file_ids = [part.strip() for part in params[DagParams.RAW_FILE_IDS].split(",")]
-        self.kraken_plan("compile", "-o", str(plan), "--", *filter(None, raw_file_ids))
+        self.kraken_plan("compile", "-o", str(plan), "--ids-file", str(ids_file))
         if params[DagParams.EXPECT_DIGEST]:
             _check_digest(plan, params[DagParams.EXPECT_DIGEST])
         _, shards = self.kraken_plan("split", str(plan), "-n", str(params[DagParams.SHARDS]))

@@ -66,7 +66,8 @@ def tell(world: World) -> None:
     run(folder, environment, "compile", *ids, *catalog, "-o", "plan.json", expected=0)
     print((folder / "plan.json").read_text(encoding="utf-8"), end="")
 
-    say("Review: what it restores, how much goes where, what is skipped. (`show --html` makes a page of it.)")
+    say("Of one raw file the catalog says that its last upload failed. A note in the plan tells reviewers.")
+    say("Review: what it restores, how much goes where, what is noted. (`show --html` makes a page of it.)")
     run(folder, environment, "show", "plan.json", expected=0)
 
     say("Apply: every file is fetched, verified as read back, and only then given its name.")

@@ -31,6 +31,7 @@ class RawFileSample:
     Attributes:
         prefix: Key prefix within the project's bucket; AlphaKraken uses one where a raw file is several files.
         chunk_sizes_mb: Chunk size of files that were not uploaded with `chunk_size_mb`.
+        backup_status: AlphaKraken's word for how its last upload ended.
     """
 
     raw_file_id: str
@@ -39,6 +40,7 @@ class RawFileSample:
     prefix: str = ""
     chunk_size_mb: int = DEMO_CHUNK_SIZE_MB
     chunk_sizes_mb: Mapping[str, int] = field(default_factory=dict)
+    backup_status: str = "upload_done"
 
     def chunk_size_mb_of(self, relative_path: str) -> int:
         """The chunk size that this file was uploaded with."""
@@ -75,6 +77,7 @@ def demo_raw_files() -> tuple[RawFileSample, ...]:
             project_id="PRID002",
             contents={name: made_up_bytes(name, size) for name, size in sciex.items()},
             prefix="20250117_plasma.wiff",
+            backup_status="upload_failed",
         ),
     )
 
@@ -149,7 +152,7 @@ def raw_file_document(sample: RawFileSample, *, bucket: str, source_folder: Path
             for relative_path in sample.contents
         },
         "backup_base_path": "/fs/pool/pool-backup/astral1/2025_01",
-        "backup_status": "done",
+        "backup_status": sample.backup_status,
         "s3_upload_path": f"s3://{bucket}/{sample.prefix}/" if sample.prefix else f"s3://{bucket}",
         "created_at": acquired_at,
         "created_at_": acquired_at + timedelta(minutes=1),

@@ -1,6 +1,7 @@
 """`kraken-plan apply`: options -> collaborators -> run -> reports -> exit code."""
 
 import functools
+import logging
 import os
 import platform
 import sys
@@ -12,7 +13,8 @@ from pathlib import Path
 
 import click
 
-from applier.disk.names import check_names
+from applier.disk.folders import OutputFolder
+from applier.disk.names import find_merged_files
 from applier.disk.run_folders import Stagings
 from applier.disk.verified_files import VerifiedFiles
 from applier.reports.results_writer import SinkPair, results_sink
@@ -32,16 +34,20 @@ from applier.s3.bandwidth import BandwidthLimit
 from kraken_plan.console import leave, say, say_unless_quiet
 from kraken_plan.progress import shown_progress
 from kraken_plan.report_results import report_results
+from kraken_plan.s3_choice import S3Options, explain_other_s3
 from kraken_plan.shared_options import AccessOptions, access_options, rate_option
 from kraken_plan.signals import StopRequest, stop_on_signals
 from kraken_plan.views.result_text import summary_line, unresolvable_line
 from kraken_plan.views.status_text import dry_run_line
-from schemas.errors import PlanError, PreflightError
+from schemas.errors import DestinationError, PlanError, PreflightError
 from schemas.paths import path_below
 from schemas.plan import Plan
+from schemas.plan_conflicts import explain_one_file, refuse_one_file, with_conflicts_as_errors
 from schemas.plan_source import load_plan
 from schemas.results import Failure
 from schemas.text import printable
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +64,7 @@ class ApplyOptions(AccessOptions):
     recover_versions: bool
     accept_other_parts: bool
     accept_md5: bool
+    skip_conflicts: bool
     no_report: bool
 
     @property
@@ -154,6 +161,12 @@ makes it say how far it has come.
     help="If S3's etag is not made of the object's bytes (SSE-KMS, SSE-C, some S3 clones), verify by the MD5 in the "
     "plan.",
 )
+@click.option(
+    "--skip-conflicts",
+    is_flag=True,
+    help="If the destination's file system does not keep two names of the plan apart (such as A.raw and a.raw), "
+    "report both as failures and restore everything else.",
+)
 @click.option("--no-report", is_flag=True, help="Write no txt reports.")
 def apply_command(**options: object) -> None:
     """Restore what PLAN says, and verify it; `-` reads the plan from stdin.
@@ -171,6 +184,9 @@ def _apply(options: ApplyOptions) -> int:
         )
     reviewed = load_plan(options.plan)
     _check_digest(reviewed, options)
+    s3 = S3Options(endpoint_url=options.endpoint_url, region=options.region, profile=options.profile)
+    if words := explain_other_s3(reviewed, s3, os.environ):
+        say_unless_quiet(words)
     limit = None if options.max_bandwidth is None else BandwidthLimit(options.max_bandwidth)
     with (
         stop_on_signals(say) as stop,
@@ -187,8 +203,7 @@ def _apply(options: ApplyOptions) -> int:
 
 
 def _restore(session: Session, stop: StopRequest, options: ApplyOptions, bucket_failures: Mapping[str, Failure]) -> int:
-    plan, output = session.plan, session.output
-    check_names(plan, output)
+    plan, output = _without_merged_files(session, options), session.output
     wanted, most_idle = functools.partial(planned_names, plan), allowed_idle_folders(session.jobs)
     run_id, started_at, host = uuid.uuid4().hex[:16], datetime.now(UTC), platform.node()
     stagings = Stagings(output, run_id, wanted, most_idle)
@@ -202,7 +217,7 @@ def _restore(session: Session, stop: StopRequest, options: ApplyOptions, bucket_
             check=_check_tools(session, progress, options.accept),
             stagings=stagings,
             verified_files=VerifiedFiles(output),
-            quarantine=Quarantine(keep_healed=options.keep_corrupt, planned_paths=_planned_as_corrupted(plan)),
+            quarantine=Quarantine.of(plan, keep_healed=options.keep_corrupt),
             hints=records,
         )
         result, ended = apply_plan(plan, tools, sink, bucket_failures)
@@ -211,6 +226,7 @@ def _restore(session: Session, stop: StopRequest, options: ApplyOptions, bucket_
             if options.no_report:
                 for destination in result.by_destination():
                     stagings.sweep(path_below(destination, output.path))
+                well = _is_in_place(output) and well
             else:
                 well = report_results(result, output, stagings) and well
             say_unless_quiet(summary_line(result))
@@ -220,6 +236,28 @@ def _restore(session: Session, stop: StopRequest, options: ApplyOptions, bucket_
             if ended:
                 stagings.close(functools.partial(unfinished_names, plan, result))
     return _exit_code(stop, well=well, ended=ended)
+
+
+def _is_in_place(output: OutputFolder) -> bool:
+    """Tell whether the output location is where the run found it; without a report, nothing else notices at the end."""
+    try:
+        output.check_in_place()
+    except OSError as error:
+        logger.error("%s: %s", printable(output.path), error.strerror)  # noqa: TRY400  # not a bug
+        return False
+    return True
+
+
+def _without_merged_files(session: Session, options: ApplyOptions) -> Plan:
+    """Return the plan with those files as errors that the file system would merge.
+
+    Raises:
+        DestinationError: there are some, and the options do not say to go on without them.
+    """
+    conflicts = find_merged_files(session.plan, session.output)
+    if conflicts and not options.skip_conflicts:
+        raise DestinationError(refuse_one_file(conflicts))
+    return with_conflicts_as_errors(session.plan, conflicts, explain_one_file)
 
 
 def _dry_run(session: Session, stop: StopRequest, options: ApplyOptions, bucket_failures: Mapping[str, Failure]) -> int:
@@ -251,13 +289,4 @@ def _check_digest(plan: Plan, options: ApplyOptions) -> None:
     raise PlanError(
         printable(options.plan),
         [f"--expect-digest asks for {printable(expected)}, but this plan has {plan.plan_digest}: review it first"],
-    )
-
-
-def _planned_as_corrupted(plan: Plan) -> frozenset[str]:
-    """Return the planned paths, relative to the output location, that quarantined files might be given, too."""
-    return frozenset(
-        path_below(raw_file.absolute_dest_path(file), plan.output_location)
-        for raw_file, file in plan.planned_files()
-        if ".corrupted" in file.relative_path
     )

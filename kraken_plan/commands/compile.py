@@ -1,43 +1,55 @@
 """`kraken-plan compile`: options -> catalog -> plan -> file -> exit code."""
 
 import gc
-import logging
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
+from kraken_plan.catalog_options import CatalogOptions, catalog_options
+from kraken_plan.console import say_unless_quiet
 from kraken_plan.output_files import STDOUT, refuse_anything_but_a_plan, write_plan_output
-from planner.build_plan import build_download_plan
-from planner.catalog import Catalog
+from kraken_plan.s3_choice import S3Options, with_chosen_s3
+from kraken_plan.shared_options import plan_output_option
+from kraken_plan.views.compile_text import compile_summary, refusal
+from planner.build_plan import build_download_plan, with_default_project
+from planner.find_records import NOTHING_LEFT_OUT, FoundRecords, LeftOut, find_records, leave_out_never_uploaded
+from planner.ids_file import read_ids_file
+from planner.listed_raw_files import LISTING_SCHEME, find_listed, parse_listing_address
 from planner.open_catalog import open_catalog
-from planner.raw_file_ids import ids_from_arguments, merge_ids, read_ids_file
-from planner.records import RawFileRecord, parse_record
-from schemas.errors import CatalogError, ConfigError
-from schemas.plan import Plan, UnresolvedFile
+from planner.raw_file_ids import AskedText
+from planner.search import Search
+from schemas.errors import ConfigError
+from schemas.plan import Plan
 from schemas.plan_file import serialize_plan
-from schemas.site_config import load_site_config
-from schemas.text import counted, printable
+from schemas.site_config import SiteConfig, load_backup_config, load_site_config
 
-logger = logging.getLogger(__name__)
-
-_MAX_NAMED = 20
+_NOTHING_ASKED = (
+    "no raw files are asked for: give their ids, --ids-file FILE or --project PRID (or --instrument, --since, --until, "
+    "--match)"
+)
+_TO_BACKUP = "backup"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CompileOptions:
+class CompileOptions(CatalogOptions):
     """What the command line asks for."""
 
     raw_file_ids: tuple[str, ...]
     ids_file: str | None
-    project: tuple[str, ...]
-    catalog: str | None
+    ids_column: str | None
+    default_project: str | None
+    backed_up_only: bool
     config: str | None
+    to: str
     output_root: str | None
+    endpoint_url: str | None
+    region: str | None
+    profile: str | None
     probe_s3: bool
     output: str
 
@@ -63,35 +75,55 @@ MONGO_USER and MONGO_PASSWORD as AlphaKraken does. A user with the role `read` i
 """,
 )
 @click.argument("raw_file_ids", metavar="[ID]...", nargs=-1)
-@click.option("--ids-file", metavar="FILE", help="Read ids from FILE (- is stdin): one or more a line, # comments.")
-@click.option("--project", metavar="PRID", multiple=True, help="Take all raw files of a project.")
 @click.option(
-    "--catalog",
-    envvar="KRAKEN_PLAN_CATALOG",
-    show_envvar=True,
-    metavar="URI|FILE",
-    help="MongoDB URI, or a file that mongoexport wrote. If not given, MONGO_HOST and its like are used.",
+    "--ids-file",
+    metavar="FILE",
+    help="Read ids from FILE (- is stdin): one or more a line, # begins a comment. Lists of names or paths and "
+    "CSV tables from AlphaKraken's web app are read as they are.",
+)
+@click.option("--ids-column", metavar="NAME", help="FILE is CSV, and its column NAME holds the ids.")
+@catalog_options
+@click.option(
+    "--default-project",
+    metavar="PRID",
+    help="Restore raw files without a project (project_id is null or missing) as of PRID, such as _FALLBACK.",
+)
+@click.option(
+    "--backed-up-only",
+    is_flag=True,
+    help="Leave out raw files that were never uploaded to S3, and say how many and why.",
 )
 @click.option(
     "--config", envvar="KRAKEN_PLAN_CONFIG", show_envvar=True, metavar="YAML", help="The site's alphakraken.<env>.yaml."
+)
+@click.option(
+    "--to",
+    type=click.Choice(["output", _TO_BACKUP]),
+    default="output",
+    show_default=True,
+    help="Restore to the project's folder below the site's output location, or to where AlphaKraken keeps its backup.",
 )
 @click.option(
     "--output-root",
     envvar="KRAKEN_PLAN_OUTPUT_ROOT",
     show_envvar=True,
     metavar="DIR",
-    help="Restore below DIR in place of the site's output location.",
+    help="Restore below DIR in place of the site's output (or backup) location.",
 )
+@click.option("--endpoint-url", metavar="URL", help="S3 server; takes precedence over the YAML's and the AWS chain's.")
+@click.option("--region", help="AWS region; takes precedence over the YAML's.")
+@click.option("--profile", help="Profile of the AWS configuration.")
 @click.option(
     "--probe-s3",
     is_flag=True,
-    help="Ask S3 for every file: that it is missing, different, archived or denied stands in the plan as its error; of "
-    "all others the version that is there now is pinned.",
+    help="Check every file on S3. Missing, changed, archived and forbidden ones get an error in the plan; all others "
+    "are pinned to their current version.",
 )
-@click.option("-o", "--output", metavar="FILE", default=STDOUT, help="Write the plan to FILE, whole or not at all.")
+@plan_output_option
 def compile_command(**options: object) -> None:
-    """Make a plan that restores the raw files with these IDs (separated by spaces or commas).
+    """Make a plan that restores the raw files with these IDs.
 
+    An ID may hold blanks and commas; several in one argument are separated by them. A path stands for its raw file.
     Everything is resolved here, out of the catalog, which is only read: buckets, keys, etags, sizes, destinations.
     Without -o the plan goes to stdout.
     """
@@ -100,71 +132,87 @@ def compile_command(**options: object) -> None:
 
 def _compile(options: CompileOptions, now: datetime) -> int:
     gc.disable()  # millions of values and no cycles among them: looking for some took a quarter of the time
-    from_file = read_ids_file(options.ids_file) if options.ids_file is not None else []
-    raw_file_ids = merge_ids(ids_from_arguments(options.raw_file_ids), from_file)
-    project_ids = tuple(ids_from_arguments(options.project))
-    if not raw_file_ids and not project_ids:
-        raise ConfigError("no raw files are asked for: give their ids, --ids-file FILE or --project PRID")
-    site = load_site_config(options.config, options.output_root)
+    texts = [AskedText(argument) for argument in options.raw_file_ids]
+    if options.ids_file is not None:
+        texts += read_ids_file(options.ids_file, options.ids_column)
+    elif options.ids_column is not None:
+        raise ConfigError("--ids-column names a column of --ids-file FILE: give that, too")
+    search = _search(options)
+    is_bucket = (options.catalog or "").startswith(LISTING_SCHEME)
+    if not texts and search.is_empty and not is_bucket:
+        raise ConfigError(_NOTHING_ASKED)
+    site = _site(options)
     if options.output != STDOUT:
         refuse_anything_but_a_plan(Path(options.output))
-    with open_catalog(options.catalog, os.environ) as catalog:
-        plan = build_download_plan(
-            raw_file_ids,
-            _find_records(catalog, raw_file_ids, project_ids),
-            site=site,
-            catalog_description=catalog.description,
-            created_at=now,
-        )
+    look = _list_bucket if is_bucket else _ask_catalog
+    found, description = look(options, site, texts, search)
+    found, left_out = _kept(found, options)
+    plan = build_download_plan(
+        found.raw_file_ids, found.records, site=site, catalog_description=description, created_at=now
+    )
+    if next(plan.planned_files(), None) is None:
+        raise ConfigError("\n".join(refusal(plan, found, left_out)))
     if options.probe_s3:
-        from applier.restore.probe import probe_plan  # noqa: PLC0415  # loads S3, which other compiles do not need
-
-        plan = probe_plan(plan)
+        plan = _probed(plan, options.profile)
     write_plan_output(serialize_plan(plan), options.output)
-    if logger.isEnabledFor(logging.WARNING):
-        click.echo("\n".join(_summary(plan)), err=True)
+    say_unless_quiet("\n".join(compile_summary(plan, found, left_out)))
     return 1 if plan.has_errors() else 0
 
 
-def _find_records(catalog: Catalog, raw_file_ids: Sequence[str], project_ids: Sequence[str]) -> Iterator[RawFileRecord]:
-    """Yield the records of these raw files, then the projects'.
-
-    Raises:
-        CatalogError: it cannot be read, or has nothing of a project.
-    """
-    logger.info("reading %s from %s", counted(len(raw_file_ids), "raw file"), catalog.description)
-    yield from map(parse_record, catalog.find_by_ids(raw_file_ids))
-    for project_id in project_ids:
-        logger.info("reading project %s from %s", project_id, catalog.description)
-        found = False
-        for document in catalog.find_by_project(project_id):
-            found = True
-            yield parse_record(document)
-        if not found:
-            raise CatalogError(f"catalog {catalog.description} has no raw files of project {printable(project_id)!r}")
+def _search(options: CompileOptions) -> Search:
+    """Return what is searched for; raw files without a project belong to the default one."""
+    search = options.search
+    if options.default_project is not None and options.default_project in search.project_ids:
+        search = replace(search, project_ids=(*search.project_ids, None))
+    return search
 
 
-def _summary(plan: Plan) -> Iterator[str]:
-    """Yield in words what the plan holds and what could not be resolved."""
-    totals = plan.totals()
-    yield (
-        f"{counted(totals.raw_files, 'raw file')} asked for; to be restored: {counted(totals.files, 'file')}, "
-        f"{counted(totals.size_bytes, 'byte')}, below {printable(plan.output_location)}"
-    )
-    errors = list(_errors(plan))
-    if errors:
-        yield f"{len(errors):,} could not be resolved:"
-        yield from (f"  {name}: {error}" for name, error in errors[:_MAX_NAMED])
-    if len(errors) > _MAX_NAMED:
-        yield f"  … and {len(errors) - _MAX_NAMED:,} more, see the plan"
+def _ask_catalog(
+    options: CompileOptions, _site: SiteConfig, texts: Sequence[AskedText], search: Search
+) -> tuple[FoundRecords, str]:
+    """Return what the catalog has of what is asked for, and what it is."""
+    with open_catalog(options.catalog, os.environ) as catalog:
+        found = find_records(catalog, texts, search)
+        if not found.raw_file_ids and search.is_empty:
+            raise ConfigError(_NOTHING_ASKED)
+        return found, catalog.description
 
 
-def _errors(plan: Plan) -> Iterator[tuple[str, str]]:
-    """Yield what could not be resolved, raw files and files, by name, with its reason; printable."""
-    for raw_file in plan.raw_files:
-        name = printable(raw_file.raw_file_id, 300)
-        if raw_file.error is not None:
-            yield name, printable(raw_file.error)
-        for file in raw_file.files:
-            if isinstance(file, UnresolvedFile):
-                yield f"{name}: {printable(file.relative_path, 300)}", printable(file.error)
+def _list_bucket(
+    options: CompileOptions, site: SiteConfig, texts: Sequence[AskedText], search: Search
+) -> tuple[FoundRecords, str]:
+    """Return what a bucket has of what is asked for, and what it is: for a catalog that is lost."""
+    project_ids = [name for name in search.project_ids if name is not None]
+    if len(project_ids) != 1:
+        raise ConfigError("--catalog s3://… takes one --project PRID: a bucket does not say which project it is of")
+    if search.instrument_ids or search.since or search.until:
+        raise ConfigError("--catalog s3://… knows neither instruments nor dates: select by ids, --match or a prefix")
+    place = parse_listing_address(options.catalog or "")
+    from applier.s3.aws_chain import S3Access  # noqa: PLC0415  # boto3 takes its time
+    from applier.s3.boto_store import BotoStore  # noqa: PLC0415
+    from applier.s3.bucket_listing import S3BucketListing  # noqa: PLC0415
+
+    access = S3Access(region=site.region, endpoint_url=site.endpoint_url, profile=options.profile)
+    listing = S3BucketListing(BotoStore(access), place)
+    found = find_listed(listing, project_ids[0], texts, Search(patterns=search.patterns))
+    return found, f"listing of {place}, for whose etags nothing but S3 itself vouches"
+
+
+def _site(options: CompileOptions) -> SiteConfig:
+    load = load_backup_config if options.to == _TO_BACKUP else load_site_config
+    s3 = S3Options(endpoint_url=options.endpoint_url, region=options.region, profile=options.profile)
+    return with_chosen_s3(load(options.config, options.output_root), s3, os.environ)
+
+
+def _kept(found: FoundRecords, options: CompileOptions) -> tuple[FoundRecords, LeftOut]:
+    """Return what is planned of what was found, and what is left out on request."""
+    if options.default_project is not None:
+        records = (with_default_project(record, options.default_project) for record in found.records)
+        found = replace(found, records=tuple(records))
+    return leave_out_never_uploaded(found) if options.backed_up_only else (found, NOTHING_LEFT_OUT)
+
+
+def _probed(plan: Plan, profile: str | None) -> Plan:
+    from applier.restore.probe import probe_plan  # noqa: PLC0415  # botocore and obstore take their time
+
+    return probe_plan(plan, profile)

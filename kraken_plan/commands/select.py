@@ -11,8 +11,15 @@ from applier.reports.confirm_results import confirm_results
 from kraken_plan.console import say_unless_quiet
 from kraken_plan.output_files import STDOUT, refuse_to_overwrite, write_plan_output
 from kraken_plan.shared_options import plan_argument, plan_output_option
-from planner.raw_file_ids import ids_from_arguments
-from planner.select_plan import Selection, check_names, select_failed, select_from_plan
+from planner.raw_file_ids import split_at_commas
+from planner.select_plan import (
+    Selection,
+    check_projects,
+    read_raw_files,
+    select_failed,
+    select_from_plan,
+    select_resolvable,
+)
 from schemas.errors import ConfigError
 from schemas.plan import Plan
 from schemas.plan_file import serialize_plan
@@ -31,6 +38,7 @@ class SelectOptions:
     include: tuple[str, ...]
     exclude: tuple[str, ...]
     failed: tuple[str, ...]
+    resolvable: bool
     output: str
 
 
@@ -46,6 +54,7 @@ Examples:
   kraken-plan select plan.json --project PRID001 -o prid001.json
   kraken-plan select plan.json --raw-file 20250115_a.d,20250116_b.raw --include '*.tdf*' -o some.json
   kraken-plan select plan.json --failed results.jsonl -o again.json
+  kraken-plan select plan.json --resolvable -o clean.json
   kraken-plan select plan.json --exclude '*.mgf' | kraken-plan apply -
 
 Several values of one option widen the selection, several options narrow it. Patterns are the shell's and need quotes;
@@ -54,7 +63,10 @@ Several values of one option widen the selection, several options narrow it. Pat
 )
 @plan_argument
 @click.option(
-    "--raw-file", metavar="ID", multiple=True, help="Take these raw files (separated by commas, or repeat the option)."
+    "--raw-file",
+    metavar="ID",
+    multiple=True,
+    help="Take these raw files: an id, several ids separated by commas, or a path.",
 )
 @click.option("--project", metavar="PRID", multiple=True, help="Take the raw files of these projects.")
 @click.option("--include", metavar="GLOB", multiple=True, help="Take files whose relative path matches.")
@@ -66,6 +78,7 @@ Several values of one option widen the selection, several options narrow it. Pat
     help="Take what failed or was not attempted in the apply that wrote RESULTS, or is no longer there; of several, "
     "the latest counts.",
 )
+@click.option("--resolvable", is_flag=True, help="Take only what can be restored, nothing that has an error.")
 @plan_output_option
 def select_command(**options: object) -> None:
     """Make a smaller plan from PLAN, valid and sealed; `-` reads it from stdin. Without -o it goes to stdout."""
@@ -73,24 +86,29 @@ def select_command(**options: object) -> None:
 
 
 def _select(options: SelectOptions) -> int:
-    selection = Selection(
-        raw_file_ids=tuple(ids_from_arguments(options.raw_file)),
-        project_ids=tuple(ids_from_arguments(options.project)),
-        include=options.include,
-        exclude=options.exclude,
-    )
-    if selection == Selection() and not options.failed:
-        raise ConfigError("nothing was asked for: give --raw-file, --project, --include, --exclude or --failed")
     if options.output != STDOUT:
         refuse_to_overwrite(Path(options.output), options.plan)
     plan = load_plan(options.plan)
-    check_names(plan, selection)
+    project_ids = tuple(split_at_commas(options.project))
+    check_projects(plan, project_ids)
+    selection = Selection(
+        raw_file_ids=read_raw_files(plan, options.raw_file),
+        project_ids=project_ids,
+        include=options.include,
+        exclude=options.exclude,
+    )
+    if selection == Selection() and not options.failed and not options.resolvable:
+        raise ConfigError(
+            "nothing was asked for: give --raw-file, --project, --include, --exclude, --failed or --resolvable"
+        )
     of = plan
     if options.failed:
         runs = [run for path in options.failed for run in load_results(path)]
         of = select_failed(plan, confirm_results(plan, runs, datetime.now(UTC)))
         if not of.raw_files:
             raise ConfigError("nothing in the plan has failed, so there is nothing to select")
+    if options.resolvable:
+        of = select_resolvable(of)
     selected = select_from_plan(of, selection)
     if not selected.raw_files:
         raise ConfigError(f"{plan_name(options.plan)}: nothing in the plan matches what was asked for")

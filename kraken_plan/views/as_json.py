@@ -41,7 +41,8 @@ def _plan_head(plan: Plan, summary: PlanSummary) -> dict[str, object]:
             }
             for raw_file, file in summary.largest
         ],
-        "skipped": [asdict(skipped) for skipped in summary.skipped],
+        "skipped": [asdict(remark) for remark in summary.skipped],
+        "notes": [asdict(remark) for remark in summary.notes],
     }
 
 
@@ -53,6 +54,7 @@ def _raw_file_document(raw_file: RawFilePlan, *, with_files: bool) -> dict[str, 
         "destination_base": raw_file.destination_base,
         "bucket_name": raw_file.bucket_name,
         "error": raw_file.error,
+        "notes": raw_file.notes,
         "files": totals.files,
         "skipped_files": totals.skipped_files,
         "size_bytes": totals.size_bytes,

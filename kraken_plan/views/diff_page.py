@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from kraken_plan.views.diff_text import Compared, change_text
 from kraken_plan.views.page import BigTable, Figure, Group, Page, Row, State
 from kraken_plan.views.plan_page import file_origin, raw_file_place
-from kraken_plan.views.plan_sections import NOTHING, Section, name_of
+from kraken_plan.views.plan_sections import NOTHING, Section, name_of, notes_text
 from kraken_plan.views.table import Column, Tone, Toned
 from planner.plan_diff import Change, DiffKind, FileDiff, PlanDiff, RawFileDiff
 from schemas.plan import PlannedFile, RawFilePlan, UnresolvedFile
@@ -142,7 +142,7 @@ def _error(side: RawFilePlan | PlannedFile | UnresolvedFile | None) -> str | Non
 
 def _raw_file_note(raw_file: RawFileDiff, present: RawFilePlan) -> str:
     if raw_file.kind is not DiffKind.CHANGED:
-        return printable(present.error or "")
+        return "; ".join(filter(None, [printable(present.error or ""), notes_text(present.notes)]))
     kinds = Counter(file.kind for file in raw_file.files)
     files = [f"{counted(kinds[kind], 'file')} {kind.value}" for kind in DiffKind if kinds[kind]]
     return "; ".join(filter(None, [_changes_text(raw_file.changes), *files]))

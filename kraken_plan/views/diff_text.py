@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from kraken_plan.views.plan_sections import notes_text
 from kraken_plan.views.table import Paint, Tone
 from planner.plan_diff import Change, DiffKind, FileDiff, PlanDiff, RawFileDiff, Value
 from schemas.plan import Plan, PlannedFile
@@ -67,10 +68,12 @@ def _whole(raw_file: RawFileDiff) -> str:
     one = raw_file.new if raw_file.old is None else raw_file.old
     if raw_file.kind is DiffKind.CHANGED or one is None:
         return ""
+    note = f" (note: {notes_text(one.notes)})" if one.notes else ""
     if one.error is not None:
-        return f": error: {printable(one.error)}"
+        return f": error: {printable(one.error)}{note}"
     size_bytes = sum(file.size_bytes for file in raw_file.files)
-    return f": {counted(len(one.files), 'file')}, {human_size(size_bytes)}, at {printable(one.destination_base or '-')}"
+    place = printable(one.destination_base or "-")
+    return f": {counted(len(one.files), 'file')}, {human_size(size_bytes)}, at {place}{note}"
 
 
 def _only_moves_along(file: FileDiff, raw_file: RawFileDiff) -> bool:

@@ -1,6 +1,6 @@
 """Builds the page that shows a plan and, if it was applied, what happened to each file."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import assert_never
 
 from kraken_plan.views.page import BigTable, Figure, Group, Page, Row, State
@@ -11,10 +11,11 @@ from kraken_plan.views.plan_sections import (
     entries_text,
     file_error,
     name_of,
+    notes_text,
     plan_facts,
     plan_sections,
+    raw_file_remark,
     raw_file_state,
-    raw_file_why,
     skipped_text,
 )
 from kraken_plan.views.plan_summary import PlanSummary, summarize_plan
@@ -122,7 +123,9 @@ def _planned_groups(plan: Plan) -> Iterator[Group]:
     for raw_file in plan.raw_files:
         totals = raw_file.totals()
         rows = [_planned_row(raw_file, file) for file in raw_file.files]
-        yield _group(raw_file, totals, _PLAN_STATES[raw_file_state(totals)], raw_file_why(raw_file, totals), rows)
+        yield _group(
+            raw_file, totals, _PLAN_STATES[raw_file_state(totals)], raw_file_remark(raw_file, totals).text, rows
+        )
 
 
 def _group(raw_file: RawFilePlan, totals: PlanTotals, state: State, note: str, rows: list[Row]) -> Group:
@@ -149,9 +152,13 @@ def _row(file: PlannedFile | UnresolvedFile, state: State, note: str) -> Row:
         name=printable(file.relative_path),
         state=state,
         detail=file_origin(file),
-        note=note,
+        note=_with_notes(note, file.notes),
         size_bytes=file.expected_size,
     )
+
+
+def _with_notes(said: str, notes: Sequence[str]) -> str:
+    return "; ".join(filter(None, [said, notes_text(notes)]))
 
 
 def _result_groups(plan: Plan, result: ApplyResult) -> Iterator[Group]:
@@ -164,7 +171,8 @@ def _result_groups(plan: Plan, result: ApplyResult) -> Iterator[Group]:
         note = f"{failed:,} of {counted(len(rows), 'file')} failed" if failed else ""
         if ended is not None and ended.failure is not None:
             note = ended.failure.message
-        yield _group(raw_file, raw_file.totals(), _raw_file_outcome(ended, rows), note, rows)
+        state = _raw_file_outcome(ended, rows)
+        yield _group(raw_file, raw_file.totals(), state, _with_notes(note, raw_file.notes), rows)
 
 
 def _raw_file_outcome(ended: RawFileResult | None, rows: list[Row]) -> State:

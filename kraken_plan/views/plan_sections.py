@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from kraken_plan.views.plan_summary import DestinationTotals, PlanSummary, SkippedEntry, SkipReason
+from kraken_plan.views.plan_summary import DestinationTotals, NamedEntry, PlanSummary, Remark
 from kraken_plan.views.table import Cell, Column, Tone, Toned
 from schemas.plan import Plan, PlannedFile, PlanTotals, RawFilePlan, UnresolvedFile
 from schemas.text import counted, human_size, printable
@@ -103,6 +103,17 @@ def raw_file_why(raw_file: RawFilePlan, totals: PlanTotals) -> str:
     return f"{totals.skipped_files:,} of {counted(len(raw_file.files), 'file')} skipped" if totals.skipped_files else ""
 
 
+def raw_file_remark(raw_file: RawFilePlan, totals: PlanTotals) -> Toned:
+    """Return why a raw file is not restored, or not all of it, and its notes; empty if there is nothing to say."""
+    why = raw_file_why(raw_file, totals)
+    return Toned("; ".join(filter(None, [why, notes_text(raw_file.notes)])), Tone.BAD if why else Tone.NOTABLE)
+
+
+def notes_text(notes: Sequence[str]) -> str:
+    """Return notes on one line; empty if there are none."""
+    return printable("; ".join(notes))
+
+
 def file_error(raw_file: RawFilePlan, file: PlannedFile | UnresolvedFile) -> str | None:
     """Return why a file is skipped, for a reason of its own or of its raw file; None if it is not."""
     return raw_file.error or (file.error if isinstance(file, UnresolvedFile) else None)
@@ -118,34 +129,39 @@ def s3_object(raw_file: RawFilePlan, file: PlannedFile | UnresolvedFile) -> str:
 
 def plan_sections(summary: PlanSummary, size_text: SizeText = human_size) -> list[Section]:
     """Return the tables that sum a plan up, problems first; empty ones are left out."""
-    sections = [_skipped(summary), _destinations(summary, size_text), _largest(summary, size_text)]
+    sections = [
+        _remarks("Skipped, and why", "Reason", summary.skipped, Tone.BAD),
+        _remarks("Notes", "Note", summary.notes, Tone.NOTABLE),
+        _destinations(summary, size_text),
+        _largest(summary, size_text),
+    ]
     return [section for section in sections if section.rows]
 
 
-def _skipped(summary: PlanSummary) -> Section:
-    shown = summary.skipped[:_MOST_ROWS]
+def _remarks(title: str, heading: str, remarks: Sequence[Remark], tone: Tone) -> Section:
+    shown = remarks[:_MOST_ROWS]
     return Section(
-        title="Skipped, and why",
-        columns=(Column("Entries", right=True), Column("Reason"), Column("Which")),
+        title=title,
+        columns=(Column("Entries", right=True), Column(heading), Column("Which")),
         rows=[
             (
-                f"{skipped.raw_files + skipped.files:,}",
-                Toned(printable(skipped.reason, NAMES_SHOWN), Tone.BAD),
-                _which(skipped),
+                f"{remark.raw_files + remark.files:,}",
+                Toned(printable(remark.reason, NAMES_SHOWN), tone),
+                _which(remark),
             )
-            for skipped in shown
+            for remark in shown
         ],
-        left_out=len(summary.skipped) - len(shown),
+        left_out=len(remarks) - len(shown),
     )
 
 
-def _which(skipped: SkipReason) -> str:
-    names = ", ".join(map(_entry_name, skipped.first))
-    more = skipped.raw_files + skipped.files - len(skipped.first)
+def _which(remark: Remark) -> str:
+    names = ", ".join(map(_entry_name, remark.first))
+    more = remark.raw_files + remark.files - len(remark.first)
     return f"{names}, and {more:,} more" if more else names
 
 
-def _entry_name(entry: SkippedEntry) -> str:
+def _entry_name(entry: NamedEntry) -> str:
     if entry.relative_path is None:
         return f"raw file {name_of(entry.raw_file_id)}"
     return file_name(entry.raw_file_id, entry.relative_path)

@@ -1,7 +1,7 @@
 """Sums a plan up for review: totals by destination, largest files, reasons for skipping. Pure; others draw it."""
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from schemas.plan import Plan, PlannedFile, PlanTotals, RawFilePlan, UnresolvedFile
@@ -20,21 +20,21 @@ class DestinationTotals:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SkippedEntry:
-    """What is skipped: a file, or if `relative_path` is None, a whole raw file."""
+class NamedEntry:
+    """A file, or if `relative_path` is None, a whole raw file."""
 
     raw_file_id: str
     relative_path: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SkipReason:
-    """One reason for skipping, and what is skipped for it; `first` names up to `NAMED_PER_REASON` entries."""
+class Remark:
+    """A reason for skipping or a note, and what it applies to; `first` names up to `NAMED_PER_REASON` entries."""
 
     reason: str
     raw_files: int
     files: int
-    first: tuple[SkippedEntry, ...]
+    first: tuple[NamedEntry, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,12 +46,14 @@ class PlanSummary:
         destinations: in the plan's order.
         largest: at most `LARGEST` files to be restored, largest first.
         skipped: most frequent reason first.
+        notes: most frequent note first.
     """
 
     totals: PlanTotals
     destinations: tuple[DestinationTotals, ...]
     largest: tuple[tuple[RawFilePlan, PlannedFile], ...]
-    skipped: tuple[SkipReason, ...]
+    skipped: tuple[Remark, ...]
+    notes: tuple[Remark, ...]
 
 
 def summarize_plan(plan: Plan) -> PlanSummary:
@@ -68,16 +70,17 @@ def summarize_plan(plan: Plan) -> PlanSummary:
         totals=sum(by_destination.values(), PlanTotals()),
         destinations=destinations,
         largest=tuple(heapq.nlargest(LARGEST, plan.planned_files(), key=lambda entry: entry[1].expected_size or 0)),
-        skipped=_skip_reasons(plan),
+        skipped=_gathered(_skipped_entries(plan)),
+        notes=_gathered(_noted_entries(plan)),
     )
 
 
-def _skip_reasons(plan: Plan) -> tuple[SkipReason, ...]:
-    by_reason: dict[str, list[SkippedEntry]] = {}
-    for reason, entry in _skipped_entries(plan):
+def _gathered(remarks: Iterable[tuple[str, NamedEntry]]) -> tuple[Remark, ...]:
+    by_reason: dict[str, list[NamedEntry]] = {}
+    for reason, entry in remarks:
         by_reason.setdefault(reason, []).append(entry)
-    reasons = (
-        SkipReason(
+    gathered = (
+        Remark(
             reason=reason,
             raw_files=sum(entry.relative_path is None for entry in entries),
             files=sum(entry.relative_path is not None for entry in entries),
@@ -85,15 +88,25 @@ def _skip_reasons(plan: Plan) -> tuple[SkipReason, ...]:
         )
         for reason, entries in by_reason.items()
     )
-    return tuple(sorted(reasons, key=lambda skipped: -(skipped.raw_files + skipped.files)))
+    return tuple(sorted(gathered, key=lambda remark: -(remark.raw_files + remark.files)))
 
 
-def _skipped_entries(plan: Plan) -> Iterator[tuple[str, SkippedEntry]]:
+def _skipped_entries(plan: Plan) -> Iterator[tuple[str, NamedEntry]]:
     """Yield every entry that has a reason of its own for not being restored."""
     for raw_file in plan.raw_files:
         if raw_file.error is not None:
-            yield raw_file.error, SkippedEntry(raw_file_id=raw_file.raw_file_id, relative_path=None)
+            yield raw_file.error, NamedEntry(raw_file_id=raw_file.raw_file_id, relative_path=None)
             continue
         for file in raw_file.files:
             if isinstance(file, UnresolvedFile):
-                yield file.error, SkippedEntry(raw_file_id=raw_file.raw_file_id, relative_path=file.relative_path)
+                yield file.error, NamedEntry(raw_file_id=raw_file.raw_file_id, relative_path=file.relative_path)
+
+
+def _noted_entries(plan: Plan) -> Iterator[tuple[str, NamedEntry]]:
+    """Yield every entry that has a note, with the note."""
+    for raw_file in plan.raw_files:
+        for note in raw_file.notes:
+            yield note, NamedEntry(raw_file_id=raw_file.raw_file_id, relative_path=None)
+        for file in raw_file.files:
+            for note in file.notes:
+                yield note, NamedEntry(raw_file_id=raw_file.raw_file_id, relative_path=file.relative_path)

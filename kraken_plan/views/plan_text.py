@@ -11,10 +11,11 @@ from kraken_plan.views.plan_sections import (
     exact_size,
     file_error,
     name_of,
+    notes_text,
     plan_facts,
     plan_sections,
+    raw_file_remark,
     raw_file_state,
-    raw_file_why,
     restored_text,
     s3_object,
     size_or_nothing,
@@ -87,7 +88,7 @@ def _raw_file_rows(plan: Plan, size_text: SizeText) -> Iterator[Sequence[Cell]]:
             size_text(totals.size_bytes),
             name_of(raw_file.project_id),
             printable(raw_file.raw_file_id),
-            Toned(raw_file_why(raw_file, totals), Tone.BAD),
+            raw_file_remark(raw_file, totals),
         )
 
 
@@ -127,7 +128,13 @@ def _file_row(raw_file: RawFilePlan, file: PlannedFile | UnresolvedFile, size_te
         name_of(raw_file.project_id),
         printable(raw_file.raw_file_id),
         s3_object(raw_file, file),
-        printable(join_path(raw_file.destination_base or "", file.relative_path))
-        if error is None
-        else Toned(f"{printable(file.relative_path)}: {printable(error)}", Tone.BAD),
+        Toned(_where_or_why(raw_file, file, error), Tone.PLAIN if error is None else Tone.BAD),
     )
+
+
+def _where_or_why(raw_file: RawFilePlan, file: PlannedFile | UnresolvedFile, error: str | None) -> str:
+    if error is None:
+        said = printable(join_path(raw_file.destination_base or "", file.relative_path))
+    else:
+        said = f"{printable(file.relative_path)}: {printable(error)}"
+    return f"{said} (note: {notes_text(file.notes)})" if file.notes else said

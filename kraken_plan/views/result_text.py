@@ -26,8 +26,12 @@ def failures_line(result: ApplyResult) -> str | None:
 
 def unresolvable_line(result: ApplyResult) -> str | None:
     """Return in one line what the plan itself could not resolve, and why; None if there is nothing of the kind."""
-    failures = [failure for failure in _failures(result) if failure.failure.kind is FailureKind.UNRESOLVED]
-    return _counted_with_first("unresolvable, see the plan", failures)
+    failures = list(_failures(result))
+    unresolvable = [failure for failure in failures if failure.failure.kind is FailureKind.UNRESOLVED]
+    line = _counted_with_first("unresolvable, see the plan", unresolvable)
+    if line is None or len(unresolvable) < len(failures):
+        return line
+    return f"{line}; everything else is verified: `kraken-plan select PLAN --resolvable` leaves them out"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,10 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
+from itertools import chain, islice
 
 _BETWEEN = "  "
+_ROWS_THAT_DECIDE = 200
 _WIDE = frozenset("WF")  # of East Asian scripts and emoji, each takes two places
 
 
@@ -73,6 +75,27 @@ def table_lines(
     yield _line(columns, widths, heading, paint)
     for row in rows():
         yield _line(columns, widths, row, paint)
+
+
+def streamed_lines(
+    columns: Sequence[Column], rows: Iterable[Sequence[Cell]], paint: Paint = unpainted
+) -> Iterator[str]:
+    """Yield a heading and a line per row, gone through once; nothing at all where there are no rows.
+
+    The first rows decide on the widths, and nothing else is kept of any.
+
+    Args:
+        columns: as of `table_lines`.
+        rows: any number; every text in them is printable already.
+        paint: as of `table_lines`.
+    """
+    following = iter(rows)
+    first = list(islice(following, _ROWS_THAT_DECIDE))
+    widths = _widths(columns, first)
+    if widths is None:
+        return
+    yield _line(columns, widths, [Toned(column.title, Tone.HEADING) for column in columns], paint)
+    yield from (_line(columns, widths, row, paint) for row in chain(first, following))
 
 
 def shown_width(text: str) -> int:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from cli import PROGRAM, Cli
-from plan_samples import make_plan, plan_bytes
+from plan_samples import catalog_document, make_plan, plan_bytes
+from sample_data import write_export
 
 from kraken_plan.command_group import COMMANDS
 from schemas.version import __version__
@@ -120,8 +121,8 @@ def test_a_refusal_should_be_told_by_its_exit_code_where_stderr_cannot_be_writte
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
 def test_closed_streams_should_not_show_a_traceback(run_cli: Cli, closed: str) -> None:
     (run_cli.folder / "plan.json").write_bytes(plan_bytes(make_plan()))
-    (run_cli.folder / "catalog.jsonl").write_text('{"_id": "a"}\n')
-    compile_to_stdout = f"{PROGRAM} compile a --catalog catalog.jsonl --output-root /out"
+    write_export(run_cli.folder / "catalog.jsonl", [catalog_document("a")])
+    compile_to_stdout = f"{PROGRAM} compile a none --catalog catalog.jsonl --output-root /out"
     exit_codes = []
     for command in (f"{PROGRAM} validate plan.json", f"{PROGRAM} validate -", compile_to_stdout):
         done = subprocess.run(

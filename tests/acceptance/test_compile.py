@@ -160,12 +160,46 @@ def test_an_invalid_id_should_be_in_the_plan_and_named_with_exit_code_1(run_cli:
 
 def test_many_that_are_not_found_should_be_counted_not_all_named(run_cli: Cli, export: Path) -> None:
     result = run_cli(
-        "compile", *(f"none{number:03}" for number in range(50)), "--catalog", export, "--output-root", "/out"
+        "compile", "a", *(f"none{number:03}" for number in range(50)), "--catalog", export, "--output-root", "/out"
     )
     assert result.exit_code == 1
     assert "50 could not be resolved:" in result.stderr
     assert result.stderr.count("not found in the catalog") == 20
     assert "… and 30 more" in result.stderr
+
+
+def test_ids_should_be_read_as_a_whole_first_and_paths_stand_for_their_raw_files(run_cli: Cli) -> None:
+    # given
+    ids = ["conc_0,5ng.raw", "with space (1).raw", "-dash #1.raw", "s.wiff", "x.d"]
+    write_export(run_cli.folder / "catalog.jsonl", [catalog_document(raw_file_id) for raw_file_id in [*ids, "space"]])
+    lines = [*ids[:3], " - /pool/backup/test1/2025_01/s.wiff.scan", "/pool/x.d/analysis.tdf"]
+    (run_cli.folder / "ids.txt").write_text("\n".join(lines))
+    (run_cli.folder / "ids.csv").write_text("Name,Order\n" + "\n".join(f'"{raw_file_id}",5' for raw_file_id in ids))
+    common = ["--catalog", "catalog.jsonl", "--output-root", "/out"]
+    # when
+    from_lines = run_cli("compile", "--ids-file", "ids.txt", *common)
+    from_table = run_cli("compile", "--ids-file", "ids.csv", "--ids-column", "Name", *common)
+    from_arguments = run_cli("compile", *common, "--", *ids)
+    # then
+    assert ids_in(from_lines) == ids_in(from_table) == ids_in(from_arguments) == ids
+    assert "/pool/x.d/analysis.tdf is a path: taken for the raw file x.d" in from_lines.stderr
+    assert "path" not in from_table.stderr
+    digests = {plan_on_stdout(result).plan_digest for result in (from_lines, from_table, from_arguments)}
+    assert len(digests) == 1
+
+
+def test_unknown_ids_should_come_with_the_nearest_known_ones(run_cli: Cli) -> None:
+    documents = [
+        catalog_document("Sample.raw"),
+        catalog_document("20261128-061500-796105-other.raw", original_name="other.raw"),
+    ]
+    write_export(run_cli.folder / "catalog.jsonl", documents)
+    asked = ["Sample.raw", "sample.raw", "other.raw", "nothing like it"]
+    result = run_cli("compile", *asked, "--catalog", "catalog.jsonl", "--output-root", "/out")
+    assert result.exit_code == 1
+    assert "sample.raw: RawFile not found in the catalog; nearest: Sample.raw\n" in result.stderr
+    assert "other.raw: RawFile not found in the catalog; nearest: 20261128-061500-796105-other.raw\n" in result.stderr
+    assert "nothing like it: RawFile not found in the catalog\n" in result.stderr
 
 
 # --- what a catalog holds
@@ -357,12 +391,13 @@ def test_quiet_should_leave_only_errors_and_verbose_say_what_is_read(run_cli: Cl
     common = ["compile", "a", "none", "--catalog", str(export), "--output-root", "/out"]
     assert run_cli(*common, "-q").stderr == ""
     assert run_cli("-q", *common).stderr == ""
-    assert "INFO kraken_plan.commands.compile: reading 2 raw files from raw_file.jsonl" in run_cli(*common, "-v").stderr
+    verbose = run_cli(*common, "-v").stderr
+    assert "INFO planner.find_records: reading raw files from raw_file.jsonl: 2 possible ids" in verbose
     assert "reading" not in run_cli(*common).stderr
 
 
 def test_names_outside_ascii_should_be_utf8_whatever_the_locale(run_cli: Cli) -> None:
-    document = catalog_document("ä.raw", file_info={"ä\u2028.raw": [3, "m"]})
+    document = catalog_document("ä.raw", file_info={"ä\u2028.raw": [3, "m"], "ä": [3, "m", ETAG]})
     write_export(run_cli.folder / "catalog.jsonl", [document])
     result = run_cli(
         "compile", "--project", "PRID001", "--catalog", "catalog.jsonl", "--output-root", "/out",

@@ -11,6 +11,8 @@ from sample_data import write_export
 from temporary_process import free_ports
 from wire_tap import READ_ONLY, Command, WireTap
 
+from planner.catalog import FIELDS, NAME_FIELDS
+
 PASSWORD = "hunter2-%40-secret"
 
 
@@ -63,7 +65,7 @@ def test_no_write_command_should_ever_be_sent(run_cli: Cli, catalog: Catalog) ->
     (run_cli.folder / "ids.txt").write_text("\n".join(f"f{number:04}" for number in range(2500)))
     # when
     with WireTap(catalog.port) as tap:
-        by_ids = run_cli("compile", "$where", "--ids-file", "ids.txt", "--catalog", tap.uri, "--output-root", "/out")
+        by_ids = run_cli("compile", "--ids-file", "ids.txt", "--catalog", tap.uri, "--output-root", "/out")
         by_project = run_cli("compile", "--project", "PRID001", "--catalog", tap.uri, "--output-root", "/out")
         commands = tap.commands
     # then
@@ -71,8 +73,9 @@ def test_no_write_command_should_ever_be_sent(run_cli: Cli, catalog: Catalog) ->
     assert len(json.loads(by_project.stdout)["raw_files"]) == 1500
     assert {command.name for command in commands} <= READ_ONLY
     finds = [command.document for command in commands if command.name == "find"]
-    assert len(finds) == 4  # three times up to 1,000 ids, and one project
-    assert all(set(command["projection"]) == {"_id", "project_id", "s3_upload_path", "file_info"} for command in finds)  # type: ignore[call-overload]  # a document
+    assert len(finds) == 5  # three times up to 1,000 ids, what is near to unknown ones, and one project
+    projections = [set(command["projection"]) for command in finds]  # type: ignore[call-overload]  # a document
+    assert projections == [{*FIELDS}] * 3 + [{*NAME_FIELDS}, {*FIELDS}]
 
 
 def test_alphakrakens_own_variables_should_name_the_catalog(run_cli: Cli, catalog: Catalog) -> None:

@@ -17,6 +17,7 @@ def test_example_plan_should_be_what_compile_makes_of_the_example_catalog(run_cl
         *("compile", "20250115_sample.d", "no_such_file", "-o", tmp_path / "plan.json"),
         *("--catalog", EXAMPLES / "raw_file.example.jsonl"),
         *("--config", EXAMPLES / "alphakraken.example.yaml"),
+        environment={"AWS_ENDPOINT_URL": None},  # which would stand in the plan
     )
 
     # then

@@ -49,6 +49,7 @@ def test_the_iam_policy_should_grant_reading_and_nothing_else() -> None:
 
 
 def test_the_iam_policy_should_name_buckets_or_objects_as_the_action_needs_it() -> None:
+    assert statements()
     for entry in statements():
         assert entry["Resource"].startswith("arn:aws:s3:::alphakraken-")
         assert entry["Resource"].endswith("/*") is ("Object" in entry["Action"])

@@ -167,6 +167,7 @@ def test_json_should_hold_the_same_for_programs(run_cli: Cli, plan_path: Path) -
 def test_json_with_files_should_hold_every_file(run_cli: Cli, plan_path: Path) -> None:
     shown = json.loads(run_cli("show", plan_path, "--json", "--files").stdout)
     plan = json.loads(plan_path.read_bytes())
+    assert [raw_file["raw_file_id"] for raw_file in shown["raw_files"]] == list(plan["raw_files"])
     for raw_file in shown["raw_files"]:
         for file, planned in zip(
             raw_file["file_list"], plan["raw_files"][raw_file["raw_file_id"]]["files"], strict=True

@@ -15,7 +15,8 @@ from fault_case import whole_object
 from faulty_proxy import FaultyProxy
 from network_faults import Answer, Fault
 from restore_case import RestoreCase, raw_file
-from sample_data import MIB, made_up_bytes
+from sample_data import MIB, made_up_bytes, write_export
+from versions import purge_older_versions
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -124,10 +125,31 @@ def test_of_several_versions_with_the_planned_etag_the_newest_should_be_taken(
     )
 
     files = json.loads(probed.read_bytes())["raw_files"]["u.d"]["files"]
-    assert {file["relative_path"]: file.get("version_id") for file in files}["u.d/small"] == second
+    by_path = {file["relative_path"]: file for file in files}
+    assert by_path["u.d/small"]["version_id"] == second
+    (note,) = by_path["u.d/small"]["notes"]
+    assert note.startswith("version of 20")
+    assert ", overwritten since 20" in note
+    assert "notes" not in by_path["u.d/big"]
     assert run_cli("apply", probed).exit_code == 0
     assert case.unrestored() == []
     assert run_cli("apply", plan, "--recover-versions").exit_code == 0
+
+
+def test_what_the_plan_notes_about_a_raw_file_should_be_part_of_the_reason(
+    run_cli: Cli, case: RestoreCase, s3: "S3Client"
+) -> None:
+    # given a raw file whose last upload failed: S3 has what was uploaded before
+    write_export(case.export_path, [{**case.documents[0], "backup_status": "upload_failed"}])
+    plan = compile_plan(run_cli, case)
+    overwrite(s3, case, "u.d/small")
+    purge_older_versions(s3, case.bucket(), "u.d/small")
+
+    assert run_cli("apply", plan).exit_code == 1
+
+    (line,) = [line for line in last_report(case).splitlines() if line.startswith("u.d/small: ")]
+    assert "FAILURE - S3 corruption detected (etag mismatch: S3 " in line
+    assert "; noted in the plan: backup_status is upload_failed: S3 may hold an older upload" in line
 
 
 def test_a_missing_permission_to_list_versions_should_be_said_and_change_nothing(

@@ -27,6 +27,30 @@ def test_names_that_are_one_file_there_should_be_refused_by_both_names_row_04(
 
 
 @needs_root
+def test_all_others_should_be_restored_when_conflicts_are_to_be_skipped_row_04(
+    run_cli: Cli, make_restore_case: MakeRestoreCase
+) -> None:
+    case = make_restore_case(
+        thermo("Sample.raw", size_bytes=100), thermo("sample.RAW", size_bytes=200), thermo("ok", size_bytes=10)
+    )
+    plan = compile_plan(run_cli, case)
+    with mounted_folding(case.output_location):
+        result = run_cli("apply", plan, "--skip-conflicts")
+
+        assert result.exit_code == 1, result.stderr
+        assert case.unrestored() == ["PRID001/Sample.raw", "PRID001/sample.RAW"]
+        report = last_report(case)
+        assert "ok: OK - Downloaded and verified" in report
+        for one, other in (("Sample.raw", "sample.RAW"), ("sample.RAW", "Sample.raw")):
+            why = "the file system makes one file of both names"
+            assert f"{one}: FAILURE - Conflicts with {other}: {other} ({why})\n" in report
+        # and the names can be left out for good, as the refusal says
+        refused = run_cli("apply", plan)
+        assert refused.exit_code == 2
+        assert "--exclude Sample.raw" in refused.stderr
+
+
+@needs_root
 def test_names_that_stay_apart_there_should_be_restored_and_healed_row_04(
     run_cli: Cli, make_restore_case: MakeRestoreCase
 ) -> None:

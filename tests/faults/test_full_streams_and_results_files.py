@@ -340,5 +340,5 @@ def test_a_ca_bundle_that_cannot_be_used_should_be_named(
     result = run_cli("apply", plan, environment={"AWS_CA_BUNDLE": str(bundle)})
 
     assert result.exit_code == 2
-    assert f"CA bundle {bundle}: {said}" in result.stderr
+    assert f"CA bundle {bundle} (AWS_CA_BUNDLE or the profile's ca_bundle): {said}" in result.stderr
     assert list(case.output_location.iterdir()) == []

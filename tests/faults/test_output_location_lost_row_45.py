@@ -62,3 +62,23 @@ def test_a_file_system_that_is_unmounted_should_be_said_row_45(
     assert "another folder stands where the output location was" in result.stderr
     assert result.stdout == ""
     assert list(case.output_location.iterdir()) == []
+
+
+@pytest.mark.parametrize("options", [(), ("--no-report",)], ids=["report", "no report"])
+def test_an_output_location_that_goes_away_while_all_is_found_right_should_be_said_row_45(
+    run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy, options: tuple[str, ...]
+) -> None:
+    case = make_restore_case(thermo("a.raw", size_bytes=1000), endpoint_url=faulty_proxy.endpoint_url)
+    plan = compile_plan(run_cli, case)
+    assert run_cli("apply", plan).exit_code == 0
+    faulty_proxy.add(Fault(action=Stall(seconds=2, after=0), key="a.raw", method="HEAD"))
+    process = run_cli.start("apply", plan, *options)
+    heads = len(faulty_proxy.requests("HEAD", "a.raw"))
+    wait_for(lambda: len(faulty_proxy.requests("HEAD", "a.raw")) > heads, "the look at S3")
+
+    case.output_location.rename(case.folder / "moved")
+    result = run_cli.finish(process)
+
+    assert result.exit_code == 1
+    assert "no longer there" in result.stderr
+    assert result.stdout == ""

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from apply_case import compile_plan, thermo
 from cli import Cli, CliResult
 from conftest import MakeRestoreCase
@@ -196,3 +197,13 @@ def test_yaml_should_be_imported_only_where_a_config_is_given() -> None:
     code = "import sys, kraken_plan.commands.apply; sys.exit(repr('yaml' in sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=False)
     assert done.stderr.strip() == "False"
+
+
+def test_a_plan_of_the_sites_own_backup_location_should_be_applied(run_cli: Cli, case: RestoreCase) -> None:
+    plan = compile_plan(run_cli, case)
+    site = yaml.safe_load(case.config_path.read_text(encoding="utf-8"))
+    site["locations"] = {"output": "/elsewhere", "backup": {"absolute_path": str(case.output_location)}}
+    (case.folder / "backup.yaml").write_text(yaml.safe_dump(site), encoding="utf-8")
+    result = run_cli("apply", plan, "--config", case.folder / "backup.yaml")
+    assert result.exit_code == 0, result.stderr
+    assert case.unrestored() == []

@@ -1,5 +1,6 @@
 """The kernel may write less than it is asked to: files, journal and report must be whole all the same."""
 
+import os
 import re
 import shutil
 from pathlib import Path
@@ -13,6 +14,8 @@ from embedded_s3 import EmbeddedS3
 from restore_case import RestoreCase, raw_file
 from sample_data import made_up_bytes
 from short_writes import short_writes
+
+from applier.disk.folders import write_all
 
 SIZES = {"s.d/big.bin": 300_000, "s.d/small.bin": 3000, "s.d/healed.bin": 3000, "s.d/empty.bin": 0}
 
@@ -59,3 +62,10 @@ def test_short_writes_should_lose_nothing_of_files_and_report(
     assert left_staged(case) == []
     assert without_times(last_report(case)) == expected
     assert "healed.bin: OK - Self-healed" in expected
+
+
+def test_a_kernel_that_takes_nothing_should_not_be_asked_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "pwrite", lambda *_: 0)
+
+    with pytest.raises(OSError, match="nothing more can be written"):
+        write_all(0, memoryview(b"content"), 0)

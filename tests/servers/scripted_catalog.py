@@ -3,6 +3,7 @@
 import socketserver
 import struct
 from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 
 import bson
 from loopback_server import LoopbackServer
@@ -27,10 +28,24 @@ Answer = Callable[[Command], Mapping[str, object] | None]
 
 
 class ScriptedCatalog(LoopbackServer):
-    """Greets as a real server does; every other command goes to `answer`, and None from it breaks the connection."""
+    """Greets as a real server does; every other command goes to `answer`, and None from it breaks the connection.
 
-    def __init__(self, answer: Answer) -> None:
+    Args:
+        answer: Gives the reply to a command.
+        hello: What the greeting says differently.
+        spoil: Changes the bytes of a reply.
+    """
+
+    def __init__(
+        self,
+        answer: Answer,
+        *,
+        hello: Mapping[str, object] = MappingProxyType({}),
+        spoil: Callable[[bytes], bytes] = bytes,
+    ) -> None:
         self.answer = answer
+        self.hello = {**_HELLO, **hello}
+        self.spoil = spoil
         super().__init__(_Connection)
 
     @property
@@ -46,10 +61,10 @@ class _Connection(socketserver.StreamRequestHandler):
         for message in self._messages():
             command = decode(message)
             greeted = command.name.lower() in {"hello", "ismaster"}
-            reply = _HELLO if greeted else self.server.answer(command)
+            reply = self.server.hello if greeted else self.server.answer(command)
             if reply is None:
                 return
-            body = b"\0\0\0\0\0" + bson.encode(reply)
+            body = b"\0\0\0\0\0" + self.server.spoil(bson.encode(reply))
             request_id = _HEADER.unpack_from(message)[1]
             self.wfile.write(_HEADER.pack(_HEADER.size + len(body), 1, request_id, _OP_MSG) + body)
 

@@ -199,7 +199,7 @@ def test_every_request_of_a_limited_range_should_have_all_attempts() -> None:
 
 
 def test_an_answer_of_more_than_was_granted_should_not_pass() -> None:
-    with pytest.raises(S3Fault, match="not the range asked for"):
+    with pytest.raises(S3Fault, match="not the range that was asked for"):
         fetch(MemoryStore(surplus_bytes=1), limit_that_never_waits(320))
 
 

@@ -37,6 +37,14 @@ plans = st.builds(
 )
 
 
+def test_notes_should_be_compared_on_both_levels() -> None:
+    old = make_plan(planned_raw_file("a", planned_file("a")))
+    noted_file = planned_raw_file("a", replace(planned_file("a"), notes=("x", "y")))
+    diff = diff_plans(old, make_plan(replace(noted_file, notes=("z",))))
+    assert diff.raw_files[0].changes == (Change(name="notes", old=None, new="z"),)
+    assert diff.raw_files[0].files[0].changes == (Change(name="notes", old=None, new="x; y"),)
+
+
 def turned(diff: PlanDiff) -> PlanDiff:
     """The same seen from the other side."""
 
@@ -67,6 +75,7 @@ def shuffled(plan: Plan, seed: int) -> Plan:
     return replace(plan, raw_files=tuple(order.sample(some, len(some))))
 
 
+@settings(max_examples=40)
 @given(plans, st.integers())
 def test_order_and_origin_should_be_no_difference(plan: Plan, seed: int) -> None:
     other = replace(
@@ -79,12 +88,13 @@ def test_order_and_origin_should_be_no_difference(plan: Plan, seed: int) -> None
     assert diff_plans(plan, other).is_empty
 
 
+@settings(max_examples=40)
 @given(plans, plans)
 def test_a_difference_should_be_the_same_from_both_sides(old: Plan, new: Plan) -> None:
     assert turned(diff_plans(old, new)) == diff_plans(new, old)
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(plans, plans, st.integers())
 def test_plans_should_differ_exactly_where_their_contents_do(old: Plan, new: Plan, seed: int) -> None:
     def contents(plan: Plan) -> object:
@@ -94,6 +104,7 @@ def test_plans_should_differ_exactly_where_their_contents_do(old: Plan, new: Pla
     assert diff_plans(shuffled(old, seed), new).is_empty == (contents(old) == contents(new))
 
 
+@settings(max_examples=40)
 @given(plans, plans)
 def test_files_of_both_plans_should_add_up_to_those_of_the_difference(old: Plan, new: Plan) -> None:
     diff = diff_plans(old, new)

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from plan_samples import (
     MD5,
@@ -51,6 +51,7 @@ texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 components = st.text(
     st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="/"), min_size=1, max_size=8
 ).filter(lambda text: text not in {".", ".."} and not text.casefold().startswith((".kraken", "_download")))
+notes = st.just(()) | st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), max_size=2).map(tuple)
 planned_files = st.builds(
     PlannedFile,
     relative_path=st.lists(components, min_size=1, max_size=3).map("/".join),
@@ -60,6 +61,7 @@ planned_files = st.builds(
     expected_size=st.none() | st.integers(1, 5 * 1024**3),
     version_id=st.none() | st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=5),
     expected_md5=st.none() | st.just(OTHER_MD5),
+    notes=notes,
 )
 unresolved_files = st.builds(
     UnresolvedFile,
@@ -70,6 +72,7 @@ unresolved_files = st.builds(
     chunk_size_mb=st.none() | st.just(5),
     expected_size=st.none() | st.just(0),
     absolute_dest_path=st.none() | st.just("/out/PRID001/a"),
+    notes=notes,
 )
 
 
@@ -87,7 +90,7 @@ def plans(draw: st.DrawFn) -> Plan:
         raw_file = planned_raw_file(raw_file_id, *files, project_id=f"PRID{number}")
         if draw(st.booleans()):
             raw_file = replace(raw_file, files=(), error="RawFile not found in the catalog", bucket_name=None)
-        raw_files.append(raw_file)
+        raw_files.append(replace(raw_file, notes=draw(notes)))
     return replace(make_plan(), raw_files=tuple(raw_files))
 
 
@@ -100,18 +103,49 @@ def test_a_plan_should_read_back_as_it_was_written(plan: Plan) -> None:
     assert seal_plan(content, "plan.json") == content
 
 
+@settings(max_examples=30)
 @given(plans())
 def test_the_text_should_be_indented_json_in_utf8_with_one_newline_at_the_end(plan: Plan) -> None:
     text = plan_bytes(plan).decode()
     assert text == json.dumps(json.loads(text), indent=2, ensure_ascii=False) + "\n"
 
 
+@settings(max_examples=30)
 @given(plans())
 def test_the_digest_should_be_sha256_over_the_canonical_json(plan: Plan) -> None:
     document = json.loads(plan_bytes(plan))
     content = {name: value for name, value in document.items() if name not in UNDIGESTED}
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     assert document["plan_digest"] == f"sha256:{hashlib.sha256(canonical.encode()).hexdigest()}"
+
+
+@settings(max_examples=30)
+@given(plans())
+def test_only_a_plan_with_notes_should_be_of_format_1_1(plan: Plan) -> None:
+    content = plan_bytes(plan)
+    assert (b'"notes": [' in content) == plan.has_notes()
+    assert json.loads(content)["format_version"] == ("1.1" if plan.has_notes() else "1.0")
+
+
+def test_a_plan_without_notes_should_keep_the_digest_that_it_always_had() -> None:
+    digest = "sha256:6f33147538b684d2f88ee488fbbbdadb6b4f590a6f8508bc35ec46cee4f61be4"
+    assert read_plan(PLAN_BYTES, "plan.json").plan_digest == digest
+
+
+def test_notes_should_be_part_of_the_digest() -> None:
+    noted = make_plan(replace(planned_raw_file(), notes=("backup_status is upload_failed",)))
+    digests = {read_plan(plan_bytes(plan), "plan.json").plan_digest for plan in (make_plan(), noted)}
+    assert len(digests) == 2
+    changed = plan_bytes(noted).replace(b"upload_failed", b"upload_faked!")
+    assert "the plan was changed after it was compiled" in refusal(changed)
+
+
+@pytest.mark.parametrize("odd", ["a note", [5], [""], ["x" * 1001], ["x"] * 101, None])
+@pytest.mark.parametrize("of_file", [False, True])
+def test_notes_that_are_no_short_texts_should_be_refused(odd: object, *, of_file: bool) -> None:
+    document = {**plan_document(), "format_version": "1.1"}
+    (first_file(document) if of_file else first_raw_file(document))["notes"] = odd
+    assert "notes" in refusal(to_bytes(document))
 
 
 def test_an_empty_plan_should_be_a_plan() -> None:
@@ -258,7 +292,7 @@ def test_a_file_that_can_never_be_restored_should_be_refused_by_name(change: Jso
         ({"destination_base": "/output"}, "it is not within the output_location /out"),
         ({"destination_base": "/out/../etc"}, "'..'"),
         ({"destination_base": None}, "destination_base"),
-        ({"bucket_name": "a/b"}, "no bucket name"),
+        ({"bucket_name": "a/b"}, "not a bucket name"),
         ({"bucket_name": None}, "bucket_name"),
         ({"files": []}, "files"),
         ({"skipped": True}, "skipped"),

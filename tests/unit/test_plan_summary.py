@@ -1,5 +1,7 @@
 """What a plan amounts to: every entry is counted once, and nothing that is skipped has weight."""
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 from plan_samples import make_plan, planned_file, planned_raw_file, unresolved_raw_file
@@ -51,6 +53,18 @@ def test_reasons_should_count_what_is_skipped(plan: Plan) -> None:
     summary = summarize_plan(plan)
     assert sum(skipped.raw_files for skipped in summary.skipped) == summary.totals.skipped_raw_files
     assert sum(skipped.files for skipped in summary.skipped) == summary.totals.skipped_files
+
+
+def test_notes_should_be_gathered_from_raw_files_and_files_most_frequent_first() -> None:
+    file = replace(planned_file("a.raw"), notes=("rare",))
+    noted = [replace(planned_raw_file(f"{number}", file), notes=("often",)) for number in range(NAMED_PER_REASON + 2)]
+    noted += [unresolved_raw_file("gone")]
+    summary = summarize_plan(make_plan(*noted[1:], replace(noted[0], files=(planned_file("0"),))))
+    assert [(note.reason, note.raw_files, note.files) for note in summary.notes] == [("often", 12, 0), ("rare", 0, 11)]
+    section = next(section for section in plan_sections(summary) if section.title == "Notes")
+    assert "raw file 1, raw file 2" in str(section.rows[0][2])
+    assert "and 2 more" in str(section.rows[0][2])
+    assert all(section.title != "Notes" for section in plan_sections(summarize_plan(make_plan())))
 
 
 @given(plans)

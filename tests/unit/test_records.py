@@ -104,7 +104,9 @@ def test_sizes_should_be_read_from_integers_and_floats(size: object, expected: i
         assert type(entry.size_bytes) in {int, type(None)}
 
 
-@pytest.mark.parametrize("size", [-1, 3.5, math.nan, math.inf, -math.inf, True, "3", [], {}, 10**15, 1e300])
+@pytest.mark.parametrize(
+    "size", [-1, 3.5, math.nan, math.inf, -math.inf, 10**400, -(10**400), True, "3", [], {}, 10**15, 1e300]
+)
 def test_malformed_sizes_should_be_explained(size: object) -> None:
     assert reason_of([size, OTHER_MD5, f"{MD5}__500"]).startswith("Not verifiable: malformed size ")
 
@@ -141,6 +143,15 @@ def test_fields_of_a_wrong_kind_should_be_a_problem_of_the_raw_file(changes: dic
     record = parse_record({**catalog_document(), **changes})
     assert words in str(record.problem)
     assert str(record.problem).startswith("RawFile is malformed: ")
+
+
+@pytest.mark.parametrize("raw_file_id", [5, 5.0, None, True, ["5"], {"$oid": "5"}, b"5"])
+def test_an_id_that_is_no_text_should_be_a_raw_file_of_its_own(raw_file_id: object) -> None:
+    record = parse_record({**catalog_document(), "_id": raw_file_id})
+    assert record.raw_file_id == f"_id {raw_file_id!r} ({type(raw_file_id).__name__})"
+    assert record.problem == (
+        None if raw_file_id is None else f"RawFile is malformed: _id is {raw_file_id!r}, expected text"
+    )
 
 
 def test_an_id_without_a_utf8_form_should_be_escaped() -> None:

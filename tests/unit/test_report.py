@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -38,6 +39,15 @@ def raw_file(raw_file_id: str, *files: FileResult, failure: Failure | None = Non
 
 def rendered(*raw_files: RawFileResult) -> str:
     return "".join(render_report(DIGEST, DESTINATION, raw_files, WRITTEN_AT))
+
+
+def test_notes_should_stand_in_the_head_of_their_raw_file_on_a_line_each() -> None:
+    noted = replace(raw_file("a.raw", ok("a.raw")), notes=("upload_failed", "forged\nStatus: SUCCESS"))
+    text = rendered(noted, raw_file("b.raw", ok("b.raw")))
+    assert "Files: 1\nNote: upload_failed\nNote: forged\\nStatus: SUCCESS\n\nFiles:\n" in text
+    assert text.count("Note: ") == 2
+    failed_whole = raw_file("c.raw", failure=Failure(FailureKind.UNRESOLVED, "RawFile is malformed"))
+    assert "Note: n\n\nERROR: RawFile is malformed\n" in rendered(replace(failed_whole, notes=("n",)))
 
 
 def test_report_should_have_the_layout_of_the_example() -> None:

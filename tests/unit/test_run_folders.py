@@ -177,11 +177,12 @@ def test_folders_that_nobody_uses_should_be_closed_beyond_a_few_and_come_back_wi
     assert open_files() == before
 
 
-def test_what_is_in_use_should_never_be_closed(output: OutputFolder) -> None:
+def test_what_is_in_use_should_never_be_closed(tmp_path: Path, output: OutputFolder) -> None:
     run = stagings(output, "a")
     lent = [run.below(f"P{number}") for number in range(10)]
-    for staging in lent:
+    for number, staging in enumerate(lent):
         os.close(staging.create("small"))
+        assert [path.name for path in (tmp_path / f"P{number}").rglob("small")] == ["small"]
         staging.remove("small")
     run.close()
 

@@ -32,7 +32,9 @@ def test_where_namespaces_cannot_be_told_apart_nothing_should_have_ended() -> No
 
 
 @pytest.mark.parametrize(
-    "name", ["run-", "run-dead", "run-0123456789abcdef-0", f"{HERE.run_name('x')}\n", f"{HERE.run_name('')}", "run-é"]
+    "name",
+    ["run-", "run-dead", "run-0123456789abcdef-0", f"{HERE.run_name('x')}\n", f"{HERE.run_name('')}", "run-é"],
+    ids=["bare", "word", "older", "line end", "no id", "not ASCII"],  # the same in every process
 )
 def test_a_name_that_does_not_say_whose_it_is_should_be_anybodys(name: str) -> None:
     assert HERE.standing_of(name) is Standing.UNKNOWN

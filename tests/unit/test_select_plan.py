@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from plan_samples import make_plan, plan_bytes, planned_file, planned_raw_file, unresolved_raw_file
 
 from applier.reports.merge_results import merge_results
-from planner.select_plan import Selection, check_names, select_failed, select_from_plan
+from planner.select_plan import Selection, check_projects, read_raw_files, select_failed, select_from_plan
 from schemas.errors import ConfigError
 from schemas.plan import Plan, UnresolvedFile
 from schemas.plan_file import read_plan
@@ -75,13 +75,16 @@ def test_what_is_selected_should_be_a_valid_part_of_the_plan(
 
 
 def test_names_that_the_plan_has_not_should_all_be_told() -> None:
-    check_names(PLAN, Selection(raw_file_ids=("a.d", "gone"), project_ids=("PRID002",)))
-    with pytest.raises(ConfigError, match=r"the plan has no raw file x, y\\n$"):
-        check_names(PLAN, Selection(raw_file_ids=("x", "a.d", "y\n")))
+    assert read_raw_files(PLAN, ["gone", "/pool/a.d/analysis.tdf, b.raw"]) == ("gone", "a.d", "b.raw")
+    check_projects(PLAN, ["PRID002"])
+    with pytest.raises(ConfigError, match=r"the plan has no raw file x, y\\x1bz$"):
+        read_raw_files(PLAN, ["x", "a.d", "y\x1bz"])
+    with pytest.raises(ConfigError, match=r"the plan has no raw file B\.raw \(nearest: b\.raw\)$"):
+        read_raw_files(PLAN, ["B.raw"])
     with pytest.raises(ConfigError, match="the plan has no project PRID009"):
-        check_names(PLAN, Selection(project_ids=("PRID009", "PRID001")))
+        check_projects(PLAN, ["PRID009", "PRID001"])
     with pytest.raises(ConfigError, match=r"19 \(and 180 more\)$"):
-        check_names(PLAN, Selection(raw_file_ids=tuple(map(str, range(200)))))
+        read_raw_files(PLAN, map(str, range(200)))
 
 
 def test_everything_should_be_selected_as_failed_where_nothing_was_attempted() -> None:

@@ -1,0 +1,91 @@
+"""Reads a file of ids: lines of text, or the column of a CSV file that holds them.
+
+The files that AlphaKraken's web app gives are read as they are: names or paths, one a line or all in one, with or
+without ` - ` in front, and its tables as CSV.
+"""
+
+import csv
+import io
+import logging
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from planner.raw_file_ids import AskedText
+from schemas.errors import ConfigError
+from schemas.text import counted, printable
+
+logger = logging.getLogger(__name__)
+
+STDIN = "-"
+_ID_COLUMNS = ("_id", "raw_file_id", "raw_file")
+_LINE_END = re.compile(r"\r\n|[\n\r]")  # names may hold other characters that end a line elsewhere
+_DELIMITERS = (",", ";", "\t")
+# The web app puts this before the ids of raw files that a table shows for comparison only.
+_BASELINE = "BASELINE_"
+
+
+def read_ids_file(source: str, column: str | None = None) -> list[AskedText]:
+    """Return the texts in a file that ask for raw files.
+
+    Args:
+        source: a path, or `-` for stdin.
+        column: of a CSV file; None if it is one that names its ids as AlphaKraken does, or none at all.
+
+    Raises:
+        ConfigError: it cannot be read, is not UTF-8 text, or has no such column.
+    """
+    name = "<stdin>" if source == STDIN else printable(source)
+    try:
+        content = _read_stdin() if source == STDIN else Path(source).read_bytes()
+        return list(_read_text(content.decode("utf-8-sig"), column, f"ids file {name}"))
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"ids file {name}: not UTF-8 text, at offset {error.start}") from None
+    except OSError as error:
+        raise ConfigError(f"ids file {name} cannot be read: {error.strerror or error}") from None
+    except csv.Error as error:
+        raise ConfigError(f"ids file {name}: not CSV: {printable(str(error), 200)}") from None
+
+
+def _read_text(text: str, column: str | None, name: str) -> Iterator[AskedText]:
+    lines = [line for line in _LINE_END.split(text) if line.strip()]
+    header = lines[0] if lines else ""
+    found = _find_column(header, _ID_COLUMNS if column is None else (column,))
+    if found is not None:
+        yield from _read_cells(text, *found)
+    elif column is None:
+        yield from (AskedText(line, has_comments=True) for line in lines)
+    else:
+        found_line = printable(header, 300) or "nothing"
+        raise ConfigError(f"{name}: expected a column {printable(column, 100)!r} in its first line, found {found_line}")
+
+
+def _find_column(header: str, names: tuple[str, ...]) -> tuple[str, int] | None:
+    """Return the delimiter of a CSV file and the number of the first column with one of these names."""
+    if len(header) > csv.field_size_limit():  # a list of paths, all in one line
+        return None
+    for delimiter in _DELIMITERS:
+        cells = [cell.strip() for cell in next(csv.reader([header], delimiter=delimiter), [])]
+        for name in names:
+            if name in cells:
+                return delimiter, cells.index(name)
+    return None
+
+
+def _read_cells(text: str, delimiter: str, column: int) -> Iterator[AskedText]:
+    rows = (row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if any(row))
+    next(rows, None)
+    baselines = 0
+    for row in rows:
+        cell = row[column] if column < len(row) else ""
+        if cell.startswith(_BASELINE):
+            baselines += 1
+        elif cell.strip():
+            yield AskedText(cell)
+    if baselines:
+        logger.warning("left out %s that the table shows for comparison (%s…)", counted(baselines, "row"), _BASELINE)
+
+
+def _read_stdin() -> bytes:
+    return sys.stdin.buffer.read() if sys.stdin is not None else b""

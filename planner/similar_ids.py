@@ -1,0 +1,81 @@
+"""Finds the known raw files whose names are nearest to an id that is not known. Pure.
+
+Near are: the same text but for case, an id that begins with the text, an id that the text begins with (up to a dot, as
+the file of a raw file does), and an id that a collision prefix was put in front of (`original_name`).
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import TypeAlias
+
+from planner.catalog import CatalogDocument
+
+MOST_ASKED = 20
+_MOST_NAMED = 3
+_LEAST_CHARACTERS = 3  # a shorter text begins too many ids
+
+Names: TypeAlias = tuple[str, str | None]
+
+
+def resembles(document: CatalogDocument, names: Collection[str], folded_starts: tuple[str, ...]) -> bool:
+    """Tell whether a document's names are near to one of these.
+
+    Args:
+        document: a document of the catalog.
+        names: texts, and what `known_starts` gives for them.
+        folded_starts: the same texts as `folded` gives them.
+    """
+    raw_file_id, original_name = document.get("_id"), document.get("original_name")
+    if not isinstance(raw_file_id, str):
+        return False
+    return raw_file_id in names or original_name in names or folded(raw_file_id).startswith(folded_starts)
+
+
+def known_starts(name: str) -> list[str]:
+    """Return the ids that a text may begin with: what stands before each of its dots.
+
+    >>> known_starts("s.wiff.scan")
+    ['s.wiff', 's']
+    """
+    starts = []
+    while "." in name:
+        name = name.rpartition(".")[0]
+        starts.append(name)
+    return starts
+
+
+def long_enough(names: Iterable[str]) -> list[str]:
+    """Return the texts that something can be said about, at most `MOST_ASKED`."""
+    return [name for name in names if len(name) >= _LEAST_CHARACTERS][:MOST_ASKED]
+
+
+def folded(name: str) -> str:
+    """Return what a text has in common with all that differ in case only."""
+    return name.casefold()
+
+
+def nearest_ids(names: Iterable[str], documents: Iterable[CatalogDocument]) -> Mapping[str, tuple[str, ...]]:
+    """Return the nearest known ids of each text that has any, nearest first, at most three."""
+    known: list[Names] = []
+    for document in documents:
+        raw_file_id, original_name = document.get("_id"), document.get("original_name")
+        if isinstance(raw_file_id, str):
+            known.append((raw_file_id, original_name if isinstance(original_name, str) else None))
+    nearest = {}
+    for name in names:
+        ranked = sorted(
+            (rank, raw_file_id) for raw_file_id, original in known if (rank := _rank(name, raw_file_id, original))
+        )
+        if ranked:
+            nearest[name] = tuple(raw_file_id for _, raw_file_id in ranked[:_MOST_NAMED])
+    return nearest
+
+
+def _rank(name: str, raw_file_id: str, original_name: str | None) -> int:
+    """Return how near a known raw file is, from 1; 0 if it is not near."""
+    if folded(raw_file_id) == folded(name):
+        return 1
+    if original_name is not None and folded(original_name) == folded(name):
+        return 2
+    if folded(raw_file_id).startswith(folded(name)):
+        return 3
+    return 4 if raw_file_id in known_starts(name) else 0

@@ -1,0 +1,49 @@
+"""A page of S3's list of objects: what it says, and that anything else is refused."""
+
+import pytest
+
+from applier.s3.object_list import read_object_page
+from schemas.listed_object import ListedObject
+
+MD5 = "d8e8fca2dc0f896fd7cb4cb0031ba249"
+PAGE = """<?xml version="1.0" encoding="UTF-8"?>
+<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>b</Name><EncodingType>url</EncodingType>
+<IsTruncated>true</IsTruncated><NextContinuationToken>to/ken==</NextContinuationToken>
+<Contents><Key>a+b%2Bc%0A%C3%A4.raw</Key><ETag>&quot;{md5}-2&quot;</ETag><Size>7</Size></Contents>
+<Contents><Key>b</Key><Size>0</Size></Contents></ListBucketResult>""".replace("{md5}", MD5)
+
+
+def test_a_page_should_be_read_with_its_keys_decoded() -> None:
+    page = read_object_page(PAGE.encode())
+    assert page.objects == (ListedObject("a b+c\nä.raw", f"{MD5}-2", 7), ListedObject("b", "", 0))
+    assert page.next_token == "to/ken=="  # of a list
+
+
+def test_keys_should_stay_as_they_are_where_they_are_not_encoded() -> None:
+    page = read_object_page(PAGE.replace("<EncodingType>url</EncodingType>", "").encode())
+    assert page.objects[0].key == "a+b%2Bc%0A%C3%A4.raw"
+
+
+def test_the_last_page_should_have_no_token() -> None:
+    assert read_object_page(PAGE.replace("<IsTruncated>true", "<IsTruncated>false").encode()).next_token is None
+    assert read_object_page(b"<ListBucketResult/>").objects == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "<html>",
+        PAGE[:-30],
+        "<Error><Code>AccessDenied</Code></Error>",
+        PAGE.replace("<Size>7</Size>", "<Size>-7</Size>"),
+        PAGE.replace("<Size>7</Size>", f"<Size>{'9' * 5000}</Size>"),
+        PAGE.replace("<Key>b</Key>", ""),
+        PAGE.replace("<NextContinuationToken>to/ken==</NextContinuationToken>", ""),
+        PAGE.replace("to/ken==", ""),
+        "<!DOCTYPE x [<!ENTITY a 'b'>]><ListBucketResult/>",
+    ],
+)
+def test_anything_else_should_be_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="it "):
+        read_object_page(text.encode())
