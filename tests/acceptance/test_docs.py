@@ -128,6 +128,7 @@ def test_failures_should_have_a_section_for_every_kind(kind: FailureKind) -> Non
 DOCUMENTS: Mapping[str, Mapping[str, object]] = {
     "no project": {"project_id": None},
     "no path": {"s3_upload_path": None},
+    "ignored": {"s3_upload_path": None, "status": "ignored"},
     "no files": {"file_info": {}},
     "odd files": {"file_info": "x"},
     "odd bucket": {"s3_upload_path": "s3://a bucket!"},
@@ -211,7 +212,7 @@ def _report_of_everything() -> Iterator[str]:
         RawFileResult(**base, planned_files=0, failure=Failure(kind, "x"))  # type: ignore[arg-type]  # text and None
         for kind in FailureKind
     ]
-    raw_files = [RawFileResult(**base, planned_files=len(ends), files=tuple(ends)), *whole]  # type: ignore[arg-type]
+    raw_files = [RawFileResult(**base, planned_files=len(ends), files=tuple(ends), notes=("n",)), *whole]  # type: ignore[arg-type]
     return render_report("sha256:0", "/o", raw_files, datetime(2026, 1, 1, tzinfo=UTC))
 
 

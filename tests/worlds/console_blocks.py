@@ -10,7 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-_BLOCK = re.compile(r"(?P<run><!-- run -->\n)?```console\n(?P<content>.*?)```\n", re.DOTALL)
+_BLOCK = re.compile(
+    r"(?P<run>^ *<!-- run -->\n)?^(?P<indent> *)```console\n(?P<content>.*?)^ *```\n", re.DOTALL | re.MULTILINE
+)
 _MARK = "--- next command, the last one ended with "
 
 
@@ -40,7 +42,8 @@ class Ended:
 def commands_in(text: str) -> Iterator[Command]:
     """Yield the commands of all sessions in a page."""
     for block in _BLOCK.finditer(text):
-        _, *pieces = re.split(r"^\$ ", block["content"], flags=re.MULTILINE)
+        content = re.sub(f"^{block['indent']}", "", block["content"], flags=re.MULTILINE)
+        _, *pieces = re.split(r"^\$ ", content, flags=re.MULTILINE)
         for piece in pieces:
             line, _, output = piece.partition("\n")
             while line.endswith("\\"):
