@@ -224,7 +224,9 @@ def test_picture_of_the_architecture_should_name_every_room() -> None:
     assert [room for room in ("kraken_plan", "planner", "applier", "schemas") if room not in picture] == []
 
 
-def test_readme_should_lead_into_the_documentation() -> None:
-    linked = set(re.findall(r"\]\((docs/[^)#\s]+)\)", read(README)))
+def test_readme_should_be_short_and_lead_to_every_page() -> None:
+    text = read(README)
+    linked = {ROOT / link for link in re.findall(r"\]\((docs/[^)#\s]+)\)", text)}
 
-    assert linked
+    assert text.count("\n") <= 200
+    assert {page for page in pages() if page.is_relative_to(DOCS) and page.stem != "index"} - linked == set()
