@@ -1,1 +1,1 @@
-"""Asks S3 and fetches from it. Knows no plan and no disk; the only boto and obstore imports."""
+"""Asks S3 and fetches from it. Knows no plan and no disk; the only room that imports boto3, urllib3 and obstore."""

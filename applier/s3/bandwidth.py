@@ -1,7 +1,7 @@
-"""A limit on the bytes fetched a second, over all threads together: how much to ask for next, and when.
+"""Limits the bytes that all threads together fetch per second: says how much to ask for next, and when.
 
-Arithmetic only: `fetch` waits and asks. The wait comes before the request, never in the midst of an answer, so S3 meets
-no slow reader and every timeout keeps its meaning, however low the limit.
+Only calculates; the fetcher waits and asks. The wait comes before the request, never in the middle of an answer, so
+that S3 never meets a slow reader and every timeout keeps its meaning, however low the limit is.
 """
 
 import re
@@ -9,21 +9,21 @@ import threading
 import time
 from collections.abc import Callable
 
-# Together a second: the most that is ever fetched above the rate.
+# Together one second: the most that is ever fetched in advance of the rate.
 _REQUEST_SECONDS = 0.25
-_SAVED_SECONDS = 0.75  # what a hiccup left unused is caught up, an idle hour is not
+_SAVED_SECONDS = 0.75  # a short hiccup is caught up with, an idle hour is not
 
 _RATE = r"([0-9]{1,12})([KMGkmg]?)"
 _UNITS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3}
 
 
 def parse_rate(text: str) -> int:
-    """Return a rate in bytes a second.
+    """Return a rate in bytes per second.
 
     K, M and G are powers of 1024, as they are to `rclone --bwlimit` and to the AWS CLI's `max_bandwidth`.
 
     Raises:
-        ValueError: it is no whole number above 0, with one of these letters or without.
+        ValueError: it is not a whole number above 0, with or without one of these letters.
 
     >>> parse_rate("200M")
     209715200
@@ -32,20 +32,20 @@ def parse_rate(text: str) -> int:
     rate = int(match[1]) * _UNITS[match[2].upper()] if match else 0
     if rate == 0:
         raise ValueError(
-            f"{text!r} is no rate: give bytes a second, a whole number above 0, which K, M or G (powers of 1024) "
-            "may follow, for example 200M"
+            f"{text!r} is not a rate: expected bytes per second, a whole number above 0 with or without K, M or G "
+            "(powers of 1024), for example 200M"
         )
     return rate
 
 
 class BandwidthLimit:
-    """Gives every request its place in one queue; fair, for whoever asks first goes first.
+    """Serves requests first come, first served.
 
-    In any t seconds, requests for at most `bytes_per_second` * (t + 1) bytes are begun, a byte more below 4 a second.
+    In any t seconds, requests for at most `bytes_per_second` * (t + 1) bytes begin (one byte more below 4 per second).
 
     Args:
         bytes_per_second: at least 1.
-        clock: seconds that only grow.
+        clock: monotonic, in seconds.
     """
 
     def __init__(self, bytes_per_second: int, clock: Callable[[], float] = time.monotonic) -> None:

@@ -12,7 +12,7 @@ class S3Fault(Exception):  # noqa: N818  # the field's word: faults are transien
 
     Args:
         kind: what kind of fault it is.
-        detail: what was found, and where it helps what to do.
+        detail: what was found and, where it helps, what to do.
         transient: whether the same request may succeed later.
         status: the HTTP status of S3's answer; 0 if there was none.
         code: S3's own error code; empty if the answer had none (as with every HEAD).
@@ -96,8 +96,8 @@ def no_answer_in_time(location: ObjectLocation, route: str = "") -> S3Fault:
     return S3Fault(FailureKind.TIMEOUT, f"{location}: no answer in time{route}", transient=True)
 
 
-def archived(location: ObjectLocation, storage_class: str, restore: str = "") -> str:
-    """Return what is to be said of an object whose bytes must be brought back from an archive before they can be read.
+def archived(location: ObjectLocation, storage_class: str, restore: str = "") -> Failure:
+    """Return the failure of an object that must be restored from an archive before it can be read.
 
     Args:
         location: the object.
@@ -105,15 +105,19 @@ def archived(location: ObjectLocation, storage_class: str, restore: str = "") ->
         restore: S3's `x-amz-restore` header, empty if no restore was requested:
             https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
     """
-    todo = (
-        "its restore is under way, apply again when it is done"
-        if 'ongoing-request="true"' in restore
-        else "request a restore (aws s3api restore-object), then apply again"
-    )
-    return f"{storage_class}: {location}: {todo}"
+    if restore:  # also where it was done a moment after the bytes were asked for
+        detail = f"{storage_class}: {location}: its restore is under way, apply again when it is done"
+        return Failure(FailureKind.THAWING, detail)
+    detail = f"{storage_class}: {location}: request a restore (aws s3api restore-object), then apply again"
+    return Failure(FailureKind.ARCHIVED, detail)
 
 
-# Said in place of a storage class that is not known.
+def being_restored(restore: str) -> bool:
+    """Tell whether a restore is under way, by S3's `x-amz-restore` header."""
+    return 'ongoing-request="true"' in restore
+
+
+# Stands in for a storage class that is not known.
 COLD = "a cold storage class"
 
 # S3's own error codes: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
@@ -123,7 +127,7 @@ _TRANSIENT_CODES = frozenset(
 )
 # Ours, in place of a code of S3's: no request could be signed.
 NO_CREDENTIALS = "NoCredentials"
-# With these no request can succeed until somebody does something about it.
+# With these, no request can succeed until somebody acts.
 BAD_CREDENTIALS_CODES = frozenset(
     {"ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "RequestTimeTooSkewed", "SignatureDoesNotMatch"}
     | {NO_CREDENTIALS}
@@ -133,12 +137,12 @@ _THROTTLING_STATUS = frozenset({429, 503})
 _TRANSIENT_STATUS = _THROTTLING_STATUS | {408}
 _SERVER_ERROR = 500
 _DENIED_STATUS = frozenset({401, 403})
-# With these a HEAD, which has no error code, leaves open what is the matter: S3 says 400 to expired credentials too.
+# A HEAD has no error code, so these statuses leave the reason open: S3 answers 400 to expired credentials, too.
 VAGUE_STATUS = _DENIED_STATUS | {400}
 
 
 def fault_of_answer(location: ObjectLocation, status: int, code: str) -> S3Fault:
-    """Return the fault that an HTTP answer with an error stands for.
+    """Return the fault that an HTTP error stands for.
 
     Args:
         location: what was asked for.
@@ -158,11 +162,12 @@ def fault_of_answer(location: ObjectLocation, status: int, code: str) -> S3Fault
 def _meaning(  # noqa: PLR0911  # a table
     location: ObjectLocation, status: int, code: str, said: str
 ) -> tuple[FailureKind, str]:
-    """Return what a final answer says of the object; by the code where there is one, for servers differ in status."""
+    """Return what a final answer says about the object; by its code if it has one, because servers differ in status."""
     if code == "NoSuchBucket":
         return FailureKind.BUCKET_MISSING, location.bucket_name
     if code == "InvalidObjectState":
-        return FailureKind.ARCHIVED, archived(location, COLD)
+        failure = archived(location, COLD)
+        return failure.kind, failure.detail
     if code in BAD_CREDENTIALS_CODES or status in _DENIED_STATUS:
         return FailureKind.ACCESS_DENIED, said + _advice(code)
     if code == "InvalidRequest":

@@ -1,6 +1,6 @@
-"""Asking S3 and fetching bytes: retries with back-off and jitter, going on where the last attempt stopped.
+"""Asks S3 and fetches bytes: retries with back-off and jitter, and resumes where the last attempt stopped.
 
-tenacity does the retrying: it waits on the stop event, so that an interrupted run does not sleep on.
+tenacity retries; it waits on the stop event, so that an interrupted run does not go on sleeping.
 """
 
 import logging
@@ -25,14 +25,14 @@ T = TypeVar("T")
 
 
 class Interrupted(Exception):  # noqa: N818  # not an error: the operator asked for it
-    """The run is to stop."""
+    """Raised where work ends because the run is to stop."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """How often and how patiently a transient fault is retried.
+    """How often a transient fault is retried, and with which waits.
 
-    The defaults wait about 50 seconds in all: a server that is restarted within 30 seconds is waited for.
+    The defaults wait about 50 seconds in all, which outlasts a server that restarts within 30 seconds.
     """
 
     attempts: int = 8
@@ -49,7 +49,7 @@ class RetryPolicy:
         if stop.is_set():
             raise Interrupted
         try:
-            return question()  # nearly always: tenacity's own work is spared
+            return question()  # nearly always enough, without tenacity's own work
         except S3Fault as fault:
             if stop.is_set():
                 raise Interrupted from fault
@@ -65,7 +65,7 @@ class RetryPolicy:
             raise
 
     def _retrying(self, stop: threading.Event) -> "Retrying":
-        import tenacity  # noqa: PLC0415  # takes its time, and most runs meet no fault
+        import tenacity  # noqa: PLC0415  # slow to load, and most runs meet no fault
 
         return tenacity.Retrying(
             retry=tenacity.retry_if_exception(_is_transient),
@@ -80,7 +80,7 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetcher:
-    """What asking and fetching need besides the object; without a limit each range is one request."""
+    """Asks a store, with retries; without a bandwidth limit each range is one request."""
 
     store: ObjectStore
     retry: RetryPolicy
@@ -100,7 +100,7 @@ class Fetcher:
             S3Fault: a final fault, or a transient one after all attempts.
             Interrupted: the run is to stop.
         """
-        return self._ask("HEAD", location, lambda: self.store.head(location))
+        return self.ask("HEAD", location, lambda: self.store.head(location))
 
     def check_readable(self, location: ObjectLocation) -> None:
         """Ask for one byte of an object that is not empty; see `ObjectStore.check_readable`.
@@ -109,10 +109,10 @@ class Fetcher:
             S3Fault: a final fault, or a transient one after all attempts.
             Interrupted: the run is to stop.
         """
-        self._ask("GET", location, lambda: self.store.check_readable(location))
+        self.ask("GET", location, lambda: self.store.check_readable(location))
 
     def encryption(self, location: ObjectLocation) -> str | None:
-        """Return how S3 encrypts an object; None if that cannot be learnt."""
+        """Return how S3 encrypts an object; None if it does not say."""
         try:
             return self.store.encryption(location)
         except S3Fault:
@@ -134,7 +134,7 @@ class Fetcher:
         byte_range: tuple[int, int],
         write: Callable[[memoryview, int], None],
     ) -> None:
-        """Fetch a range of the version of an object that has this etag, and hand it on buffer by buffer.
+        """Fetch a range of the version of an object that has this etag, and write it buffer by buffer.
 
         Args:
             location: the object.
@@ -151,7 +151,7 @@ class Fetcher:
         def fetch_on() -> None:
             nonlocal position
             if position == end:
-                return  # the fault came after the last byte
+                return  # the last attempt failed after its last byte
             until = position + self._await_allowance(end - position)
             for buffer in self.store.read_range(location, position, until, etag):
                 if self.stop.is_set():
@@ -161,11 +161,22 @@ class Fetcher:
                 write(buffer, position)
                 position += len(buffer)
 
-        while position < end:  # a request a turn, each with all its attempts: a low limit needs many for a range
-            self._ask("GET", location, fetch_on, offset=byte_range[0])
+        while position < end:  # one request per turn, each with all its attempts: a low limit takes many
+            self.ask("GET", location, fetch_on, offset=byte_range[0])
 
-    def _ask(self, method: str, location: ObjectLocation, question: Callable[[], T], *, offset: int = 0) -> T:
-        """Ask with all attempts, waiting while S3 is away and refusing once the run has given up."""
+    def ask(self, method: str, location: ObjectLocation, question: Callable[[], T], *, offset: int = 0) -> T:
+        """Ask with all attempts, waiting while S3 is away and refusing once the run has given up.
+
+        Args:
+            method: of the request.
+            location: what is asked for.
+            question: makes one attempt.
+            offset: from which byte on.
+
+        Raises:
+            S3Fault: a final fault, or a transient one after all attempts.
+            Interrupted: the run is to stop.
+        """
         topic, outage = (location.bucket_name, method), self.outage
 
         def ask_when_due() -> T:
@@ -182,14 +193,14 @@ class Fetcher:
                     outage.note_failure(topic, location, fault, begun=begun, offset=offset)
                     if not outage.is_waiting(topic) or self.stop.is_set():
                         raise
-                    continue  # it was asked on behalf of all: that S3 is away is not held against this object
+                    continue  # it asked on behalf of all: an outage does not count against this object
                 outage.note_success(topic)
                 return answer
 
         return self.retry.call(ask_when_due, self.stop)
 
     def _await_allowance(self, wanted_bytes: int) -> int:
-        """Wait until something may be asked for, and return how many bytes."""
+        """Wait until something may be asked for, and return for how many bytes."""
         if self.limit is None:
             return wanted_bytes
         granted_bytes, wait_seconds = self.limit.reserve(wanted_bytes)

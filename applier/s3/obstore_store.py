@@ -74,8 +74,7 @@ class ObstoreStore:
         self._settings = _Settings(boto.chain)
         self._guard = AnswerGuard(self._settings.ports)
         self._stores: dict[str, S3Store] = {}
-        self._trusted_buckets: set[str] = set()
-        self._failed: set[ObjectLocation] = set()
+        self._trust = _Trust()
         self._lock = threading.Lock()
 
     def check_bucket(self, bucket_name: str) -> None:
@@ -109,28 +108,19 @@ class ObstoreStore:
 
     def read_range(self, location: ObjectLocation, start: int, end: int, etag: str) -> Iterator[memoryview]:
         """See `ObjectStore.read_range`."""
-        by_obstore = self._may_obstore_read(location)
-        reader = self._read_range if by_obstore else self._boto.read_range
+        is_trusted = self._trust.covers(location) and self._settings.are_safe and _addressable(location.key)
+        reader = self._read_range if is_trusted else self._boto.read_range
         try:
             yield from reader(location, start, end, etag)
         except S3Fault:
-            with self._lock:
-                self._failed.add(location)
-                self._trusted_buckets.discard(location.bucket_name)
+            self._trust.lose(location)
             raise
-        if not by_obstore:
-            with self._lock:
-                self._failed.discard(location)
-            self.trust_bucket(location.bucket_name)
+        if not is_trusted:
+            self._trust.gain(location)
 
     def trust_bucket(self, bucket_name: str) -> None:
         """Read from a bucket by obstore from now on, until something fails there."""
-        with self._lock:
-            self._trusted_buckets.add(bucket_name)
-
-    def _may_obstore_read(self, location: ObjectLocation) -> bool:
-        trusted = location.bucket_name in self._trusted_buckets and location not in self._failed
-        return trusted and self._settings.are_safe and _addressable(location.key)
+        self._trust.gain(ObjectLocation(bucket_name=bucket_name, key=""))
 
     def _read_range(self, location: ObjectLocation, start: int, end: int, etag: str) -> Iterator[memoryview]:
         store = self._store(location.bucket_name)
@@ -179,6 +169,31 @@ class ObstoreStore:
         except (BaseError, OSError, ValueError) as error:  # OSError: 404 is the builtin FileNotFoundError
             fault = fault_of_text(location, str(error), self._settings.route)
             raise self._boto.explain_denial(location, fault) from error
+
+
+class _Trust:
+    """Remembers what obstore may read: objects in buckets that answer as S3 does, unless they have failed."""
+
+    def __init__(self) -> None:
+        self._buckets: set[str] = set()
+        self._failed: set[ObjectLocation] = set()
+        self._lock = threading.Lock()
+
+    def covers(self, location: ObjectLocation) -> bool:
+        """Tell whether an object may be read."""
+        return location.bucket_name in self._buckets and location not in self._failed
+
+    def gain(self, location: ObjectLocation) -> None:
+        """Note that `BotoStore` has read an object."""
+        with self._lock:
+            self._buckets.add(location.bucket_name)
+            self._failed.discard(location)
+
+    def lose(self, location: ObjectLocation) -> None:
+        """Note that an object could not be read."""
+        with self._lock:
+            self._buckets.discard(location.bucket_name)
+            self._failed.add(location)
 
 
 class _Settings:

@@ -1,7 +1,7 @@
-"""When a run waits for S3, and when it stops asking: told how its requests ended, it says what is to be expected.
+"""Decides, from how requests ended, when the run waits for S3 and when it gives up.
 
-No I/O in here. Each request has its own retries. Without this, a plan of 100,000 files would wait them out 100,000
-times over where S3 is away for good, and would lose files all the time where it is away for minutes.
+Does no I/O. Each request has its own retries; with those alone, a plan of 100,000 files would exhaust them 100,000
+times while S3 is down for good, and would keep losing files while it is down for minutes.
 """
 
 import logging
@@ -19,26 +19,26 @@ logger = logging.getLogger(__name__)
 
 MAX_OUTAGE_SECONDS = 300
 
-# So many requests without one success in between, and for so long: most have retries left by then. Other files are
-# given up for the sake of files only: the many ranges of a big one may lie in one bad object.
+# S3 counts as silent after this many failed requests without a success, and this long: most still have retries left
+# then. The rest is given up only after as many files: all the ranges of a big file may lie in one bad object.
 MOST_SILENT_REQUESTS = MOST_SILENT_FILES = 8
 LEAST_SILENCE_SECONDS = 5.0
 PROBE_SECONDS = 5.0
-# A denial takes no time, and may be meant for a folder alone; but each is noted by whoever watches the bucket.
+# A denial costs no time and may concern only one folder, but whoever monitors the bucket sees each of them.
 MOST_DENIED_FILES = 50
-# No request at all can succeed with these. A signature may be wrong for the sake of one odd key.
+# With these, no request at all can succeed. A signature may also be wrong because of one odd key.
 _HOPELESS_CODES = BAD_CREDENTIALS_CODES - {"SignatureDoesNotMatch"}
 
 Topic = tuple[str, str]
 
 
 class GivenUp(S3Fault):
-    """A request that was not made, for those before it have failed."""
+    """A request that was not made, because those before it had failed."""
 
 
 @dataclass(slots=True)
 class _Streak:
-    """Failures of one kind, with no success in between."""
+    """Failures of one kind without a success in between."""
 
     begun: float
     last: S3Fault
@@ -48,22 +48,22 @@ class _Streak:
     refused: int = 0
 
     def is_silence(self, now: float) -> bool:
-        """Whether S3 is away, as far as can be told."""
+        """Tell whether S3 seems to be down."""
         seconds = now - self.begun
         return self.last.transient and len(self.requests) >= MOST_SILENT_REQUESTS and seconds >= LEAST_SILENCE_SECONDS
 
     @property
     def is_denial(self) -> bool:
-        """Whether S3 denies everything, as far as can be told."""
+        """Whether S3 seems to deny everything."""
         return not self.last.transient and len(self.keys) >= MOST_DENIED_FILES
 
 
 class OutageWatch:
-    """What a run has come to expect of S3, by topic: a bucket, and what is asked of it.
+    """Watches how requests end, by topic: a bucket, and the method that it is asked with.
 
     Args:
-        max_outage_seconds: how long to wait for an S3 that gives nothing at all, before the rest is given up.
-        clock: seconds that only grow.
+        max_outage_seconds: how long to wait for an S3 that does not answer at all before giving up the rest.
+        clock: monotonic, in seconds.
     """
 
     def __init__(
@@ -76,9 +76,9 @@ class OutageWatch:
         self._bad_credentials: S3Fault | None = None
 
     def pause_seconds(self, topic: Topic) -> float:
-        """Return how long to wait, and then to ask this once more; 0 to go on.
+        """Return how long to wait before asking this again; 0 to send the request now.
 
-        While S3 is away, one request is made now and then, and the others wait: so they do not use up their retries.
+        While S3 is down, one request is sent now and then and the others wait, so that they keep their retries.
         """
         if topic not in self._streaks:
             return 0.0
@@ -94,13 +94,13 @@ class OutageWatch:
             return streak.next_probe - now
 
     def is_waiting(self, topic: Topic) -> bool:
-        """Tell whether S3 is away and waited for: a request that fails meanwhile may be asked again."""
+        """Tell whether the run waits for S3: a request that fails meanwhile does not count against its object."""
         with self._lock:
             streak, now = self._streaks.get(topic), self.clock()
             return streak is not None and streak.is_silence(now) and not self._is_over(streak, now)
 
     def refusal(self, topic: Topic, location: ObjectLocation) -> GivenUp | None:
-        """Return why an object is not to be asked for; None if it is."""
+        """Return why a request for an object will not be sent; None if it will."""
         if topic not in self._streaks and self._bad_credentials is None:
             return None
         with self._lock:
@@ -116,7 +116,7 @@ class OutageWatch:
             )
 
     def note_success(self, topic: Topic) -> None:
-        """A request was answered; others are worth while again."""
+        """Note that a request was answered, so that others are worth sending again."""
         if topic in self._streaks:
             with self._lock:
                 streak = self._streaks.pop(topic, None)
@@ -126,7 +126,15 @@ class OutageWatch:
     def note_failure(
         self, topic: Topic, location: ObjectLocation, fault: S3Fault, *, begun: float, offset: int = 0
     ) -> None:
-        """An attempt that was begun then has failed, to ask for the bytes from an offset on."""
+        """Note that an attempt failed.
+
+        Args:
+            topic: what was asked.
+            location: the object.
+            fault: how it failed.
+            begun: when the attempt began, by the clock.
+            offset: of the first byte that was asked for.
+        """
         denied = fault.failure.kind is FailureKind.ACCESS_DENIED
         if not (fault.transient or denied):
             self.note_success(topic)  # an answer as good as any: no such key, another etag
@@ -151,6 +159,6 @@ class OutageWatch:
         return now - streak.begun >= self._max_outage_seconds
 
     def _tell(self, topic: Topic, streak: _Streak, now: float) -> None:
-        words = "bucket %s: S3 has given nothing for %.0f s (%s); it is waited for, up to %.0f s"
+        words = "bucket %s: no answer from S3 for %.0f s (%s); waiting up to %.0f s"
         reason = printable(streak.last.failure.detail, 300)
         logger.warning(words, printable(topic[0]), now - streak.begun, reason, self._max_outage_seconds)

@@ -103,5 +103,5 @@ def test_a_bandwidth_that_is_not_a_rate_should_be_refused(run_cli: Cli, rate: st
     refused = run_cli("apply", "plan.json", "--max-bandwidth", rate)
 
     assert refused.exit_code == 2
-    assert f"Invalid value for '--max-bandwidth': '{rate}' is no rate" in refused.stderr
+    assert f"Invalid value for '--max-bandwidth': '{rate}' is not a rate" in refused.stderr
     assert "for example 200M" in refused.stderr
