@@ -80,10 +80,13 @@ class ApplyOptions(AcceptOptions):
         if self.state_dir is not None:
             return self.state_dir
         base = Path(os.environ.get("XDG_STATE_HOME", ""))
+        if base.is_absolute():
+            return base / "kraken-plan"
         try:
-            return (base if base.is_absolute() else Path("~/.local/state").expanduser()) / "kraken-plan"
-        except RuntimeError:  # a user without a home
+            home = Path.home()
+        except RuntimeError:  # a user without one
             return None
+        return home / ".local/state/kraken-plan" if home.is_absolute() and home.is_dir() else None
 
     @property
     def thaw_wait(self) -> ThawWait | None:

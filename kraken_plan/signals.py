@@ -20,6 +20,7 @@ from schemas.errors import ConfigError
 
 # An orderly stop takes at most two seconds, so that nobody who is patient with it has reason to ask again before.
 _SAME_REQUEST_SECONDS = 3.0
+_LONGEST_PREPARATION_SECONDS = 1.5
 # Whoever ends a job signals its whole process group, and the launcher in it (a batch script, `timeout`, a container's
 # init) passes on what it got; systemd sends a SIGHUP right after the SIGTERM.
 _SENT_TWICE = frozenset({signal.SIGTERM, signal.SIGHUP})
@@ -38,8 +39,13 @@ class StopRequest:
     def __init__(self) -> None:
         self.event = threading.Event()
         self.signal_number: int | None = None
-        self.describe_progress: Callable[[], str] = lambda: "still preparing"
+        self.describe_progress: Callable[[], str] = _say_preparing
         self._asked_at = 0.0
+
+    @property
+    def is_preparing(self) -> bool:
+        """Whether nothing has been touched so far, nor can be before there is a progress to describe."""
+        return self.describe_progress is _say_preparing
 
     @property
     def exit_code(self) -> int | None:
@@ -121,8 +127,20 @@ def _listen(reader: int, request: StopRequest, announce: Callable[[str], None]) 
             request.stop(number)
             words = f"{signal.Signals(number).name}: stopping; once more ends at once"
             _start_aside(functools.partial(announce, words))
+            _start_aside(functools.partial(_end_preparation, request, number))
         elif not request.is_repeated_by(number):
             os._exit(128 + number)
+
+
+def _say_preparing() -> str:
+    return "still preparing"
+
+
+def _end_preparation(request: StopRequest, number: int) -> None:
+    """End the process if it is still preparing after a while: what gives the credentials may take a minute."""
+    time.sleep(_LONGEST_PREPARATION_SECONDS)
+    if request.is_preparing:
+        os._exit(128 + number)
 
 
 def _start_aside(announcement: Callable[[], None]) -> None:

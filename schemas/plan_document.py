@@ -1,5 +1,6 @@
 """Converts a plan from a JSON document to values and back, and defines the shape of that document."""
 
+import re
 from collections.abc import Iterable
 from typing import NotRequired, TypedDict
 
@@ -78,8 +79,13 @@ def plan_from_document(document: PlanDocument) -> Plan:
         plan_digest=document.get("plan_digest"),
         created_at=document.get("created_at"),
         created_by=document.get("created_by"),
-        compiled_from=CompiledFrom(catalog=origin["catalog"], config=origin["config"]) if origin else None,
+        compiled_from=_compiled_from(origin) if origin else None,
     )
+
+
+def _compiled_from(origin: CompiledFromDocument) -> CompiledFrom:
+    """Return what a plan was compiled from, less a password that a plan made by hand may hold."""
+    return CompiledFrom(catalog=re.sub(r"(?<=://)[^/\s]*@", "…@", origin["catalog"]), config=origin["config"])
 
 
 def document_from_plan(plan: Plan) -> PlanDocument:

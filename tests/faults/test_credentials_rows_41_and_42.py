@@ -2,6 +2,9 @@
 
 import hashlib
 import json
+import os
+import signal
+import time
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +17,7 @@ from embedded_s3 import EmbeddedS3
 from fault_case import many_files
 from raw_server import RawServer
 from restore_case import RestoreCase
+from waiting import wait_for
 
 from applier.s3.credential_process import MAX_SECONDS
 
@@ -232,6 +236,26 @@ def test_a_helper_that_hangs_should_be_ended_with_its_children_row_42(
     assert result.exit_code == (2 if good_starts == 0 else 1)
     assert f"it gave no answer within {MAX_SECONDS:.0f} s and was ended" in said
     assert not any(_runs(int(pid)) for pid in pids.read_text(encoding="ascii").split())
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_first_signal_should_end_a_run_that_still_waits_for_credentials_rows_29_and_42(
+    run_cli: Cli, case: RestoreCase, helper: Helper, number: signal.Signals
+) -> None:
+    plan = compile_plan(run_cli, case)
+    pids = helper.folder / "pids"
+    hangs = helper.does(run_cli, f"echo $$ >{pids}; exec sleep 300")
+    process = run_cli.start("apply", plan, environment=hangs)
+    wait_for(pids.exists, "the helper")
+
+    process.send_signal(number)
+    begun = time.monotonic()
+    result = run_cli.finish(process)
+    os.kill(int(pids.read_text(encoding="ascii")), signal.SIGKILL)
+
+    assert result.exit_code == 128 + number
+    assert time.monotonic() - begun < MAX_SECONDS / 2
+    assert list(case.output_location.iterdir()) == []
 
 
 def _runs(pid: int) -> bool:

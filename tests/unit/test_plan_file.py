@@ -24,7 +24,7 @@ from plan_samples import (
 )
 
 from schemas.errors import PlanError
-from schemas.plan import Plan, PlannedFile, RawFilePlan, UnresolvedFile
+from schemas.plan import CompiledFrom, Plan, PlannedFile, RawFilePlan, UnresolvedFile
 from schemas.plan_file import read_plan, seal_plan
 from schemas.plan_text import UNDIGESTED
 
@@ -448,3 +448,13 @@ def test_a_file_that_would_be_anothers_folder_should_name_both_entries() -> None
     message = conflicts(planned_raw_file("a", planned_file("x")), planned_raw_file("b", planned_file("x/y/z")))
     assert "a: x conflicts with b: x/y/z: one would have to be a file and the folder of the other" in message
     assert "b: x/y/z conflicts with a: x" in message
+
+
+def test_a_password_in_what_a_plan_was_compiled_from_should_be_left_out() -> None:
+    plan = make_plan(planned_raw_file("a", planned_file("a")))
+    catalog = "mongodb://user:PASSWORD@host/krakendb"
+    by_hand = replace(plan, compiled_from=CompiledFrom(catalog=catalog, config=None))
+
+    read = read_plan(plan_bytes(by_hand), "plan.json")
+
+    assert read.compiled_from == CompiledFrom(catalog="mongodb://…@host/krakendb", config=None)
