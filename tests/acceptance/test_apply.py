@@ -395,4 +395,4 @@ def test_apply_should_load_what_it_needs_and_no_more(run_cli: Cli, make_restore_
     assert case.unrestored() == []
     loaded = {line.rpartition("|")[2].strip() for line in result.stderr.splitlines()}
     assert {"boto3.session", "obstore"} <= loaded
-    assert loaded & {"s3transfer", "tenacity", "tqdm", "jsonschema", "pymongo", "yaml"} == set()
+    assert loaded & {"tenacity", "tqdm", "jsonschema", "pymongo", "yaml"} == set()
