@@ -10,7 +10,7 @@ AIRFLOW_READY := $(AIRFLOW:%=%/.ready)
 # where the bench finds its own modules and the tests' helpers
 HELPERS := tests/bench:tests/servers:tests/worlds:tests/disks:examples/demo
 
-.PHONY: help demo test test-long test-airflow test-slurm bench bench-scale lint types format clean
+.PHONY: help demo world docs test test-long test-airflow test-slurm bench bench-scale lint types format clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -20,6 +20,12 @@ $(READY): pyproject.toml .ci/environment hatch_build.py applier/disk/md5_lanes.c
 
 demo: $(READY)  ## the main job on an embedded S3 server and an exported catalog
 	$(BIN)/python examples/demo/demo.py
+
+world: $(READY)  ## the world of the tutorial, in the folder demo-world, until Ctrl-C
+	$(BIN)/python examples/demo/world.py demo-world
+
+docs: $(READY)  ## the documentation as a site, in docs/_build/html; a warning or a dead internal link fails
+	$(BIN)/python -m sphinx -W --keep-going --nitpicky -b html docs docs/_build/html
 
 .airflow/%/.ready: tests/clusters/airflow_pins/%.txt | $(READY)
 	mkdir -p .airflow/$*
@@ -55,7 +61,7 @@ format: $(READY)  ## let ruff write
 	$(BIN)/ruff check --fix .
 
 clean:  ## remove the environments and all caches
-	rm -rf $(VENV) .airflow .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+	rm -rf $(VENV) .airflow .mypy_cache .ruff_cache .pytest_cache .hypothesis dist docs/_build demo-world
 
 bench: $(READY)  ## kraken-plan beside s5cmd, rclone and the AlphaKraken sequence: ratios of medians
 	PYTHONPATH=$(HELPERS) $(BIN)/python tests/bench/bench.py $(BENCH)

@@ -36,6 +36,8 @@ COMMANDS = {
     "show": _command("show", "show_command", "Show what a plan restores, for review."),
     "status": _command("status", "status_command", "Show what apply would do, and change nothing."),
     "apply": _command("apply", "apply_command", "Restore what a plan says, and verify it."),
+    "restore": _command("restore", "restore_command", "Compile, show, ask and apply in one step."),
+    "thaw": _command("thaw", "thaw_command", "Ask S3 to restore what it has archived."),
     "diff": _command("diff", "diff_command", "Show what differs between two plans."),
     "select": _command("select", "select_command", "Make a smaller plan from a plan."),
     "split": _command("split", "split_command", "Split a plan into N plans of equal size."),

@@ -16,7 +16,7 @@ from kraken_plan.logs import is_quiet
 from kraken_plan.signals import StopRequest
 from schemas.plan import Plan, PlanTotals
 from schemas.results import FileResult
-from schemas.text import human_size
+from schemas.text import counted, human_size
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -34,7 +34,7 @@ class CountedProgress(Progress):
 
     def __init__(self, totals: PlanTotals, clock: Callable[[], float] = time.monotonic) -> None:
         self._totals, self._clock = totals, clock
-        self._files = self._bytes = 0
+        self._files = self._bytes = self._thawing = 0
         self._begun = clock()
         self._lock = threading.Lock()
 
@@ -49,15 +49,21 @@ class CountedProgress(Progress):
         with self._lock:
             self._files += 1
 
+    def files_thawing(self, count: int) -> None:
+        """See `Progress`."""
+        with self._lock:
+            self._thawing = count
+
     def describe(self) -> str:
         """Return in one line how far the run has come."""
         files, done_bytes, seconds = self._files, max(self._bytes, 0), self._clock() - self._begun
         rate = done_bytes / seconds if seconds > 0 else 0.0
         left = max(self._totals.size_bytes - done_bytes, 0)
-        remaining = f", {left / rate / 60:.0f} min left" if rate > 0 else ""
+        remaining = f", {left / rate / 60:.0f} min left" if rate > 0 and not self._thawing else ""
+        waiting = f", waiting for {counted(self._thawing, 'file')} that S3 is thawing" if self._thawing else ""
         return (
             f"{files:,}/{self._totals.files:,} files done, {human_size(done_bytes)} of "
-            f"{human_size(self._totals.size_bytes)} verified, {human_size(round(rate))}/s{remaining}"
+            f"{human_size(self._totals.size_bytes)} verified, {human_size(round(rate))}/s{remaining}{waiting}"
         )
 
 
@@ -85,6 +91,15 @@ class LineProgress(CountedProgress):
         """See `Progress`."""
         super().file_ended(result)
         self._write_now_and_then()
+
+    def files_thawing(self, count: int) -> None:
+        """See `Progress`; the first time at once."""
+        begins = count > 0 and self._thawing == 0
+        super().files_thawing(count)
+        if begins:
+            self._write(self.describe())
+        else:
+            self._write_now_and_then()
 
     def _write_now_and_then(self) -> None:
         now = self._clock()
@@ -120,8 +135,16 @@ class BarProgress(CountedProgress):
         with self._bar_lock:
             self._label_bar()
 
+    def files_thawing(self, count: int) -> None:
+        """See `Progress`."""
+        super().files_thawing(count)
+        with self._bar_lock:
+            self._label_bar()
+            self._bar.refresh()
+
     def _label_bar(self) -> None:
-        self._bar.set_description(f"{self._files}/{self._totals.files} files done", refresh=False)
+        thawing = f", {self._thawing} thawing" if self._thawing else ""
+        self._bar.set_description(f"{self._files}/{self._totals.files} files done{thawing}", refresh=False)
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 import click
@@ -16,10 +16,19 @@ from schemas.text import shown_on
 logger = logging.getLogger(__name__)
 
 
-def report_results(result: ApplyResult, output: OutputFolder, stagings: Stagings) -> bool:
-    """Write the report of every destination and print their paths; tell whether all of that succeeded."""
+def report_results(
+    result: ApplyResult, output: OutputFolder, stagings: Stagings, kept_paths: Sequence[str] = ()
+) -> bool:
+    """Write the report of every destination and print their paths; tell whether all of that succeeded.
+
+    Args:
+        result: of the run.
+        output: the output location.
+        stagings: lend folders on the same file system as a destination.
+        kept_paths: of what else was kept of the run, printed after those of the reports.
+    """
     reports = write_reports(result, output, stagings, datetime.now(UTC))
-    return _print_paths(reports.paths) and reports.complete
+    return _print_paths([*reports.paths, *kept_paths]) and reports.complete
 
 
 def _print_paths(paths: Iterable[str]) -> bool:

@@ -68,6 +68,8 @@ def explain_other_s3(plan: Plan, options: S3Options, environment: Mapping[str, s
         used, source = _find_in_chain(options.profile, environment)
     if used is None or used.rstrip("/") == (named or "").rstrip("/"):
         return None
+    if explain_bad_endpoint_url(used) is not None:  # refused before S3 is asked; it may hold a password
+        return None
     planned = "AWS itself (no s3.endpoint_url)" if named is None else printable(named)
     return f"S3 is {printable(used)} ({source}); the plan names {planned}"
 

@@ -1,11 +1,13 @@
 """The options that several commands have, each defined once."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import click
 
+from applier.restore.find_object import Acceptance
 from applier.restore.jobs import DEFAULT_JOBS, MOST_JOBS
 from applier.restore.session import PlaceSettings, S3Choice, SessionSettings
 from applier.s3.bandwidth import parse_rate
@@ -14,6 +16,16 @@ from kraken_plan.output_files import STDOUT
 from schemas.plan_source import plan_name
 
 _Command = Callable[..., Any]
+_DURATION = re.compile(r"([0-9]{1,6})([smhd]?)")
+_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def _parse_duration(_context: click.Context, _parameter: click.Parameter, text: str) -> int:
+    """Return seconds."""
+    found = _DURATION.fullmatch(text)
+    if found is None:
+        raise click.BadParameter(f"{text!r} is not a duration: expected seconds, or a number with m, h or d, as in 48h")
+    return int(found[1]) * _SECONDS[found[2]]
 
 
 def _parse_rate(_context: click.Context, _parameter: click.Parameter, text: str | None) -> int | None:
@@ -148,6 +160,68 @@ _ACCESS_OPTIONS = (
 
 def access_options(command: _Command) -> _Command:
     """Give a command the argument and the options of `AccessOptions`."""
-    for option in reversed(_ACCESS_OPTIONS):  # click lists the one that is put on last first
+    return _with_options(command, _ACCESS_OPTIONS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcceptOptions(AccessOptions):
+    """Besides, which objects to accept beside those that the plan names."""
+
+    recover_versions: bool
+    accept_other_parts: bool
+    accept_md5: bool
+
+    @property
+    def accept(self) -> Acceptance:
+        """The same in the library's terms."""
+        return Acceptance(
+            older_versions=self.recover_versions, other_parts=self.accept_other_parts, md5=self.accept_md5
+        )
+
+
+_ACCEPT_OPTIONS = (
+    click.option(
+        "--recover-versions",
+        is_flag=True,
+        help="If S3's current object is missing or has another etag, restore the newest older version that has the "
+        "planned one. Needs s3:ListBucketVersions and s3:GetObjectVersion.",
+    ),
+    click.option(
+        "--accept-other-parts",
+        is_flag=True,
+        help="Also fetch objects of the right size whose etag differs because they were uploaded again in other parts "
+        "(a copied or migrated bucket). The planned etag, computed from the bytes read back, decides.",
+    ),
+    click.option(
+        "--accept-md5",
+        is_flag=True,
+        help="If S3's etag is not made of the object's bytes (SSE-KMS, SSE-C, some S3 clones), verify by the MD5 in "
+        "the plan.",
+    ),
+)
+
+
+def accept_options(command: _Command) -> _Command:
+    """Give a command the further options of `AcceptOptions`."""
+    return _with_options(command, _ACCEPT_OPTIONS)
+
+
+max_wait_option = click.option(
+    "--max-wait",
+    metavar="TIME",
+    default="48h",
+    show_default=True,
+    callback=_parse_duration,
+    help="How long to wait at most for what S3 is restoring: seconds, or a number with m, h or d.",
+)
+
+
+def yes_option(words: str) -> Callable[[_Command], _Command]:
+    """Return the option that answers a question before it is asked; `words` say what is then done."""
+    return click.option("--yes", is_flag=True, help=f"{words} Needed where stdin or stderr is not a terminal.")
+
+
+def _with_options(command: _Command, options: Sequence[Callable[[_Command], _Command]]) -> _Command:
+    for option in reversed(options):  # click lists the one that is put on last first
         command = option(command)
     return command

@@ -134,6 +134,7 @@ def _plan_file(
             expected_etag=entry.etag,
             chunk_size_mb=entry.chunk_size_mb,
             expected_size=entry.size_bytes,
+            expected_md5=entry.md5,
             notes=entry.notes,
         )
         reason = explain_bad_file(file, destination_base) or bad_key

@@ -20,6 +20,7 @@ _MAX_SIZE_BYTES = MAX_PARTS * _MAX_CHUNK_SIZE_MB * MIB
 _SHORT = reprlib.Repr()  # a document of 16 MB must not be written out to show 100 characters of it
 _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 200
 
+_MD5 = re.compile(r"[0-9a-f]{32}")
 _CHUNK_SIZE = re.compile(r"[1-9][0-9]{0,3}")
 _LENGTH_WITHOUT_ETAG = 2
 _LENGTH_WITH_ETAG = 3
@@ -34,6 +35,7 @@ class FileInfoEntry:
         size_bytes: None if the catalog has none.
         etag: of the upload.
         chunk_size_mb: of the upload's parts.
+        md5: of the whole content, where the etag does not say it already; None if the catalog has none.
         notes: what a reviewer should know about it.
     """
 
@@ -41,6 +43,7 @@ class FileInfoEntry:
     size_bytes: int | None
     etag: str
     chunk_size_mb: int
+    md5: str | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -190,7 +193,18 @@ def _parse_entry(relative_path: str, entry: object) -> FileInfoEntry | UnusableE
         etag, chunk_size_mb = parse_etag_from_file_info(entry)
     except ValueError as error:
         return UnusableEntry(relative_path=relative_path, reason=str(error), size_bytes=size_bytes)
-    return FileInfoEntry(relative_path=relative_path, size_bytes=size_bytes, etag=etag, chunk_size_mb=chunk_size_mb)
+    return FileInfoEntry(
+        relative_path=relative_path,
+        size_bytes=size_bytes,
+        etag=etag,
+        chunk_size_mb=chunk_size_mb,
+        md5=_md5_beside(etag, entry[1]),
+    )
+
+
+def _md5_beside(etag: str, md5: object) -> str | None:
+    """Return the MD5 that the catalog has of a content; None where it has none, or where it is the etag itself."""
+    return md5 if isinstance(md5, str) and _MD5.fullmatch(md5) and md5 != etag else None
 
 
 def _parse_size(size: object) -> int | None:

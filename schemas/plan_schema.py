@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
 
 MAX_ISSUES = 100
+# User and password of an address, and its query: that of a signed one is as good as a password.
+_URL_SECRETS = re.compile(r"(?<=://)\S*@|(?<=\?)[^\s'\"]+")
 
 
 def schema_text() -> str:
@@ -48,6 +50,7 @@ def _in_words(error: "ValidationError") -> str:
     place = "".join(f"[{step!r}]" if isinstance(step, str) else f"[{step}]" for step in error.absolute_path)
     place = re.sub(r"\['(\w+)'\]", r".\1", place).lstrip(".")
     message = f"{error.instance!r} is malformed" if error.validator == "pattern" else error.message
+    message = _URL_SECRETS.sub("…", message)
     described = isinstance(error.schema, dict) and error.schema.get("description")
     if error.validator in {"required", "additionalProperties"} or not described:
         return f"{printable(place) or 'the plan'}: {printable(message, 300)}"

@@ -40,6 +40,7 @@ class FailureKind(Enum):
     BUCKET_MISSING = "S3 bucket does not exist: {}"
     ACCESS_DENIED = "Access denied: {}"
     ARCHIVED = "Archived in {}"
+    THAWING = "Archived in {0}"  # being restored: the same words, in another form, or the two would be one member
     NETWORK = "Network error: {}"
     TIMEOUT = "Timed out: {}"
     DISK_FULL = "Disk full: {}"
@@ -50,6 +51,12 @@ class FailureKind(Enum):
     NOT_ATTEMPTED = "Not attempted"
     NOT_AS_RESTORED = "Not as restored: {}"
     UNFORESEEN = "Unforeseen error: {}"
+
+    @property
+    def words_around(self) -> tuple[str, str]:
+        """The words before and after the detail."""
+        before, _, after = self.value.replace("{0}", "{}").partition("{}")
+        return before, after
 
 
 @dataclass(frozen=True, slots=True)

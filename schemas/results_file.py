@@ -253,7 +253,7 @@ def _failure(record: dict[str, Any], place: str) -> Failure | None:
     kind = _KINDS.get(name)
     if kind is None:
         raise ResultsError(f"{place}: failure_kind is {printable(name)}, which this program does not know")
-    before, _, after = kind.value.partition("{}")
+    before, after = kind.words_around
     if not (message.startswith(before) and message.endswith(after)):
         raise ResultsError(f"{place}: the message of a {name} is {printable(message, 200)}, expected {kind.value}")
     return Failure(kind, message[len(before) : len(message) - len(after)])

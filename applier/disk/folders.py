@@ -10,11 +10,11 @@ import os
 import stat
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 from schemas.atomic_file import CANNOT_SYNC_FOLDERS
 from schemas.errors import DestinationError
@@ -26,28 +26,10 @@ logger = logging.getLogger(__name__)
 _warned_of: set[int] = set()  # the reasons why folders cannot be synced, each worth one warning a run
 _warning_lock = threading.Lock()
 
+_LOOK_INTERVAL_SECONDS = 1.0
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _BLOCK_BYTES = 512  # of `st_blocks`, whatever the file system's own
 _NEW_FILE_MODE = 0o666  # less the umask: delivered files must be readable to the group where the site says so
-
-
-class FileIdentity(NamedTuple):
-    """What tells a file from any other, and from itself before it was changed (inode numbers are used again)."""
-
-    device: int
-    inode: int
-    links: int
-    size_bytes: int
-    modified_ns: int
-    changed_ns: int
-
-    def is_same(self, other: "FileIdentity | None") -> bool:
-        """Tell whether another look saw the same file.
-
-        Some file systems (FUSE, overlays) number inodes anew at each look. Their times still tell a file that was
-        replaced from one that was not.
-        """
-        return other is not None and self[2:] == other[2:]
 
 
 class NotAFolderError(OSError):
@@ -56,6 +38,13 @@ class NotAFolderError(OSError):
 
 class OutputLocationLostError(OSError):
     """The output location is no longer where the run found it."""
+
+
+class _LastLook:
+    """When the output location was looked at last, in seconds that only grow."""
+
+    def __init__(self) -> None:
+        self.at = -_LOOK_INTERVAL_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +58,7 @@ class OutputFolder:
 
     path: str
     descriptor: int
+    _last_look: _LastLook = field(default_factory=_LastLook, init=False, compare=False, repr=False)
 
     @contextmanager
     def folder(self, relative: str, *, create: bool = False) -> Iterator[int]:
@@ -109,6 +99,17 @@ class OutputFolder:
                 except FileNotFoundError:
                     break
             yield folder
+
+    def check_in_place_now_and_then(self) -> None:
+        """Do the same as `check_in_place`, at most once a second: files are published by the thousand.
+
+        Raises:
+            OutputLocationLostError: see there.
+        """
+        now = time.monotonic()
+        if now - self._last_look.at >= _LOOK_INTERVAL_SECONDS:
+            self._last_look.at = now
+            self.check_in_place()
 
     def check_in_place(self) -> None:
         """See that the path still leads to this folder: what is written to one that was moved would be lost to users.
@@ -260,18 +261,6 @@ def write_all(descriptor: int, content: memoryview, offset: int) -> None:
         if written == 0:
             raise OSError(errno.EIO, "nothing more can be written")
         content, offset = content[written:], offset + written
-
-
-def file_identity(status: os.stat_result) -> FileIdentity:
-    """Return the identity that a file had when its status was taken."""
-    return FileIdentity(
-        device=status.st_dev,
-        inode=status.st_ino,
-        links=status.st_nlink,
-        size_bytes=status.st_size,
-        modified_ns=status.st_mtime_ns,
-        changed_ns=status.st_ctime_ns,
-    )
 
 
 def taken_bytes(status: os.stat_result) -> int:

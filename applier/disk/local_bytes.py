@@ -8,14 +8,8 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from applier.disk.folders import (
-    FileIdentity,
-    OutputFolder,
-    closing_descriptor,
-    file_identity,
-    open_regular_file,
-    write_all,
-)
+from applier.disk.file_identity import FileIdentity, file_identity
+from applier.disk.folders import OutputFolder, closing_descriptor, open_regular_file, write_all
 from applier.disk.hashing import ByteRange
 from applier.disk.part_hashing import SEGMENT_BYTES
 from applier.target import Target

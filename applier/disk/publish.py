@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from applier.disk.folders import FileIdentity, OutputFolder, file_identity, sync_folder
+from applier.disk.file_identity import FileIdentity, file_identity
+from applier.disk.folders import OutputFolder, sync_folder
 from applier.disk.rename import NO_HARD_LINKS, is_linked_as, rename_to_first_free_name, rename_to_free_name
 from applier.disk.rights import give_rights, rights_of
 from applier.disk.staging import Staging
@@ -91,7 +92,7 @@ def publish(  # noqa: PLR0913  # what, from where, to where, over what
         OSError: it could not be done; the final name holds what it held, or what it held was kept.
     """
     verified_files = verified_files or VerifiedFiles(output)
-    output.check_in_place()
+    output.check_in_place_now_and_then()
     with (
         output.folder(target.folder, create=True) as folder,
         _explained(folder, join_path(output.path, target.folder)),

@@ -72,6 +72,12 @@ def rights_of_new_file(folder: int, staging: int, sample: os.stat_result) -> Rig
     return Rights(owner=sample.st_uid, group=group, mode=sample.st_mode & _PERMISSIONS)
 
 
+def are_plain(wanted: Rights, sample: os.stat_result) -> bool:
+    """Tell whether a file that this run creates in the staging folder, like the sample, has these rights as it is."""
+    same_owners = (wanted.owner, wanted.group) == (sample.st_uid, sample.st_gid)
+    return same_owners and wanted.mode == stat.S_IMODE(sample.st_mode) and wanted.access_lists is None
+
+
 def give_rights(wanted: Rights, name: str, folder: int) -> None:
     """Give a file of our own rights, as far as we may; where we may not, close it to all who might get more.
 

@@ -11,7 +11,7 @@ from typing import Protocol
 from applier.disk.folders import closing_descriptor, create_file, list_names, open_regular_file
 from applier.disk.hashing import ByteRange
 from applier.disk.journal import Journal, StagedContent, StagedState, read_journal
-from applier.disk.rights import give_rights, rights_of_new_file
+from applier.disk.rights import are_plain, give_rights, rights_of_new_file
 from schemas.plan import PlannedFile
 
 logger = logging.getLogger(__name__)
@@ -53,6 +53,7 @@ class Staging:
         self.descriptor = descriptor
         self.find_elsewhere = find_elsewhere
         self._sample: os.stat_result | None = None  # of a file that this run has created here
+        self._plain_folders: set[tuple[int, int]] = set()  # where new files get the rights that they have here
 
     def create(self, name: str) -> int:
         """Create a staged file that no later run can resume."""
@@ -72,8 +73,18 @@ class Staging:
 
     def give_rights_of_new_file(self, name: str, folder: int) -> None:
         """Give a staged file the rights that it would have if it had been created in its final folder by this run."""
-        if self._sample is not None:
-            give_rights(rights_of_new_file(folder, self.descriptor, self._sample), name, self.descriptor)
+        if self._sample is None:
+            return
+        status = os.fstat(folder)
+        place = status.st_dev, status.st_ino
+        is_of_this_run = not name.endswith(PART_SUFFIX)  # an earlier one may have had another umask
+        if is_of_this_run and place in self._plain_folders:
+            return
+        wanted = rights_of_new_file(folder, self.descriptor, self._sample)
+        if are_plain(wanted, self._sample):
+            self._plain_folders.add(place)
+        if not is_of_this_run or place not in self._plain_folders:
+            give_rights(wanted, name, self.descriptor)
 
     def open_report(self) -> int:
         """Open the file that a report is written to before it gets its name."""

@@ -11,7 +11,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from applier.disk.folders import FileIdentity, OutputFolder, closing_descriptor, file_identity
+from applier.disk.file_identity import FileIdentity, file_identity
+from applier.disk.folders import OutputFolder, closing_descriptor
 from schemas.text import printable
 
 _TURNS = 64

@@ -3,7 +3,7 @@
 import itertools
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -76,27 +76,52 @@ def write_batch_status_report(
     Raises:
         OSError: it could not be written, or not where its path says.
     """
+    text = render_report(result.plan_digest, destination, raw_files, written_at)
+    name = write_new_file((piece.encode() for piece in text), destination, dated_names(written_at, ".txt"), place)
+    return join_path(destination, name)
+
+
+def write_new_file(
+    content: Iterable[bytes], destination: str, names: Iterator[str], place: tuple[OutputFolder, Staging]
+) -> str:
+    """Write a file of ours into a destination, whole or not at all, and return the name that it has got.
+
+    Args:
+        content: in pieces.
+        destination: absolute path of the folder.
+        names: the first of these that is free.
+        place: the output location, and a staging folder on the same file system where the file is written first.
+
+    Raises:
+        OSError: it could not be written, or not where its path says.
+    """
     output, staging = place
     descriptor = staging.open_report()
     try:
         try:
             size_bytes = 0
-            for piece in render_report(result.plan_digest, destination, raw_files, written_at):
-                content = piece.encode()
-                write_all(descriptor, memoryview(content), size_bytes)
-                size_bytes += len(content)
+            for piece in content:
+                write_all(descriptor, memoryview(piece), size_bytes)
+                size_bytes += len(piece)
             os.ftruncate(descriptor, size_bytes)
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
         with output.folder(path_below(destination, output.path), create=True) as folder:
             staging.give_rights_of_new_file(REPORT, folder)
-            name = rename_to_first_free_name(REPORT, staging.descriptor, _report_names(written_at), folder)
+            name = rename_to_first_free_name(REPORT, staging.descriptor, names, folder)
             sync_folder(folder)
         output.check_in_place()  # else the path would lead to nothing
     finally:
         staging.remove(REPORT)
-    return join_path(destination, name)
+    return name
+
+
+def dated_names(written_at: datetime, suffix: str) -> Iterator[str]:
+    """Yield names for a file of ours: `_download_status_batch_{YYYYMMDD_HHMMSS}`, then the same with `_2` and so on."""
+    stem = f"{REPORT_PREFIX}{written_at:%Y%m%d_%H%M%S}"
+    yield f"{stem}{suffix}"
+    yield from (f"{stem}_{number}{suffix}" for number in itertools.count(2))
 
 
 def render_report(
@@ -178,9 +203,3 @@ def _how_much(file: FileResult) -> str:
     if file.fetched_parts is None or file.fetched_parts >= parts:
         return "hash mismatch detected,"
     return f"{file.fetched_parts} of {parts} parts"
-
-
-def _report_names(written_at: datetime) -> Iterator[str]:
-    stem = f"{REPORT_PREFIX}{written_at:%Y%m%d_%H%M%S}"
-    yield f"{stem}.txt"
-    yield from (f"{stem}_{number}.txt" for number in itertools.count(2))

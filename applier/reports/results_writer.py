@@ -9,6 +9,7 @@ import fcntl
 import logging
 import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
@@ -24,6 +25,7 @@ from schemas.text import printable
 
 logger = logging.getLogger(__name__)
 
+_WRITE_INTERVAL_SECONDS = 1.0
 _CANNOT_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.ENOTTY})
 
 
@@ -135,6 +137,43 @@ class ResultsWriter(ResultSink):
         if self._complete:
             self._complete = False
             logger.error("the results in %s are not complete: %s", printable(str(self._path)), reason)
+
+
+class LazyResultsWriter(ResultsWriter):
+    """Writes results to a file some at a time: what a kill loses of them is not needed.
+
+    Args:
+        path: of the file.
+        descriptor: of the file, empty, open for writing; closed by `close`.
+        head: the file's first line.
+    """
+
+    def __init__(self, path: Path, descriptor: int, head: bytes) -> None:
+        super().__init__(path, descriptor, head)
+        self._waiting = bytearray()
+        self._waiting_lock = threading.Lock()
+        self._written_at = time.monotonic()
+
+    def file_ended(self, raw_file: RawFilePlan, file: PlannedFile | UnresolvedFile, result: FileResult) -> None:
+        """See `ResultSink`."""
+        line = file_line(raw_file, file, result).encode()
+        with self._waiting_lock:
+            self._waiting += line
+            if time.monotonic() - self._written_at < _WRITE_INTERVAL_SECONDS:
+                return
+        self._write_waiting()
+
+    def close(self) -> bool:
+        """See `ResultSink`."""
+        self._write_waiting()
+        return super().close()
+
+    def _write_waiting(self) -> None:
+        with self._waiting_lock:
+            lines, self._waiting = bytes(self._waiting), bytearray()
+            self._written_at = time.monotonic()
+        if lines:
+            self._write(lines)
 
 
 @contextmanager

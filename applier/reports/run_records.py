@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from applier.reports.results_writer import ResultSink, ResultsWriter
+from applier.reports.results_writer import LazyResultsWriter, ResultSink
 from schemas.plan import Plan, PlannedFile
 from schemas.results import MD5_BYTES
 from schemas.results_file import head_line
@@ -70,7 +70,7 @@ class RunRecords:
             words = "the results of this run are not kept for later (%s: %s); --state-dir names another folder"
             logger.warning(words, printable(str(self._folder)), error.strerror)
             return ResultSink()
-        return ResultsWriter(path, descriptor, head_line(plan, started_at, host).encode())
+        return LazyResultsWriter(path, descriptor, head_line(plan, started_at, host).encode())
 
     def part_digests(self, file: PlannedFile) -> Sequence[bytes]:
         """Return the binary MD5 of each part of a planned file as a run recorded it; empty if none did."""

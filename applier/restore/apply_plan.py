@@ -3,13 +3,16 @@
 import functools
 import logging
 import threading
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from applier.reports.results_writer import ResultSink
+from applier.restore.check_file import Look, check_file
 from applier.restore.failures import conflict_with
 from applier.restore.restore_file import restore_file
 from applier.restore.tools import RestoreTools
+from applier.s3.archive import ThawWait
+from applier.s3.fetcher import Interrupted
 from applier.target import Target, distinct_targets
 from schemas.etag import MIB
 from schemas.paths import path_below
@@ -21,10 +24,16 @@ logger = logging.getLogger(__name__)
 
 _NOT_ATTEMPTED = Failure(FailureKind.INTERRUPTED)
 _NEVER_ENDED = Failure(FailureKind.UNFORESEEN, "it has not come to an end; see the log")
+# A look that ends in one of these says that a file is still to be waited for.
+_STILL_THAWING = frozenset({FailureKind.THAWING, FailureKind.NETWORK, FailureKind.TIMEOUT})
 
 
 def apply_plan(
-    plan: Plan, tools: RestoreTools, sink: ResultSink, bucket_failures: Mapping[str, Failure]
+    plan: Plan,
+    tools: RestoreTools,
+    sink: ResultSink,
+    bucket_failures: Mapping[str, Failure],
+    thaw_wait: ThawWait | None = None,
 ) -> tuple[ApplyResult, bool]:
     """Restore every file of a plan; one file's fault is its own.
 
@@ -33,6 +42,7 @@ def apply_plan(
         tools: what restoring a file needs.
         sink: given every result as it comes.
         bucket_failures: why buckets cannot be used, by their name; their raw files fail as a whole.
+        thaw_wait: how long to wait for files that S3 is restoring from its archives; None not to wait.
 
     Returns:
         All results, and whether every thread has ended: False only after an interruption that some did not answer.
@@ -40,17 +50,90 @@ def apply_plan(
     for bucket, failure in bucket_failures.items():
         logger.error("bucket %s: %s", printable(bucket), failure.message)
     results = _Results(plan, bucket_failures, sink, tools.check.fetcher.stop)
+    thawing: dict[str, _Thawing] = {}
 
-    def restore(indices: list[int], target: Target) -> None:
-        result = restore_file(target, tools)
+    def end(indices: list[int], result: FileResult) -> None:
         _log(result)
         tools.check.progress.file_ended(result)
         results.file_ended(indices, result)
 
+    def restore(indices: list[int], target: Target) -> None:
+        result = restore_file(target, tools)
+        if thaw_wait is not None and _is_thawing(result):
+            thawing[target.path] = _Thawing(indices=indices, target=target, result=result)
+        else:
+            end(indices, result)
+
     targets = distinct_targets(plan, bucket_failures)
     ended = tools.check.crew.run(functools.partial(restore, indices, target) for indices, target in targets)
+    if ended and thaw_wait is not None:
+        ended = _restore_thawed(thawing, tools, thaw_wait, end)
+    for waiting in list(thawing.values()):
+        end(waiting.indices, waiting.result)
     results.fail_clashing(tools.verified_files.clashes)
     return results.apply_result(), ended
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Thawing:
+    """A file that S3 is restoring from an archive: its places in the plan, and how the first attempt ended."""
+
+    indices: list[int]
+    target: Target
+    result: FileResult
+
+
+def _is_thawing(result: FileResult) -> bool:
+    return result.failure is not None and result.failure.kind is FailureKind.THAWING
+
+
+def _restore_thawed(
+    thawing: dict[str, _Thawing], tools: RestoreTools, wait: ThawWait, end: Callable[[list[int], FileResult], None]
+) -> bool:
+    """Restore files as S3 gets them ready, round by round, and take them out; those left are still not ready.
+
+    Returns:
+        Whether every thread has ended.
+    """
+
+    def restore(waiting: _Thawing) -> None:
+        if not _has_thawed(waiting.target, tools):
+            return
+        result = _with_corrupt_copy(restore_file(waiting.target, tools), waiting.result)
+        if not _is_thawing(result):
+            del thawing[waiting.target.path]
+            end(waiting.indices, result)
+
+    ended = True
+    for _ in wait.rounds(tools.check.fetcher.stop):
+        tools.check.progress.files_thawing(len(thawing))
+        ended = tools.check.crew.run(functools.partial(restore, waiting) for waiting in list(thawing.values()))
+        if not (thawing and ended):
+            break
+    tools.check.progress.files_thawing(len(thawing))
+    return ended
+
+
+def _has_thawed(target: Target, tools: RestoreTools) -> bool:
+    """Tell whether it is worth while to restore a file; asks S3 only, which is a fraction of what an attempt takes."""
+    try:
+        failure = check_file(target, tools.check, Look.THREE_WAY_BY_SIZE).s3_failure
+    except Interrupted:
+        return False
+    except BaseException:  # noqa: BLE001  # `restore_file` will say what it is
+        return True
+    return failure is None or failure.kind not in _STILL_THAWING
+
+
+def _with_corrupt_copy(result: FileResult, before: FileResult) -> FileResult:
+    """Return a result that knows of the corrupt file that the attempt before has moved aside: the file was healed."""
+    if before.corrupt_copy is None or result.corrupt_copy is not None:
+        return result
+    if (failure := result.failure) is not None:
+        detail = f"{failure.detail}; the corrupt local file was moved to {before.corrupt_copy}"
+        return replace(result, failure=Failure(failure.kind, detail), corrupt_copy=before.corrupt_copy)
+    outcome = Outcome.HEALED if result.outcome is Outcome.DOWNLOADED else result.outcome
+    return replace(result, outcome=outcome, corrupt_copy=before.corrupt_copy)
 
 
 class _Results:

@@ -10,7 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
-from applier.disk.folders import FileIdentity, NotAFolderError, OutputFolder, file_identity, open_regular_file
+from applier.disk.file_identity import FileIdentity, file_identity
+from applier.disk.folders import NotAFolderError, OutputFolder, open_regular_file
 from applier.disk.hashing import WrongSizeError, get_etag, hash_ranges
 from applier.restore.decide import Action, LocalKind, LocalState, decide, judge_local
 from applier.restore.failures import FileFailedError
@@ -70,7 +71,7 @@ def check_file(
     if s3_failure is not None and look is Look.AS_APPLY:
         return Verdict(action=s3_failure, s3_failure=s3_failure)
     size_bytes = source.info.size_bytes if source is not None else target.file.expected_size
-    local = _look_at_local_file(target, size_bytes, tools, read=look is not Look.THREE_WAY_BY_SIZE)
+    local = look_at_local_file(target, size_bytes, tools, read=look is not Look.THREE_WAY_BY_SIZE)
     action = s3_failure or decide(local)
     if look is not Look.AS_APPLY and action in {Action.DOWNLOAD, Action.HEAL} and source is not None:
         s3_failure = _ask_for_a_byte(source, tools.fetcher)
@@ -110,7 +111,7 @@ def _ask_for_a_byte(source: FoundObject, fetcher: Fetcher) -> Failure | None:
     return None
 
 
-def _look_at_local_file(target: Target, size_bytes: int | None, tools: CheckTools, *, read: bool) -> LocalState:
+def look_at_local_file(target: Target, size_bytes: int | None, tools: CheckTools, *, read: bool) -> LocalState:
     """Look at what stands under a file's final name.
 
     Args:

@@ -8,7 +8,7 @@ things run at once than there are threads, no more tasks are under way than that
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from applier.s3.fetcher import Interrupted
 from schemas.text import counted
@@ -73,6 +73,12 @@ class Crew:
             Interrupted: the run is to stop.
             BaseException: the first error of a piece; the pieces that were still waiting are dropped.
         """
+        if isinstance(pieces, Sequence) and len(pieces) <= 1:  # nearly always: files are small
+            for piece in pieces:
+                if self._stop.is_set():
+                    raise Interrupted
+                piece()
+            return
         share = _Share(pieces, at_once or self.threads, self._lock)
         with self._lock:
             self._shares.append(share)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from applier.disk.folders import FileIdentity
+from applier.disk.file_identity import FileIdentity
 from applier.s3.protocol import ObjectInfo
 from schemas.etag import Etag, explain_impossible, same_content
 from schemas.plan import PlannedFile

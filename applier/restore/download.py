@@ -7,6 +7,7 @@ import functools
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, islice
 
 from applier.disk.hashing import ByteRange, WrongSizeError, cores, hash_ranges, hashed_together
 from applier.disk.part_hashing import Part, PartHasher
@@ -72,7 +73,10 @@ def download(  # noqa: PLR0913  # what, from where, to where, and with what
     )
     filling = _Filling(source, staged, copies, hasher, verified, tools)
     tools.crew.share(filling.staged_earlier())
-    tools.crew.share(filling.missing(), at_once=hasher.segments_at_once)
+    missing = filling.missing()
+    first = list(islice(missing, 2))
+    pieces = chain(first, missing) if len(first) > 1 else first
+    tools.crew.share(pieces, at_once=hasher.segments_at_once)
     if staged.size_bytes() != source.info.size_bytes:
         raise WrongSizeError
     return Downloaded(

@@ -29,6 +29,12 @@ _IS_NOT_THE_PLANNED_OBJECT = frozenset(
 )
 
 
+def known_md5(file: PlannedFile) -> str | None:
+    """Return the MD5 of a planned file's whole content; None if the plan does not have it."""
+    etag = Etag.parse(file.expected_etag)
+    return file.expected_md5 or (etag.digest if etag.parts is None else None)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acceptance:
     """Which objects the operator accepts beside the one that the plan names.
@@ -45,7 +51,7 @@ class Acceptance:
 
     def md5_of(self, file: PlannedFile) -> str | None:
         """Return the MD5 that proves a file as its etag does; None if only the etag counts."""
-        return file.expected_md5 if self.md5 else None
+        return known_md5(file) if self.md5 else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +111,7 @@ def _find(target: Target, fetcher: Fetcher, accept: Acceptance) -> FoundObject:
 
 def name_md5(file: PlannedFile, failure: Failure) -> Failure:
     """Return a failure to verify by etag, with the option that verifies by MD5 where the plan has one."""
-    if file.expected_md5 is None:
+    if known_md5(file) is None:
         return failure
     return Failure(failure.kind, f"{failure.detail}; the plan has the MD5: apply --accept-md5 verifies by it")
 

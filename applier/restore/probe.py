@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 _ACCEPT = Acceptance(older_versions=True)
 _ANSWERS = frozenset(
     {FailureKind.KEY_NOT_FOUND, FailureKind.BUCKET_MISSING, FailureKind.ACCESS_DENIED}
-    | {FailureKind.ARCHIVED, FailureKind.NOT_VERIFIABLE}
+    | {FailureKind.ARCHIVED, FailureKind.THAWING, FailureKind.NOT_VERIFIABLE}
 )
 
 
@@ -120,7 +120,7 @@ def _unanswered(reason: str) -> S3UnansweredError:
 
 def _error(failure: Failure) -> str:
     """Return a failure as the plan tells it: apply takes that as it stands, so that only another compile asks again."""
-    is_archived = failure.kind is FailureKind.ARCHIVED  # which says to apply again
+    is_archived = failure.kind in {FailureKind.ARCHIVED, FailureKind.THAWING}  # which says to apply again
     return f"{failure.message}, with a plan compiled anew" if is_archived else failure.message
 
 

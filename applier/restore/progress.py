@@ -15,6 +15,9 @@ class Progress:
     def file_ended(self, result: FileResult) -> None:
         """A file has ended."""
 
+    def files_thawing(self, count: int) -> None:
+        """So many files are waited for, which S3 is restoring from its archives."""
+
 
 class VerifiedBytes:
     """Counts the bytes of one file as they are read back, so that they can be taken back if they are wrong.

@@ -16,6 +16,7 @@ from applier.s3.outage import OutageWatch
 from schemas.plan import Plan
 
 if TYPE_CHECKING:
+    from applier.s3.boto_store import BotoStore
     from applier.s3.protocol import ObjectStore
 
 
@@ -81,12 +82,14 @@ class Session:
         output: its output location, open.
         fetcher: asks its S3 and fetches from it.
         jobs: how many things to do at once.
+        boto: sends requests for which the fetcher has no method.
     """
 
     plan: Plan
     output: OutputFolder
     fetcher: Fetcher
     jobs: int
+    boto: "BotoStore"
 
 
 @contextmanager
@@ -108,12 +111,12 @@ def open_session(
     plan = reviewed if place.output_root is None else reroot_plan(reviewed, place.output_root)
     trusted = _policy(settings).trusted_folder(plan, settings.plan_name)
     jobs = allowed_jobs(settings.jobs)
-    store = _connect(plan, settings, jobs)
+    boto, store = _connect(plan, settings, jobs)
     with open_output_location(plan.output_location, trusted) as output:
         retry = RetryPolicy(attempts=settings.retries + 1)
         outage = OutageWatch(settings.max_outage_seconds)
         fetcher = Fetcher(store=store, retry=retry, stop=stop, limit=limit, outage=outage)
-        yield Session(plan=plan, output=output, fetcher=fetcher, jobs=jobs)
+        yield Session(plan=plan, output=output, fetcher=fetcher, jobs=jobs, boto=boto)
 
 
 def _policy(settings: SessionSettings) -> SitePolicy:
@@ -125,8 +128,8 @@ def _policy(settings: SessionSettings) -> SitePolicy:
     )
 
 
-def _connect(plan: Plan, settings: SessionSettings, jobs: int) -> "ObjectStore":
-    """Return the plan's S3: option > plan > AWS chain."""
+def _connect(plan: Plan, settings: SessionSettings, jobs: int) -> "tuple[BotoStore, ObjectStore]":
+    """Return the plan's S3, by requests of our own and by the fast path: option > plan > AWS chain."""
     from applier.s3.aws_chain import S3Access  # noqa: PLC0415  # what is refused before costs no vendor
     from applier.s3.boto_store import BotoStore  # noqa: PLC0415
     from applier.s3.obstore_store import ObstoreStore  # noqa: PLC0415
@@ -137,4 +140,5 @@ def _connect(plan: Plan, settings: SessionSettings, jobs: int) -> "ObjectStore":
         profile=settings.s3.profile,
         read_timeout_seconds=settings.timeout_seconds,
     )
-    return ObstoreStore(BotoStore(access), most_buckets=jobs)
+    boto = BotoStore(access)
+    return boto, ObstoreStore(boto, most_buckets=jobs)

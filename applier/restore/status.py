@@ -19,6 +19,7 @@ class S3State(Enum):
     DIFFERS = "differs"
     MISSING = "missing"
     ARCHIVED = "archived"
+    THAWING = "thawing"  # archived, and its restore is under way
     DENIED = "denied"
     UNREACHABLE = "unreachable"
     NOT_ASKED = "not asked"
@@ -142,6 +143,7 @@ _S3_STATES = {
     FailureKind.KEY_NOT_FOUND: S3State.MISSING,
     FailureKind.BUCKET_MISSING: S3State.MISSING,
     FailureKind.ARCHIVED: S3State.ARCHIVED,
+    FailureKind.THAWING: S3State.THAWING,
     FailureKind.ACCESS_DENIED: S3State.DENIED,
     FailureKind.NETWORK: S3State.UNREACHABLE,
     FailureKind.TIMEOUT: S3State.UNREACHABLE,

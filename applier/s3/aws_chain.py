@@ -93,7 +93,11 @@ class AwsChain:
         """Return the address that botocore's own tables give."""
         try:
             client = self._session.client(
-                "s3", region_name=region, endpoint_url=self.access.endpoint_url, config=_PATH_STYLE
+                "s3",
+                region_name=region,
+                endpoint_url=self.access.endpoint_url,
+                config=_PATH_STYLE,
+                verify=False,  # it connects to nothing; the bundle is tried in `choose_network`, which names it
             )
         except BotoCoreError as error:
             raise ConfigError(f"S3 access: {_without_secrets(error)}") from error

@@ -22,13 +22,11 @@ from applier.s3.faults import (
     missing_etag,
     wrong_range,
 )
+from applier.s3.lists import MAX_LIST_BYTES, read_version_list
 from applier.s3.network import S3Address
-from applier.s3.object_list import ObjectPage, read_object_page
 from applier.s3.protocol import ObjectInfo, ObjectVersion, kept_version, normalized_etag
-from applier.s3.signed_http import Answer, Question, SignedHttp, Timeouts
-from applier.s3.version_list import read_version_list
+from applier.s3.signed_http import MAX_TOLD_BYTES, Answer, Question, SignedHttp, Timeouts
 from schemas.etag import MIB
-from schemas.listed_object import ListedPlace
 from schemas.paths import STAGING_FOLDER
 from schemas.results import FailureKind
 from schemas.s3_location import ObjectLocation
@@ -39,14 +37,10 @@ logger = logging.getLogger(__name__)
 # A list of what is below our own folder, which is never backed up, is short in any bucket.
 _SHORT_LIST = {"list-type": "2", "max-keys": "1", "prefix": f"{STAGING_FOLDER}/"}
 # No object of S3 has more digits: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
-_LENGTH = re.compile(r"[0-9]{1,18}")
+LENGTH = re.compile(r"[0-9]{1,18}")
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)")
 _PARTIAL_CONTENT = 206
-# What servers say that know no parts of an object, and of one that has changed meanwhile.
-_NOT_SAID = frozenset({400, 404, 405, 412, 416, 501})
 _BUFFER_BYTES = MIB // 4
-# Of 1,000 versions with keys as long as they can be.
-_MAX_LIST_BYTES = 8 * MIB
 
 
 class BotoStore:
@@ -82,7 +76,7 @@ class BotoStore:
     def check_bucket(self, bucket_name: str) -> None:
         """See `ObjectStore.check_bucket`; also learns the bucket's region."""
         location = ObjectLocation(bucket_name=bucket_name, key="")
-        answer = self._http.ask(self._question("GET", location, query=_SHORT_LIST))
+        answer = self.ask("GET", location, query=_SHORT_LIST)
         is_elsewhere = self._learn_region(bucket_name, answer)
         try:
             answer.raise_for_status()
@@ -99,17 +93,6 @@ class BotoStore:
         if b"<ListBucketResult" not in answer.text:
             raise bad_answer(location, "it is not a list of objects")
 
-    def _question(
-        self,
-        method: str,
-        location: ObjectLocation,
-        *,
-        query: Mapping[str, str] | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> Question:
-        address = self.address(location.bucket_name)
-        return Question(method=method, location=location, address=address, query=query or {}, headers=headers or {})
-
     def _learn_region(self, bucket_name: str, answer: Answer) -> bool:
         """Note the region that S3 names, and tell whether it is another than the one that was signed for."""
         region = answer.headers.get("x-amz-bucket-region", "")
@@ -124,11 +107,44 @@ class BotoStore:
             self._addresses[bucket_name] = address
         return True
 
+    def ask(  # noqa: PLR0913  # all that a request consists of
+        self,
+        method: str,
+        location: ObjectLocation,
+        *,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        max_bytes: int = MAX_TOLD_BYTES,
+    ) -> Answer:
+        """Return S3's answer to any request, whatever its status, with about so many bytes of what it says.
+
+        Raises:
+            S3Fault: there is no answer.
+        """
+        question = Question(
+            method=method,
+            location=location,
+            address=self.address(location.bucket_name),
+            query=query or {},
+            headers=headers or {},
+            body=body,
+        )
+        return self._http.ask(question, max_bytes=max_bytes)
+
+    def read_headers(self, location: ObjectLocation) -> Mapping[str, str]:
+        """Return what S3 says about an object, by the names of headers in lower case.
+
+        Raises:
+            S3Fault: it says nothing.
+        """
+        return self._explained(location, lambda: self._head(location)).headers
+
     def head(self, location: ObjectLocation) -> ObjectInfo:
         """See `ObjectStore.head`."""
-        headers = self._explained(location, lambda: self._head(location)).headers
+        headers = self.read_headers(location)
         length = headers.get("content-length", "")
-        if _LENGTH.fullmatch(length) is None:
+        if LENGTH.fullmatch(length) is None:
             raise bad_answer(location, "it does not say the object's size")
         return ObjectInfo(
             etag=self.read_etag(location.bucket_name, headers.get("etag")),
@@ -154,8 +170,7 @@ class BotoStore:
 
     def encryption(self, location: ObjectLocation) -> str | None:
         """See `ObjectStore.encryption`."""
-        answer = self._explained(location, lambda: self._head(location))
-        return answer.headers.get("x-amz-server-side-encryption")
+        return self.read_headers(location).get("x-amz-server-side-encryption")
 
     def list_versions(self, location: ObjectLocation) -> list[ObjectVersion]:
         """See `ObjectStore.list_versions`.
@@ -164,41 +179,12 @@ class BotoStore:
         """
         bucket = ObjectLocation(bucket_name=location.bucket_name, key="")
         query = {"versions": "", "prefix": location.key, "encoding-type": "url"}
-        answer = self._http.ask(self._question("GET", bucket, query=query), max_bytes=_MAX_LIST_BYTES)
+        answer = self.ask("GET", bucket, query=query, max_bytes=MAX_LIST_BYTES)
         answer.raise_for_status()
         try:
             return read_version_list(answer.text, location.key)
         except ValueError as error:
             raise bad_answer(location, f"its list of versions cannot be read ({error})") from error
-
-    def list_page(self, place: ListedPlace, token: str | None) -> ObjectPage:
-        """Return a page of the list of a bucket's objects.
-
-        Args:
-            place: what to list.
-            token: of the page before this one; None for the first page.
-        """
-        bucket = ObjectLocation(bucket_name=place.bucket_name, key="")
-        query = {"list-type": "2", "encoding-type": "url", "prefix": place.key_begin}
-        if token is not None:
-            query["continuation-token"] = token
-        answer = self._http.ask(self._question("GET", bucket, query=query), max_bytes=_MAX_LIST_BYTES)
-        answer.raise_for_status()
-        try:
-            return read_object_page(answer.text)
-        except ValueError as error:
-            raise bad_answer(bucket, f"its list of objects cannot be read ({error})") from error
-
-    def first_part_size(self, location: ObjectLocation, etag: str) -> int | None:
-        """Return the size in bytes of an object's first part; None if S3 does not say it, or not of this etag."""
-        headers = {"If-Match": self.if_match(location.bucket_name, etag)}
-        answer = self._http.ask(self._question("HEAD", location, query={"partNumber": "1"}, headers=headers))
-        if answer.status in _NOT_SAID:
-            return None
-        answer.raise_for_status()
-        parts, length = answer.headers.get("x-amz-mp-parts-count"), answer.headers.get("content-length", "")
-        is_this = parts is None or parts == etag.rpartition("-")[2]
-        return int(length) if is_this and _LENGTH.fullmatch(length) else None
 
     def read_range(self, location: ObjectLocation, start: int, end: int, etag: str) -> Iterator[memoryview]:
         """See `ObjectStore.read_range`."""
@@ -209,7 +195,9 @@ class BotoStore:
 
     def _read_range(self, location: ObjectLocation, start: int, end: int, etag: str) -> Iterator[memoryview]:
         headers = {"Range": f"bytes={start}-{end - 1}", "If-Match": self.if_match(location.bucket_name, etag)}
-        with self._http.stream(self._question("GET", location, headers=headers)) as (answer, pieces):
+        address = self.address(location.bucket_name)
+        question = Question(method="GET", location=location, address=address, headers=headers)
+        with self._http.stream(question) as (answer, pieces):
             _check_range(answer, start, end)
             check_etag(location, answer.headers.get("etag"), etag)
             buffer, missing_bytes = bytearray(), end - start
@@ -237,9 +225,8 @@ class BotoStore:
                 headers = self._head(location).headers
                 # https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
                 storage_class = headers.get("x-amz-archive-status") or headers.get("x-amz-storage-class", COLD)
-                return S3Fault(
-                    FailureKind.ARCHIVED, archived(location, storage_class, headers.get("x-amz-restore", ""))
-                )
+                failure = archived(location, storage_class, headers.get("x-amz-restore", ""))
+                return S3Fault(failure.kind, failure.detail)
         return fault
 
     def _explained(self, location: ObjectLocation, question: Callable[[], Answer]) -> Answer:
@@ -249,12 +236,12 @@ class BotoStore:
             raise self.explain_denial(location, fault) from fault
 
     def _head(self, location: ObjectLocation) -> Answer:
-        answer = self._http.ask(self._question("HEAD", location))
+        answer = self.ask("HEAD", location)
         answer.raise_for_status()
         return answer
 
     def _read_a_byte(self, location: ObjectLocation) -> Answer:
-        answer = self._http.ask(self._question("GET", location, headers={"Range": "bytes=0-0"}))
+        answer = self.ask("GET", location, headers={"Range": "bytes=0-0"})
         answer.raise_for_status()
         return answer
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from applier.s3.boto_store import BotoStore
-from applier.s3.faults import S3Fault
+from applier.s3.boto_store import LENGTH, BotoStore
+from applier.s3.faults import S3Fault, bad_answer
 from applier.s3.fetcher import RetryPolicy
-from applier.s3.object_list import ObjectPage
+from applier.s3.lists import MAX_LIST_BYTES, ObjectPage, read_object_page
 from schemas.errors import S3UnansweredError
 from schemas.listed_object import ListedObject, ListedPlace
 from schemas.results import FailureKind
@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 _AT_ONCE = 16
+# What servers say that know no parts of an object, and of one that has changed meanwhile.
+_NOT_SAID = frozenset({400, 404, 405, 412, 416, 501})
 _MOST_OBJECTS = 20_000_000
 _MOST_EMPTY_PAGES = 100
 _LOGGED_EVERY = 100_000
@@ -82,11 +84,11 @@ class S3BucketListing:
         self._stop = threading.Event()
 
     def _page(self, token: str | None) -> ObjectPage:
-        return self._ask(lambda: self._store.list_page(self.place, token))
+        return self._ask(lambda: _list_page(self._store, self.place, token))
 
     def _first_part_size(self, found: ListedObject) -> int | None:
         location = ObjectLocation(bucket_name=self.place.bucket_name, key=found.key)
-        return self._ask(lambda: self._store.first_part_size(location, found.etag))
+        return self._ask(lambda: _ask_first_part_size(self._store, location, found.etag))
 
     def _ask(self, question: Callable[[], T]) -> T:
         try:
@@ -97,3 +99,35 @@ class S3BucketListing:
 
     def _unanswered(self, reason: str) -> S3UnansweredError:
         return S3UnansweredError(f"{self.place} cannot be listed, so there is no plan: {reason}")
+
+
+def _list_page(store: BotoStore, place: ListedPlace, token: str | None) -> ObjectPage:
+    """Return a page of the list of a bucket's objects.
+
+    Args:
+        store: asks S3.
+        place: what to list.
+        token: of the page before this one; None for the first page.
+    """
+    bucket = ObjectLocation(bucket_name=place.bucket_name, key="")
+    query = {"list-type": "2", "encoding-type": "url", "prefix": place.key_begin}
+    if token is not None:
+        query["continuation-token"] = token
+    answer = store.ask("GET", bucket, query=query, max_bytes=MAX_LIST_BYTES)
+    answer.raise_for_status()
+    try:
+        return read_object_page(answer.text)
+    except ValueError as error:
+        raise bad_answer(bucket, f"its list of objects cannot be read ({error})") from error
+
+
+def _ask_first_part_size(store: BotoStore, location: ObjectLocation, etag: str) -> int | None:
+    """Return the size in bytes of an object's first part; None if S3 does not say it, or not of this etag."""
+    headers = {"If-Match": store.if_match(location.bucket_name, etag)}
+    answer = store.ask("HEAD", location, query={"partNumber": "1"}, headers=headers)
+    if answer.status in _NOT_SAID:
+        return None
+    answer.raise_for_status()
+    parts, length = answer.headers.get("x-amz-mp-parts-count"), answer.headers.get("content-length", "")
+    is_this = parts is None or parts == etag.rpartition("-")[2]
+    return int(length) if is_this and LENGTH.fullmatch(length) else None

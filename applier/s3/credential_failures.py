@@ -85,7 +85,11 @@ _WORDS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
         (LoginError,),
         "the login of profile {profile} has ended or was never made: log in with `aws login --profile {profile}`",
     ),
-    ((UnicodeDecodeError, json.JSONDecodeError), _NO_JSON),
+    (
+        (UnicodeDecodeError, json.JSONDecodeError),
+        ("what gives the credentials of profile {profile} (a credential_process, a token file, or the service of this "
+        "host or container) answered with something other than credentials: ask it by hand to see what it says"),
+    ),
     (
         (NoTerminalError, RefreshWithMFAUnsupportedError),
         ("the role of profile {profile} asks for an MFA code, which can only be given at a terminal, and not again "

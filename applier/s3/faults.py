@@ -96,8 +96,8 @@ def no_answer_in_time(location: ObjectLocation, route: str = "") -> S3Fault:
     return S3Fault(FailureKind.TIMEOUT, f"{location}: no answer in time{route}", transient=True)
 
 
-def archived(location: ObjectLocation, storage_class: str, restore: str = "") -> str:
-    """Describe an object that must be restored from an archive before it can be read.
+def archived(location: ObjectLocation, storage_class: str, restore: str = "") -> Failure:
+    """Return the failure of an object that must be restored from an archive before it can be read.
 
     Args:
         location: the object.
@@ -105,12 +105,16 @@ def archived(location: ObjectLocation, storage_class: str, restore: str = "") ->
         restore: S3's `x-amz-restore` header, empty if no restore was requested:
             https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
     """
-    todo = (
-        "its restore is under way, apply again when it is done"
-        if 'ongoing-request="true"' in restore
-        else "request a restore (aws s3api restore-object), then apply again"
-    )
-    return f"{storage_class}: {location}: {todo}"
+    if restore:  # also where it was done a moment after the bytes were asked for
+        detail = f"{storage_class}: {location}: its restore is under way, apply again when it is done"
+        return Failure(FailureKind.THAWING, detail)
+    detail = f"{storage_class}: {location}: request a restore (aws s3api restore-object), then apply again"
+    return Failure(FailureKind.ARCHIVED, detail)
+
+
+def being_restored(restore: str) -> bool:
+    """Tell whether a restore is under way, by S3's `x-amz-restore` header."""
+    return 'ongoing-request="true"' in restore
 
 
 # Stands in for a storage class that is not known.
@@ -162,7 +166,8 @@ def _meaning(  # noqa: PLR0911  # a table
     if code == "NoSuchBucket":
         return FailureKind.BUCKET_MISSING, location.bucket_name
     if code == "InvalidObjectState":
-        return FailureKind.ARCHIVED, archived(location, COLD)
+        failure = archived(location, COLD)
+        return failure.kind, failure.detail
     if code in BAD_CREDENTIALS_CODES or status in _DENIED_STATUS:
         return FailureKind.ACCESS_DENIED, said + _advice(code)
     if code == "InvalidRequest":

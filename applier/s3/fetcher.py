@@ -100,7 +100,7 @@ class Fetcher:
             S3Fault: a final fault, or a transient one after all attempts.
             Interrupted: the run is to stop.
         """
-        return self._ask("HEAD", location, lambda: self.store.head(location))
+        return self.ask("HEAD", location, lambda: self.store.head(location))
 
     def check_readable(self, location: ObjectLocation) -> None:
         """Ask for one byte of an object that is not empty; see `ObjectStore.check_readable`.
@@ -109,7 +109,7 @@ class Fetcher:
             S3Fault: a final fault, or a transient one after all attempts.
             Interrupted: the run is to stop.
         """
-        self._ask("GET", location, lambda: self.store.check_readable(location))
+        self.ask("GET", location, lambda: self.store.check_readable(location))
 
     def encryption(self, location: ObjectLocation) -> str | None:
         """Return how S3 encrypts an object; None if it does not say."""
@@ -162,10 +162,21 @@ class Fetcher:
                 position += len(buffer)
 
         while position < end:  # one request per turn, each with all its attempts: a low limit takes many
-            self._ask("GET", location, fetch_on, offset=byte_range[0])
+            self.ask("GET", location, fetch_on, offset=byte_range[0])
 
-    def _ask(self, method: str, location: ObjectLocation, question: Callable[[], T], *, offset: int = 0) -> T:
-        """Ask with all attempts, waiting while S3 is away and refusing once the run has given up."""
+    def ask(self, method: str, location: ObjectLocation, question: Callable[[], T], *, offset: int = 0) -> T:
+        """Ask with all attempts, waiting while S3 is away and refusing once the run has given up.
+
+        Args:
+            method: of the request.
+            location: what is asked for.
+            question: makes one attempt.
+            offset: from which byte on.
+
+        Raises:
+            S3Fault: a final fault, or a transient one after all attempts.
+            Interrupted: the run is to stop.
+        """
         topic, outage = (location.bucket_name, method), self.outage
 
         def ask_when_due() -> T:

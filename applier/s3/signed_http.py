@@ -27,7 +27,7 @@ from schemas.s3_location import ObjectLocation
 from schemas.version import __version__
 
 # Enough for any error or short listing that S3 sends.
-_MAX_TOLD_BYTES = 64 * 1024
+MAX_TOLD_BYTES = 64 * 1024
 _CODE = re.compile(rb"<Code>\s*(\w{1,64})\s*</Code>")
 _ERROR_STATUS = 300
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -43,6 +43,7 @@ class Question:
     address: S3Address
     query: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +123,7 @@ class SignedHttp:
             )
         self._pools.pool_classes_by_scheme = timed_pools(timeouts.answer)
 
-    def ask(self, question: Question, max_bytes: int = _MAX_TOLD_BYTES) -> Answer:
+    def ask(self, question: Question, max_bytes: int = MAX_TOLD_BYTES) -> Answer:
         """Return an answer with the beginning of what it says, whatever its status.
 
         Args:
@@ -157,6 +158,7 @@ class SignedHttp:
             response = self._pools.connection_from_url(url).urlopen(
                 question.method,
                 url if through_proxy else _target(url),
+                body=question.body or None,
                 headers=headers,
                 retries=False,
                 redirect=False,
@@ -179,7 +181,9 @@ class SignedHttp:
         key = f"/{quote(location.key, safe='/~')}" if location.key else ""
         url = f"{address.endpoint_url.rstrip('/')}/{location.bucket_name}{key}"
         query = dict(question.query) | ({"versionId": location.version_id} if location.version_id else {})
-        request = AWSRequest(method=question.method, url=url, params=query, headers=dict(question.headers))
+        request = AWSRequest(
+            method=question.method, url=url, params=query, headers=dict(question.headers), data=question.body
+        )
         keys = ReadOnlyCredentials(*self._credentials.current())
         S3SigV4Auth(keys, "s3", address.region).add_auth(request)
         prepared = request.prepare()
@@ -187,7 +191,7 @@ class SignedHttp:
         return prepared.url, named | {name: _text(value) for name, value in prepared.headers.items()}
 
     def _read_text(
-        self, location: ObjectLocation, response: BaseHTTPResponse, max_bytes: int = _MAX_TOLD_BYTES
+        self, location: ObjectLocation, response: BaseHTTPResponse, max_bytes: int = MAX_TOLD_BYTES
     ) -> bytes:
         text = bytearray()
         for piece in self._pieces(location, response):
@@ -200,7 +204,7 @@ class SignedHttp:
         """Yield what comes as it comes, so that the time is looked at now and then."""
         while True:
             with self._faults(location):
-                piece = response.read1(_MAX_TOLD_BYTES * 4)
+                piece = response.read1(MAX_TOLD_BYTES * 4)
             if not piece:
                 break
             yield piece

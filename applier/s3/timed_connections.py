@@ -1,6 +1,7 @@
-"""Connections on which an answer has a deadline as a whole, however slowly it drips.
+"""Connections on which an answer has a deadline as a whole, however slowly it drips, and its headers have a closer one.
 
-A socket's own timeout starts anew with every byte, and `http.client` reads headers and chunk sizes until they end.
+A socket's own timeout starts anew with every byte, and `http.client` reads headers and chunk sizes until they end, and
+passes over `100 Continue` as often as it comes.
 """
 
 import socket
@@ -11,6 +12,9 @@ from typing import Any
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.response import HTTPResponse
+
+# Headers come in one piece, once the server has found what to answer: they may take as long as two silences.
+_HEADER_SILENCES = 2
 
 
 class _Deadline:
@@ -59,10 +63,16 @@ class _TimedConnection(HTTPConnection):
         return timed
 
     def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as urllib3's own
-        if isinstance(self.sock, _Deadline):
-            self.sock.idle_seconds = self.timeout if isinstance(self.timeout, float) else None
-            self.sock.deadline = time.monotonic() + self.answer_seconds
-        return super().getresponse()
+        timed = self.sock
+        if not isinstance(timed, _Deadline):
+            return super().getresponse()
+        begun = time.monotonic()
+        timed.idle_seconds = self.timeout if isinstance(self.timeout, float) else None
+        header_seconds = self.answer_seconds if timed.idle_seconds is None else _HEADER_SILENCES * timed.idle_seconds
+        timed.deadline = begun + min(header_seconds, self.answer_seconds)
+        response = super().getresponse()
+        timed.deadline = begun + self.answer_seconds
+        return response
 
 
 class _TimedTlsConnection(_TimedConnection, HTTPSConnection):

@@ -3,7 +3,6 @@
 Everything lies in one temporary folder and is gone at the end.
 """
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -11,17 +10,9 @@ from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
-from embedded_s3 import EmbeddedS3, embedded_s3
-from sample_data import (
-    back_up,
-    create_versioned_bucket,
-    demo_raw_files,
-    raw_file_document,
-    write_export,
-    write_sample,
-    write_site_yaml,
-)
+from sample_data import demo_raw_files
 from temporary_process import installed_program
+from world import CATALOG, SITE_YAML, World, demo_world
 
 BOLD, PLAIN = ("\033[1m", "\033[0m") if sys.stdout.isatty() else ("", "")
 
@@ -56,25 +47,6 @@ def run(folder: Path, environment: Mapping[str, str], *arguments: str, expected:
     return done.stdout
 
 
-def back_up_all(server: EmbeddedS3, folder: Path, output: Path) -> None:
-    """Do what AlphaKraken has done before a restore is wanted: upload, catalogue; and write the site YAML."""
-    with closing(server.client()) as client:
-        documents = []
-        for number, sample in enumerate(demo_raw_files()):
-            bucket, source = f"alphakraken-{sample.project_id.lower()}", folder / "instrument" / str(number)
-            create_versioned_bucket(client, bucket)
-            write_sample(sample, source)
-            back_up(client, sample, bucket=bucket, source_folder=source)
-            documents.append(raw_file_document(sample, bucket=bucket, source_folder=source, number=number))
-    write_export(folder / "raw_file.jsonl", documents)
-    write_site_yaml(
-        folder / "alphakraken.demo.yaml",
-        output_location=output,
-        region=server.region,
-        endpoint_url=server.endpoint_url,
-    )
-
-
 def flip_byte(path: Path, offset: int) -> None:
     """Damage a file as a failing disk would."""
     with path.open("r+b") as file:
@@ -84,14 +56,11 @@ def flip_byte(path: Path, offset: int) -> None:
         file.write(bytes([byte[0] ^ 1]))
 
 
-def tell(server: EmbeddedS3, folder: Path) -> None:
+def tell(world: World) -> None:
     """Tell the story: compile, review, apply, apply again, heal, tampered object, reports."""
-    output = folder / "output"
-    output.mkdir()
-    back_up_all(server, folder, output)
-    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "LANG": "C.UTF-8", **server.environment}
+    folder, environment, output = world.folder, world.environment, world.output
     ids = [sample.raw_file_id for sample in demo_raw_files()]
-    catalog = ("--catalog", "raw_file.jsonl", "--config", "alphakraken.demo.yaml")
+    catalog = ("--catalog", CATALOG, "--config", SITE_YAML)
 
     say("Compile: everything is resolved out of the catalog into a plan. Nothing is fetched yet.")
     run(folder, environment, "compile", *ids, *catalog, "-o", "plan.json", expected=0)
@@ -113,7 +82,7 @@ def tell(server: EmbeddedS3, folder: Path) -> None:
     run(folder, environment, "apply", "plan.json", expected=0)
 
     say("Somebody overwrites an object on S3. Apply reports it, leaves the local file alone, and does all the rest.")
-    with closing(server.client()) as client:
+    with closing(world.server.client()) as client:
         client.put_object(Bucket="alphakraken-prid001", Key="20250116_yeast.d/SampleInfo.xml", Body=b"tampered")
     (output / "PRID002" / "20250117_plasma.wiff").unlink()
     reports = run(folder, environment, "apply", "plan.json", expected=1)
@@ -126,11 +95,9 @@ def tell(server: EmbeddedS3, folder: Path) -> None:
 def main() -> None:
     """Run the demo in a temporary folder."""
     with tempfile.TemporaryDirectory(prefix="kraken-plan-demo-") as name:
-        folder = Path(name)
-        (folder / "s3").mkdir()
         say("An S3 server starts, and three raw files of two projects are backed up to it.")
-        with embedded_s3(folder / "s3") as server:
-            tell(server, folder)
+        with demo_world(Path(name)) as world:
+            tell(world)
 
 
 if __name__ == "__main__":

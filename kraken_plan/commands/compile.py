@@ -3,7 +3,7 @@
 import gc
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -131,6 +131,18 @@ def compile_command(**options: object) -> None:
 
 
 def _compile(options: CompileOptions, now: datetime) -> int:
+    plan, summary = make_plan(options, now)
+    write_plan_output(serialize_plan(plan), options.output)
+    say_unless_quiet("\n".join(summary))
+    return 1 if plan.has_errors() else 0
+
+
+def make_plan(options: CompileOptions, now: datetime) -> tuple[Plan, Iterator[str]]:
+    """Return the plan that the options ask for, and in words what it holds.
+
+    Raises:
+        KrakenPlanError: there is none.
+    """
     gc.disable()  # millions of values and no cycles among them: looking for some took a quarter of the time
     texts = [AskedText(argument) for argument in options.raw_file_ids]
     if options.ids_file is not None:
@@ -154,9 +166,7 @@ def _compile(options: CompileOptions, now: datetime) -> int:
         raise ConfigError("\n".join(refusal(plan, found, left_out)))
     if options.probe_s3:
         plan = _probed(plan, options.profile)
-    write_plan_output(serialize_plan(plan), options.output)
-    say_unless_quiet("\n".join(compile_summary(plan, found, left_out)))
-    return 1 if plan.has_errors() else 0
+    return plan, compile_summary(plan, found, left_out)
 
 
 def _search(options: CompileOptions) -> Search:

@@ -80,7 +80,7 @@ def test_no_write_command_should_ever_be_sent(run_cli: Cli, catalog: Catalog) ->
 
 def test_alphakrakens_own_variables_should_name_the_catalog(run_cli: Cli, catalog: Catalog) -> None:
     catalog.insert([catalog_document("a")])
-    variables = {"MONGO_HOST": "127.0.0.1", "MONGO_PORT": str(catalog.port)}
+    variables = {"MONGO_HOST": "127.0.0.1", "MONGO_PORT": str(catalog.port), "AWS_ENDPOINT_URL": None}
     result = run_cli("compile", "a", "--output-root", "/out", environment=variables)
     assert result.exit_code == 0, result.stderr
     origin = json.loads(result.stdout)["compiled_from"]

@@ -1,28 +1,14 @@
-"""What the README and examples/ show is what the program does."""
+"""What examples/ shows is what the program does; `test_docs` holds the README and docs/ to it."""
 
 import json
 from pathlib import Path
 
 from cli import Cli
-from readme_blocks import EXAMPLE_PLAN, README, ROOT, with_real_blocks
+from real_blocks import EXAMPLE_PLAN, ROOT
 
 from schemas.plan_source import load_plan
 
 EXAMPLES = ROOT / "examples"
-
-
-def test_readme_should_show_the_real_help_plan_and_report() -> None:
-    text = README.read_text(encoding="utf-8")
-
-    assert text.count("<!-- help: ") == 3
-    assert text == with_real_blocks(text), "run `.venv/bin/python tests/worlds/readme_blocks.py`"
-
-
-def test_readme_should_name_only_files_that_are_there() -> None:
-    text = README.read_text(encoding="utf-8")
-    linked = [part.split(")")[0] for part in text.split("](")[1:]]
-
-    assert [link for link in linked if not link.startswith("https://") and not (ROOT / link).exists()] == []
 
 
 def test_example_plan_should_be_what_compile_makes_of_the_example_catalog(run_cli: Cli, tmp_path: Path) -> None:

@@ -211,6 +211,7 @@ def test_a_search_should_take_no_more_memory_for_more_raw_files(run_cli: Cli) ->
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1800)
 def test_a_million_raw_files_should_be_searched_in_the_same_memory(run_cli: Cli) -> None:
     assert_bounded(run_cli, [1_000, 1_000_000], "catalog.jsonl")
 

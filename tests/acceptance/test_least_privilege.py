@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from apply_case import bruker, compile_plan, thermo
+from archiving_s3 import ArchivingS3, archived_case
 from cli import Cli
 from conftest import MakeRestoreCase
 from embedded_s3 import EmbeddedS3
 from faulty_proxy import FaultyProxy
 from guarded_catalog import guarded_catalog
-from network_faults import Request
+from network_faults import Answer, Fault, Request
 from plan_samples import catalog_document
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
@@ -28,8 +29,8 @@ PASSWORD = "a p@ss/wörd:%25"
 # --- S3
 
 
-def statements() -> list[dict[str, str]]:
-    policy = json.loads((EXAMPLES / "iam-policy.json").read_bytes())
+def statements(name: str = "iam-policy.json") -> list[dict[str, str]]:
+    policy = json.loads((EXAMPLES / name).read_bytes())
     assert policy.keys() == {"Version", "Statement"}
     assert policy["Version"] == "2012-10-17"
     found: list[dict[str, str]] = policy["Statement"]
@@ -43,14 +44,19 @@ def test_the_iam_policy_should_grant_reading_and_nothing_else() -> None:
         "s3:ListBucketVersions",
         "s3:GetObjectVersion",
     }
-    assert all(entry.keys() == {"Sid", "Effect", "Action", "Resource"} for entry in statements())
-    assert all(entry["Sid"].isalnum() for entry in statements())  # all that IAM takes
-    assert {entry["Effect"] for entry in statements()} == {"Allow"}
 
 
-def test_the_iam_policy_should_name_buckets_or_objects_as_the_action_needs_it() -> None:
-    assert statements()
-    for entry in statements():
+def test_the_iam_policy_for_thawing_should_add_one_permission() -> None:
+    assert [entry["Action"] for entry in statements("iam-policy-thaw.json")] == ["s3:RestoreObject"]
+
+
+@pytest.mark.parametrize("name", ["iam-policy.json", "iam-policy-thaw.json"])
+def test_the_iam_policies_should_name_buckets_or_objects_as_the_action_needs_it(name: str) -> None:
+    assert statements(name)
+    assert all(entry.keys() == {"Sid", "Effect", "Action", "Resource"} for entry in statements(name))
+    assert all(entry["Sid"].isalnum() for entry in statements(name))  # all that IAM takes
+    assert {entry["Effect"] for entry in statements(name)} == {"Allow"}
+    for entry in statements(name):
         assert entry["Resource"].startswith("arn:aws:s3:::alphakraken-")
         assert entry["Resource"].endswith("/*") is ("Object" in entry["Action"])
 
@@ -78,6 +84,31 @@ def test_an_identity_that_may_only_read_should_restore_a_plan(
     }
 
 
+def test_thawing_should_need_what_both_policies_grant_and_no_more(
+    run_cli: Cli, archive: ArchivingS3, tmp_path: Path
+) -> None:
+    # given an archived object, and an archived older version of another one
+    case = archived_case(archive, tmp_path / "case", *(thermo(f"{name}.raw", size_bytes=100) for name in "ab"))
+    plan = compile_plan(run_cli, case)
+    for name in ("a.raw", "b.raw"):
+        archive.archive(case.bucket(), name, "GLACIER")
+    archive.client.delete_object(Bucket=case.bucket(), Key="b.raw")
+
+    # when
+    with FaultyProxy(archive.port) as proxy:
+        # moto knows of no restore of an older version
+        proxy.add(Fault(action=Answer(status=202, body=b""), method="POST", key="b.raw"))
+        result = run_cli("thaw", plan, "--recover-versions", "--yes", "--endpoint-url", proxy.endpoint_url)
+
+    # then
+    assert result.exit_code == 0, result.stderr
+    policies = [*statements(), *statements("iam-policy-thaw.json")]
+    assert {needed_action(exchange.request) for exchange in proxy.log} <= {entry["Action"] for entry in policies}
+    asked = {exchange.request.path.rpartition("/")[2]: exchange.request.query for exchange in proxy.requests("POST")}
+    assert asked.keys() == {"a.raw", "b.raw"}
+    assert "versionId=" in asked["b.raw"]
+
+
 def needed_action(request: Request) -> str:
     """The IAM action that a request needs: https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations.html."""
     key = request.path.strip("/").partition("/")[2]
@@ -88,6 +119,8 @@ def needed_action(request: Request) -> str:
             return "s3:ListBucketVersions"
         case "HEAD" | "GET", _, query if key:
             return "s3:GetObjectVersion" if "versionId=" in query else "s3:GetObject"
+        case "POST", _, query if key and query.partition("&")[0] in {"restore", "restore="}:
+            return "s3:RestoreObject"
     return f"none of the policy's: {request}"
 
 

@@ -44,10 +44,10 @@ def vendors_loaded_by(run_cli: Cli, *arguments: str) -> tuple[int, list[str]]:
 def test_help_should_load_no_vendor_but_click(run_cli: Cli, arguments: list[str]) -> None:
     exit_code, loaded = vendors_loaded_by(run_cli, *arguments)
     assert exit_code == 0
-    assert set(loaded) <= ({"yaml"} if arguments[0] == "compile" else set())
+    assert set(loaded) <= ({"yaml"} if arguments[0] in {"compile", "restore"} else set())
 
 
-@pytest.mark.parametrize("command", ["apply", "status", "show", "validate", "select", "split"])
+@pytest.mark.parametrize("command", ["apply", "status", "thaw", "show", "validate", "select", "split"])
 @pytest.mark.parametrize("fault", ["JSON", "digest", "schema"])
 def test_a_refused_plan_should_load_no_vendor(run_cli: Cli, command: str, fault: str) -> None:
     content = plan_bytes(make_plan())

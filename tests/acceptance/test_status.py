@@ -214,7 +214,7 @@ def test_archived_objects_should_be_told_before_anything_is_fetched(
     assert rows(result) == {
         "cold.raw": ("cannot", "archived", "absent"),
         "cold_but_right.raw": ("skip", "as planned", "right"),
-        "under_way.raw": ("cannot", "archived", "absent"),
+        "under_way.raw": ("cannot", "thawing", "absent"),
         "restored.raw": ("download", "as planned", "absent"),
         "empty.raw": ("download", "as planned", "absent"),
     }

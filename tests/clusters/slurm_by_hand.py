@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cli import PROGRAM, Cli, CliResult
-from readme_blocks import ROOT
+from real_blocks import ROOT
 
 SCRIPTS = ROOT / "examples" / "slurm"
 RESTORE_JOB, REPORT_JOB = "101", "102"

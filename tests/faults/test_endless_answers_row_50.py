@@ -4,6 +4,7 @@ import pytest
 from apply_case import compile_plan, last_report
 from cli import Cli
 from conftest import MakeRestoreCase
+from endless_continue import EndlessContinue
 from fault_case import assert_old_or_right, many_files
 from faulty_proxy import FaultyProxy
 from network_faults import Answer, Fault
@@ -107,3 +108,21 @@ def test_an_absurd_length_should_be_named_row_50(
     assert "000: FAILURE - Network error: " in last_report(case)
     assert "nforeseen" not in last_report(case)
     assert "001: OK - " in last_report(case)
+
+
+@pytest.mark.parametrize("command", ["apply", "status"])
+def test_headers_that_never_come_should_be_given_up_soon_row_50(
+    run_cli: Cli, make_restore_case: MakeRestoreCase, command: str
+) -> None:
+    """`100 Continue` may stand before an answer any number of times, and each one ends the silence."""
+    with EndlessContinue() as server:
+        # given
+        case = make_restore_case(many_files(1), endpoint_url=server.url)
+        plan = compile_plan(run_cli, case)
+
+        # when
+        result = run_cli(command, plan, "--retries", "1", "--max-outage", "0", "--timeout", "1", timeout_seconds=45)
+
+    # then
+    assert result.exit_code == 1
+    assert "Timed out: " in result.stderr + result.stdout

@@ -10,6 +10,7 @@ from cli import Cli, shell
 from conftest import MakeRestoreCase
 from file_systems import mounted_tmpfs, with_files_of_at_most
 from needs import needs_root
+from raw_server import RawServer
 from restore_case import raw_file
 from sample_data import RawFileSample, made_up_bytes
 
@@ -342,3 +343,36 @@ def test_a_ca_bundle_that_cannot_be_used_should_be_named(
     assert result.exit_code == 2
     assert f"CA bundle {bundle} (AWS_CA_BUNDLE or the profile's ca_bundle): {said}" in result.stderr
     assert list(case.output_location.iterdir()) == []
+
+
+def test_an_empty_ca_bundle_should_be_named_where_aws_tables_give_the_endpoint(
+    run_cli: Cli, make_restore_case: MakeRestoreCase
+) -> None:
+    case = make_restore_case(thermo(size_bytes=100))
+    document = json.loads(compile_plan(run_cli, case).read_bytes())
+    document["s3"]["endpoint_url"] = None
+    document.pop("plan_digest")
+    bundle = case.folder / "ca.pem"
+    bundle.touch()
+    environment = {"AWS_CA_BUNDLE": str(bundle), "AWS_ENDPOINT_URL": None, "AWS_ENDPOINT_URL_S3": None}
+
+    result = run_cli("apply", "-", stdin=json.dumps(document), environment=environment)
+
+    assert result.exit_code == 2
+    assert f"CA bundle {bundle}" in result.stderr
+
+
+def test_a_container_that_answers_with_garbage_should_not_be_called_a_credential_process_row_41(
+    run_cli: Cli, make_restore_case: MakeRestoreCase
+) -> None:
+    case = make_restore_case(thermo(size_bytes=100))
+    plan = compile_plan(run_cli, case)
+    no_keys = {name: None for name in run_cli.environment if name.startswith("AWS_") and "ENDPOINT" not in name}
+    with RawServer(
+        {"/keys": b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\n\xff\xfe{[\n"}
+    ) as server:
+        environment = {**no_keys, "AWS_CONTAINER_CREDENTIALS_FULL_URI": server.url("/keys")}
+        result = run_cli("apply", plan, environment=environment)
+
+    assert result.exit_code == 2
+    assert "the service of this host or container" in result.stderr

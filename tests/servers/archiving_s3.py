@@ -51,6 +51,19 @@ class ArchivingS3:
                 return
         raise RuntimeError(f"moto did not come to say {wanted}")
 
+    def take_looks_for_restores(self, looks: int) -> None:
+        """Have every restore, those under way too, be done after so many looks (1 to 3) at its object."""
+        _progress_with_every(looks)
+
+    def restore_header(self, bucket: str, key: str) -> str:
+        """What S3 says about an object's restore; empty if none was requested."""
+        return self.client.head_object(Bucket=bucket, Key=key).get("Restore", "")
+
+    @property
+    def port(self) -> int:
+        """Where it listens, for a proxy."""
+        return int(self.endpoint_url.rpartition(":")[2])
+
 
 def archived_case(server: ArchivingS3, folder: Path, *raw_files: RawFileSample) -> RestoreCase:
     """Raw files of one project, backed up to a new bucket of the server; everything of the case is in the folder."""

@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -128,6 +129,16 @@ def test_botocore_should_be_known_to_the_aws_chain_and_to_what_signs() -> None:
 def test_urllib3_should_be_known_to_what_sends_requests() -> None:
     http = {"applier.s3.signed_http", "applier.s3.http_faults", "applier.s3.timed_connections"}
     assert importers_of("urllib3") == http
+
+
+def test_nothing_but_thaw_should_be_able_to_ask_s3_to_do_anything() -> None:
+    asking = {module for module, path in MODULES.items() if '"POST"' in path.read_text(encoding="utf-8")}
+    assert asking == {"applier.s3.archive", "applier.restore.thaw"}
+    importers = {module for module, names in IMPORTS.items() if "applier.s3.archive.Archives" in names}
+    assert importers == {"applier.restore.thaw", "kraken_plan.commands.thaw"}
+    assert {
+        module for module in MODULES if re.search(r'"(PUT|DELETE|PATCH)"', MODULES[module].read_text("utf-8"))
+    } == set()
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ import pytest
 from plan_samples import OUTPUT_LOCATION, planned_file, planned_raw_file
 from sample_data import MIB, made_up_bytes
 
-from applier.disk.folders import OutputFolder, file_identity
+from applier.disk.file_identity import file_identity
+from applier.disk.folders import OutputFolder
 from applier.disk.local_bytes import LocalBytes, parts_of, prefix_of
 from applier.s3.fetcher import Interrupted
 from applier.target import Target

@@ -6,7 +6,7 @@ import jsonschema
 import pytest
 from plan_samples import make_plan, plan_bytes
 
-from schemas.plan_schema import schema_text
+from schemas.plan_schema import find_schema_issues, schema_text
 
 
 def objects_in(schema: object) -> list[dict[str, object]]:
@@ -40,3 +40,24 @@ def test_schema_should_describe_every_property_and_allow_no_other() -> None:
 def test_patterns_should_not_accept_a_newline_at_the_end(pattern: str) -> None:
     """With a plain `$`, jsonschema accepts one and jsonschema-rs does not."""
     assert not pattern.endswith("$")
+
+
+@pytest.mark.parametrize(
+    "endpoint_url",
+    [
+        "http://user:SECRETPW@127.0.0.1:9000",
+        "http://user:a@SECRETPW@h",
+        "http://SECRETPW@",
+        "https://h/?X-Amz-Signature=SECRETPW",
+        ["http://user:SECRETPW@h"],
+        "ftp://user:'\"SECRETPW@h",
+    ],
+)
+def test_a_secret_in_a_malformed_address_should_not_be_shown_row_37(endpoint_url: object) -> None:
+    document = json.loads(plan_bytes(make_plan()))
+    document["s3"]["endpoint_url"] = endpoint_url
+
+    issues = find_schema_issues(document)
+
+    assert issues
+    assert "SECRETPW" not in "".join(issues)

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from plan_samples import OUTPUT_LOCATION, planned_file, planned_raw_file
 
-from applier.disk.folders import OutputFolder, file_identity
+from applier.disk.file_identity import file_identity
+from applier.disk.folders import OutputFolder
 from applier.disk.publish import Judged, ReplacedMeanwhileError, UnsyncedError, publish, set_aside
 from applier.disk.run_folders import Stagings
 from applier.disk.staging import Staging

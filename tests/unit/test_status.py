@@ -57,6 +57,7 @@ def test_a_dry_run_should_begin_with_the_word_that_status_has_for_it(action: Act
         (FailureKind.KEY_NOT_FOUND, S3State.MISSING),
         (FailureKind.BUCKET_MISSING, S3State.MISSING),
         (FailureKind.ARCHIVED, S3State.ARCHIVED),
+        (FailureKind.THAWING, S3State.THAWING),
         (FailureKind.ACCESS_DENIED, S3State.DENIED),
         (FailureKind.NETWORK, S3State.UNREACHABLE),
         (FailureKind.TIMEOUT, S3State.UNREACHABLE),

@@ -1,0 +1,215 @@
+"""Carries out a plan for `apply` and `restore`: preflight -> run -> reports -> exit code."""
+
+import functools
+import logging
+import os
+import platform
+import uuid
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from applier.disk.folders import OutputFolder
+from applier.disk.leftovers import planned_names, unfinished_names
+from applier.disk.names import find_merged_files
+from applier.disk.run_folders import Stagings
+from applier.disk.verified_files import VerifiedFiles
+from applier.reports.kept_run import keep_run
+from applier.reports.results_writer import ResultSink, SinkPair, results_sink
+from applier.reports.run_records import RunRecords
+from applier.restore.apply_plan import apply_plan
+from applier.restore.check_file import Look
+from applier.restore.check_plan import check_plan
+from applier.restore.crew import Crew
+from applier.restore.find_object import Acceptance
+from applier.restore.jobs import allowed_idle_folders
+from applier.restore.preflight import look_before_flight
+from applier.restore.progress import Progress
+from applier.restore.session import Session, open_session
+from applier.restore.tools import CheckTools, Quarantine, RestoreTools
+from applier.s3.archive import ThawWait
+from applier.s3.bandwidth import BandwidthLimit
+from kraken_plan.console import leave, say, say_unless_quiet
+from kraken_plan.progress import shown_progress
+from kraken_plan.report_results import report_results
+from kraken_plan.s3_choice import S3Options, explain_other_s3
+from kraken_plan.shared_options import AcceptOptions
+from kraken_plan.signals import StopRequest, stop_on_signals
+from kraken_plan.views.result_text import summary_line, unresolvable_line
+from kraken_plan.views.status_text import dry_run_line
+from schemas.errors import DestinationError, PreflightError
+from schemas.paths import path_below
+from schemas.plan import Plan
+from schemas.plan_conflicts import explain_one_file, refuse_one_file, with_conflicts_as_errors
+from schemas.plan_file import serialize_plan
+from schemas.results import Failure
+from schemas.text import printable
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplyOptions(AcceptOptions):
+    """What the command line asks for."""
+
+    dry_run: bool
+    expect_digest: str | None
+    skip_space_check: bool
+    results: Path | None
+    state_dir: Path | None
+    max_bandwidth: int | None
+    on_corrupt: str
+    wait_for_thaw: bool
+    max_wait: int
+    skip_conflicts: bool
+    no_report: bool
+    keep_run: bool = False  # the plan stands in no file yet: keep it, and the results, beside the reports
+
+    @property
+    def keep_corrupt(self) -> bool:
+        """Whether the old bytes of a healed file stay."""
+        return self.on_corrupt == "quarantine"
+
+    @property
+    def state_folder(self) -> Path | None:
+        """Where the results of runs are kept: https://specifications.freedesktop.org/basedir-spec; None if nowhere."""
+        if self.state_dir is not None:
+            return self.state_dir
+        base = Path(os.environ.get("XDG_STATE_HOME", ""))
+        try:
+            return (base if base.is_absolute() else Path("~/.local/state").expanduser()) / "kraken-plan"
+        except RuntimeError:  # a user without a home
+            return None
+
+    @property
+    def thaw_wait(self) -> ThawWait | None:
+        """How long to wait for what S3 is restoring from its archives; None not to wait."""
+        return ThawWait(max_seconds=self.max_wait) if self.wait_for_thaw else None
+
+
+def carry_out(reviewed: Plan, options: ApplyOptions) -> int:
+    """Restore a plan, or only look at it for `--dry-run`; return the exit code.
+
+    Raises:
+        KrakenPlanError: it is refused, and nothing was touched.
+    """
+    s3 = S3Options(endpoint_url=options.endpoint_url, region=options.region, profile=options.profile)
+    if words := explain_other_s3(reviewed, s3, os.environ):
+        say_unless_quiet(words)
+    limit = None if options.max_bandwidth is None else BandwidthLimit(options.max_bandwidth)
+    with (
+        stop_on_signals(say) as stop,
+        open_session(reviewed, options.session_settings, stop.event, limit) as session,
+    ):
+        preflight = look_before_flight(
+            session.plan, session.output, session.fetcher, session.jobs, keep_corrupt=options.keep_corrupt
+        )
+        if problems := preflight.problems(skip_space_check=options.skip_space_check):
+            raise PreflightError(problems)
+        if options.dry_run:
+            return _dry_run(session, stop, options, preflight.bucket_failures)
+        return _restore(session, stop, options, preflight.bucket_failures)
+
+
+def _restore(session: Session, stop: StopRequest, options: ApplyOptions, bucket_failures: Mapping[str, Failure]) -> int:
+    plan, output = _without_merged_files(session, options), session.output
+    wanted, most_idle = functools.partial(planned_names, plan), allowed_idle_folders(session.jobs)
+    run_id, started_at, host = uuid.uuid4().hex[:16], datetime.now(UTC), platform.node()
+    stagings = Stagings(output, run_id, wanted, most_idle)
+    records = RunRecords(options.state_folder, plan.plan_digest)
+    kept_paths: tuple[str, ...] = ()
+    with ExitStack() as opened:
+        if options.keep_run:
+            kept_paths, results = _keep_run(session, stagings, started_at, host)
+            opened.callback(results.close)
+        else:
+            results = opened.enter_context(results_sink(options.results, options.plan, plan, started_at, host))
+        progress = opened.enter_context(shown_progress(plan, stop))
+        sink = SinkPair(results, records.start(plan, started_at, host, run_id))
+        tools = RestoreTools(
+            check=_check_tools(session, progress, options.accept),
+            stagings=stagings,
+            verified_files=VerifiedFiles(output),
+            quarantine=Quarantine.of(plan, keep_healed=options.keep_corrupt),
+            hints=records,
+        )
+        result, ended = apply_plan(plan, tools, sink, bucket_failures, options.thaw_wait)
+        well = sink.close() and result.succeeded
+        try:
+            if options.no_report:
+                for destination in result.by_destination():
+                    stagings.sweep(path_below(destination, output.path))
+                well = _is_in_place(output) and well
+            else:
+                well = report_results(result, output, stagings, kept_paths) and well
+            say_unless_quiet(summary_line(result))
+            if line := unresolvable_line(result):  # everything else that failed was logged
+                say(line)
+        finally:
+            if ended:
+                stagings.close(functools.partial(unfinished_names, plan, result))
+    return _exit_code(stop, well=well, ended=ended)
+
+
+def _keep_run(
+    session: Session, stagings: Stagings, started_at: datetime, host: str
+) -> tuple[tuple[str, ...], ResultSink]:
+    """Keep the plan, and give the sink that keeps the results.
+
+    Raises:
+        DestinationError: they cannot be kept, and nothing is left behind.
+    """
+    try:
+        place = session.output, stagings
+        return keep_run(session.plan, serialize_plan(session.plan), place, started_at, host)
+    except DestinationError:
+        stagings.close(lambda _destination: frozenset())
+        raise
+
+
+def _is_in_place(output: OutputFolder) -> bool:
+    """Tell whether the output location is where the run found it; without a report, nothing else notices at the end."""
+    try:
+        output.check_in_place()
+    except OSError as error:
+        logger.error("%s: %s", printable(output.path), error.strerror)  # noqa: TRY400  # not a bug
+        return False
+    return True
+
+
+def _without_merged_files(session: Session, options: ApplyOptions) -> Plan:
+    """Return the plan with those files as errors that the file system would merge.
+
+    Raises:
+        DestinationError: there are some, and the options do not say to go on without them.
+    """
+    conflicts = find_merged_files(session.plan, session.output)
+    if conflicts and not options.skip_conflicts:
+        raise DestinationError(refuse_one_file(conflicts))
+    return with_conflicts_as_errors(session.plan, conflicts, explain_one_file)
+
+
+def _dry_run(session: Session, stop: StopRequest, options: ApplyOptions, bucket_failures: Mapping[str, Failure]) -> int:
+    with shown_progress(session.plan, stop) as progress:
+        tools = _check_tools(session, progress, options.accept)
+        look = check_plan(session.plan, tools, Look.THREE_WAY, bucket_failures)
+    for file in look.files:
+        click.echo(dry_run_line(file))
+    return _exit_code(stop, well=all(file.action is not None for file in look.files), ended=look.ended)
+
+
+def _exit_code(stop: StopRequest, *, well: bool, ended: bool) -> int:
+    """Return the exit code of a run; where threads still wait for S3, leave with it at once."""
+    exit_code = stop.exit_code or (0 if well else 1)
+    if not ended:
+        leave(exit_code)
+    return exit_code
+
+
+def _check_tools(session: Session, progress: Progress, accept: Acceptance) -> CheckTools:
+    crew = Crew(session.jobs, session.fetcher.stop)
+    return CheckTools(output=session.output, fetcher=session.fetcher, crew=crew, progress=progress, accept=accept)
