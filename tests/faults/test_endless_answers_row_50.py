@@ -1,14 +1,23 @@
 """Scorecard row 50: answers without end cost bounded memory, few requests and bounded time."""
 
+import socketserver
+
 import pytest
 from apply_case import compile_plan, last_report
 from cli import Cli
 from conftest import MakeRestoreCase
+from embedded_s3 import EmbeddedS3
 from endless_continue import EndlessContinue
 from fault_case import assert_old_or_right, many_files
 from faulty_proxy import FaultyProxy
+from loopback_server import LoopbackServer
 from network_faults import Answer, Fault
 from peak_memory import peak_memory_bytes
+
+from applier.s3.aws_chain import S3Access
+from applier.s3.boto_store import BotoStore
+from applier.s3.faults import S3Fault
+from schemas.results import FailureKind
 
 BLOCK = b"<a>" * 20_000
 MOST_BYTES = 250_000_000
@@ -126,3 +135,41 @@ def test_headers_that_never_come_should_be_given_up_soon_row_50(
     # then
     assert result.exit_code == 1
     assert "Timed out: " in result.stderr + result.stdout
+
+
+class ForEverBeginning(LoopbackServer):
+    """Sends the same piece of an answer's head again and again."""
+
+    def __init__(self, piece: bytes) -> None:
+        self.piece = piece
+        super().__init__(_Handler)
+
+
+class _Handler(socketserver.StreamRequestHandler):
+    server: ForEverBeginning
+
+    def handle(self) -> None:
+        while self.rfile.readline().strip():
+            pass
+        while not self.server.closing.wait(0.05):
+            self.wfile.write(self.server.piece)
+
+
+@pytest.mark.parametrize("piece", [b"HTTP/1.1 100 Continue\r\n\r\n", b"H"], ids=["100 Continue", "a byte"])
+def test_an_answer_that_never_gets_beyond_its_head_should_be_given_up_row_50(
+    s3_server: EmbeddedS3, monkeypatch: pytest.MonkeyPatch, piece: bytes
+) -> None:
+    """Each piece comes in time, so that only a deadline for the whole ends it."""
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    with ForEverBeginning(piece) as server:
+        access = S3Access(
+            endpoint_url=f"http://127.0.0.1:{server.port}", read_timeout_seconds=1, request_timeout_seconds=2
+        )
+        store = BotoStore(access)
+
+        with pytest.raises(S3Fault) as caught:
+            store.check_bucket("bucket")
+
+    assert caught.value.failure.kind is FailureKind.TIMEOUT
+    assert caught.value.transient
