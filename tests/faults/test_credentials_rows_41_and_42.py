@@ -27,6 +27,7 @@ SSO = "sso_account_id = 123456789012\nsso_role_name = restore\n"
 SSO_START = "sso_start_url = https://example.awsapps.com/start\nsso_region = eu-central-1\n"
 LOG_IN = "log in with `aws sso login --profile ours`"
 BY_HAND = "run it by hand"
+NOT_CREDENTIALS = "answered with something other than credentials: ask it by hand to see what it says"
 CONFIGURATION = "check the AWS configuration of profile ours"
 
 # profile -> what is said of it
@@ -57,8 +58,8 @@ HOPELESS: dict[str, tuple[str, str]] = {
     ),
     "helper that is not there": ("credential_process = /nonexistent/helper\n", "could not be started"),
     "helper of bad quotes": ("credential_process = 'x\n", "ours"),
-    "helper without JSON": (f"credential_process = echo {SECRET}\n", BY_HAND),
-    "helper with bytes": ("credential_process = printf \\\\377\n", BY_HAND),
+    "helper without JSON": (f"credential_process = echo {SECRET}\n", NOT_CREDENTIALS),
+    "helper with bytes": ("credential_process = printf \\\\377\n", NOT_CREDENTIALS),
     "helper with a list": ("credential_process = echo [1]\n", "ours"),
     "helper with a number": (
         """credential_process = echo '{"Version": 1, "AccessKeyId": 5, "SecretAccessKey": [7]}'\n""",

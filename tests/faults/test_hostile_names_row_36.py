@@ -186,8 +186,9 @@ def test_compile_should_say_one_escaped_line_for_each_hostile_entry_row_36(run_c
         "s3_upload_path": "s3://alphakraken-prid001/",
         "file_info": {f"{number}{FORGERY}{'x' * number}": [3, "m", "no etag"] for number in (0, 1, 300, BIG)},
     }
+    good = {**document, "_id": "good.raw", "file_info": {"good.raw": [3, "m", f"{'0' * 32}__5"]}}
     bad_bucket = {**document, "_id": "t" + FORGERY * 5000, "s3_upload_path": "s3://b" + FORGERY * 9000}
-    (run_cli.folder / "export.jsonl").write_text("".join(f"{json.dumps(d)}\n" for d in (document, bad_bucket)))
+    (run_cli.folder / "export.jsonl").write_text("".join(f"{json.dumps(d)}\n" for d in (document, bad_bucket, good)))
     (run_cli.folder / "ids.txt").write_text("missing\x1b[2J\u202e\n")
 
     # when

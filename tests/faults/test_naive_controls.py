@@ -59,7 +59,8 @@ def naive(flaw: str) -> Restorer:
 def bad_disk(folder: Path, times: int) -> dict[str, str]:
     """The environment of a process whose first writes are wrong."""
     (folder / "sitecustomize.py").write_text(BAD_DISK.format(times=times), encoding="ascii")
-    return {"PYTHONPATH": str(folder)}
+    # the first writes are those of restored files: results are kept nowhere
+    return {"PYTHONPATH": str(folder), "KRAKEN_PLAN_STATE_DIR": "/dev/null/nowhere"}
 
 
 def restore_under_fault(
