@@ -120,9 +120,9 @@ def carry_out(reviewed: Plan, options: ApplyOptions) -> int:
 
 def _restore(session: Session, stop: StopRequest, options: ApplyOptions, bucket_failures: Mapping[str, Failure]) -> int:
     plan, output = _without_merged_files(session, options), session.output
-    wanted, most_idle = functools.partial(planned_names, plan), allowed_idle_folders(session.jobs)
+    resumable_names, max_idle_folders = functools.partial(planned_names, plan), allowed_idle_folders(session.jobs)
     run_id, started_at, host = uuid.uuid4().hex[:16], datetime.now(UTC), platform.node()
-    stagings = Stagings(output, run_id, wanted, most_idle)
+    stagings = Stagings(output, run_id, resumable_names, max_idle_folders)
     records = RunRecords(options.state_folder, plan.plan_digest)
     kept_paths: tuple[str, ...] = ()
     with ExitStack() as opened:

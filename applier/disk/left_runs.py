@@ -113,14 +113,14 @@ def note_closed(name: str) -> None:
         _open_here.discard(name)
 
 
-def take_over(base: int, own: int, here: Here, wanted: Callable[[], AbstractSet[str]]) -> tuple[str, ...]:
+def take_over(base: int, own: int, here: Here, resumable_names: Callable[[], AbstractSet[str]]) -> tuple[str, ...]:
     """Move what this host's ended runs have staged to our own folder, as far as this run wants it, and delete the rest.
 
     Args:
         base: the folder of all runs.
         own: our own run's folder.
         here: what ended runs are judged by.
-        wanted: gives the staged names that this run can resume; asked only where there are some.
+        resumable_names: gives the staged names that this run can resume; asked only where there are some.
 
     Returns:
         The runs that may only be read.
@@ -130,7 +130,7 @@ def take_over(base: int, own: int, here: Here, wanted: Callable[[], AbstractSet[
         try:
             match left.claim:
                 case Claim.OURS:
-                    _take_files(left, own, wanted)
+                    _take_files(left, own, resumable_names)
                     remove_run(left.name, base)
                     done_with.append(left.name)
                 case Claim.ABANDONED:
@@ -245,13 +245,13 @@ def _judge(standing: Standing, seen: list[os.stat_result], here: Here) -> Claim:
     return Claim.ABANDONED if changed < here.now - ABANDONED_AFTER_SECONDS else Claim.FOREIGN
 
 
-def _take_files(left: LeftRun, own: int, wanted: Callable[[], AbstractSet[str]]) -> None:
+def _take_files(left: LeftRun, own: int, resumable_names: Callable[[], AbstractSet[str]]) -> None:
     if left.descriptor is None:
         return
     entries = set(list_names(left.descriptor))
     names = {name for name in resumable_names_among(entries) if resumable_file(name) in entries}
     _delete_files(left, keep={file for name in names for file in _files_of(name)})
-    for name in names & wanted() if names else ():
+    for name in names & resumable_names() if names else ():
         for file in _files_of(name):
             with suppress(FileNotFoundError):
                 os.rename(file, file, src_dir_fd=left.descriptor, dst_dir_fd=own)

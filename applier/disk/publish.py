@@ -25,18 +25,18 @@ from schemas.text import printable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
-    """What stood under a final name when it was judged.
+class SeenBefore:
+    """What stood under a final name when it was looked at.
 
     Args:
         identity: of the corrupt file, see `file_identity`; None if nothing stood there.
         keep: whether to keep its bytes when it is replaced.
-        claimed: paths relative to the output location that the plan has files for.
+        planned_paths: paths relative to the output location that the plan has files for.
     """
 
     identity: FileIdentity | None
     keep: bool = False
-    claimed: frozenset[str] = frozenset()
+    planned_paths: frozenset[str] = frozenset()
 
 
 class UnsyncedError(OSError):
@@ -44,7 +44,7 @@ class UnsyncedError(OSError):
 
 
 class ReplacedMeanwhileError(OSError):
-    """Something else stands under the final name than what was judged."""
+    """Something else stands under the final name than what was looked at."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -67,7 +67,7 @@ def publish(  # noqa: PLR0913  # what, from where, to where, over what
     staged: str,
     output: OutputFolder,
     target: Target,
-    judged: Judged,
+    seen_before: SeenBefore,
     *,
     verified_files: VerifiedFiles | None = None,
 ) -> str | None:
@@ -78,7 +78,7 @@ def publish(  # noqa: PLR0913  # what, from where, to where, over what
         staged: its file name there.
         output: the output location.
         target: says the final folder, made if it is missing, and the final name.
-        judged: what stood under the final name, and whether to keep it, as `<name>.corrupted[.N]`.
+        seen_before: what stood under the final name, and whether to keep it, as `<name>.corrupted[.N]`.
         verified_files: what this run has verified or published so far.
 
     Returns:
@@ -98,13 +98,13 @@ def publish(  # noqa: PLR0913  # what, from where, to where, over what
         _explained(folder, join_path(output.path, target.folder)),
     ):
         with verified_files.turn(folder):
-            found = _find_as_judged(target, folder, judged)
+            found = _find_as_seen(target, folder, seen_before)
             if found is not None:
                 verified_files.refuse_if_known(target.path, found)
                 give_rights(rights_of(target.name, folder), staged, staging.descriptor)
             else:
                 staging.give_rights_of_new_file(staged, folder)
-            kept = _keep(target, folder, judged) if judged.keep and found is not None else None
+            kept = _keep(target, folder, seen_before) if seen_before.keep and found is not None else None
             try:
                 _rename(staging, staged, target.name, folder, over=found is not None)
             except OSError:
@@ -119,49 +119,49 @@ def publish(  # noqa: PLR0913  # what, from where, to where, over what
 
 
 def set_aside(
-    output: OutputFolder, target: Target, judged: Judged, *, verified_files: VerifiedFiles | None = None
+    output: OutputFolder, target: Target, seen_before: SeenBefore, *, verified_files: VerifiedFiles | None = None
 ) -> str | None:
     """Move a corrupt file that could not be healed to `<name>.corrupted[.N]`, and return that name.
 
     Args:
         output: the output location.
         target: the file.
-        judged: the corrupt file; another one, which another run may have healed, is left where it is.
+        seen_before: the corrupt file; another one, which another run may have healed, is left where it is.
         verified_files: what this run has verified or published so far; that is left where it is, too.
     """
     verified_files = verified_files or VerifiedFiles(output)
     with output.folder(target.folder) as folder:
         with verified_files.turn(folder):
             try:
-                found = _find_as_judged(target, folder, judged)
+                found = _find_as_seen(target, folder, seen_before)
                 if found is None:
                     return None
                 verified_files.refuse_if_known(target.path, found)
             except (ReplacedMeanwhileError, SameFileError):
                 return None
-            kept = rename_to_first_free_name(target.name, folder, _corrupted_names(target, judged), folder)
+            kept = rename_to_first_free_name(target.name, folder, _corrupted_names(target, seen_before), folder)
         sync_folder(folder)
         return kept
 
 
-def _find_as_judged(target: Target, folder: int, judged: Judged) -> os.stat_result | None:
+def _find_as_seen(target: Target, folder: int, seen_before: SeenBefore) -> os.stat_result | None:
     """Return the status of what stands under the final name; None for nothing.
 
     Raises:
-        ReplacedMeanwhileError: it is not what was judged.
+        ReplacedMeanwhileError: it is not what was looked at.
     """
     try:
         found = os.stat(target.name, dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:
         found = None
-    is_as_judged = judged.identity is None if found is None else file_identity(found).is_same(judged.identity)
-    if not is_as_judged:
+    is_as_seen = seen_before.identity is None if found is None else file_identity(found).is_same(seen_before.identity)
+    if not is_as_seen:
         raise ReplacedMeanwhileError
     return found
 
 
 def _rename(staging: Staging, staged: str, name: str, folder: int, *, over: bool) -> None:
-    """Rename a staged file to its final name, over what was judged, or where nothing stands.
+    """Rename a staged file to its final name, over what was looked at, or where nothing stands.
 
     Raises:
         ReplacedMeanwhileError: another program's file has appeared there.
@@ -179,9 +179,9 @@ def _rename(staging: Staging, staged: str, name: str, folder: int, *, over: bool
         raise
 
 
-def _keep(target: Target, folder: int, judged: Judged) -> str:
+def _keep(target: Target, folder: int, seen_before: SeenBefore) -> str:
     """Give the corrupt bytes a second name; where there are no hard links, move them."""
-    for kept in _corrupted_names(target, judged):
+    for kept in _corrupted_names(target, seen_before):
         try:
             os.link(target.name, kept, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
         except FileExistsError:
@@ -191,7 +191,7 @@ def _keep(target: Target, folder: int, judged: Judged) -> str:
         except OSError as error:
             if error.errno not in NO_HARD_LINKS:
                 raise
-            return rename_to_first_free_name(target.name, folder, _corrupted_names(target, judged), folder)
+            return rename_to_first_free_name(target.name, folder, _corrupted_names(target, seen_before), folder)
         return kept
     raise AssertionError("the names never end")
 
@@ -225,11 +225,11 @@ def describe_rights(status: os.stat_result) -> str:
     return f"{owner}'s, mode {stat.S_IMODE(status.st_mode):o}"
 
 
-def _corrupted_names(target: Target, judged: Judged) -> Iterator[str]:
+def _corrupted_names(target: Target, seen_before: SeenBefore) -> Iterator[str]:
     """Yield the names for corrupt bytes, less those that the plan has files for."""
     for number in itertools.count():
         suffix = ".corrupted" if number == 0 else f".corrupted.{number}"
         room = MAX_COMPONENT_BYTES - len(suffix)
         name = target.name.encode()[:room].decode(errors="ignore") + suffix
-        if f"{target.folder}/{name}" not in judged.claimed:
+        if f"{target.folder}/{name}" not in seen_before.planned_paths:
             yield name

@@ -58,15 +58,20 @@ class Stagings:
     Args:
         output: the output location.
         run_id: unique among all runs.
-        wanted: gives the staged names that this run can resume below a destination.
-        most_idle: how many stay open while nobody uses them: a plan may have more destinations than a process can have
-            open files. What is kept in one that was closed is taken over when it is needed again.
+        resumable_names: gives the staged names that this run can resume below a destination.
+        max_idle_folders: how many stay open while nobody uses them: a plan may have more destinations than a process
+            can have open files. What is kept in one that was closed is taken over when it is needed again.
     """
 
     def __init__(
-        self, output: OutputFolder, run_id: str, wanted: Callable[[str], AbstractSet[str]], most_idle: int = 1
+        self,
+        output: OutputFolder,
+        run_id: str,
+        resumable_names: Callable[[str], AbstractSet[str]],
+        max_idle_folders: int = 1,
     ) -> None:
-        self._output, self._run_id, self._wanted, self._most_idle = output, run_id, wanted, most_idle
+        self._output, self._run_id = output, run_id
+        self._resumable_names, self._max_idle_folders = resumable_names, max_idle_folders
         self._open: dict[str, _Open] = {}  # the one used last stands last
         self._numbers = itertools.count()
         self._lock = threading.Lock()
@@ -123,19 +128,19 @@ class Stagings:
     def _make(self, destination: str) -> _Open:
         with ExitStack() as opened:
             run_id = f"{self._run_id}-{next(self._numbers)}"  # what an earlier one keeps can be taken over
-            wanted = functools.partial(self._wanted, destination)
-            staging = opened.enter_context(_open_staging(self._output, destination, run_id, wanted))
+            resumable_names = functools.partial(self._resumable_names, destination)
+            staging = opened.enter_context(_open_staging(self._output, destination, run_id, resumable_names))
             return _Open(staging, opened.pop_all().close)
 
     def _close_idle(self) -> None:
         idle = [destination for destination, found in self._open.items() if found.users == 0]
-        for destination in idle[: max(0, len(idle) - self._most_idle)]:
+        for destination in idle[: max(0, len(idle) - self._max_idle_folders)]:
             self._open.pop(destination).close()
 
 
 @contextmanager
 def _open_staging(
-    output: OutputFolder, destination: str, run_id: str, wanted: Callable[[], AbstractSet[str]]
+    output: OutputFolder, destination: str, run_id: str, resumable_names: Callable[[], AbstractSet[str]]
 ) -> Iterator[Staging]:
     """Make a run's staging folder below a destination, take over what ended runs left there, and clean up at the end.
 
@@ -143,7 +148,7 @@ def _open_staging(
         output: the output location.
         destination: the destination, relative to it.
         run_id: unique among all runs.
-        wanted: gives the staged names that this run can resume; asked only where ended runs left some.
+        resumable_names: gives the staged names that this run can resume; asked only where ended runs left some.
 
     Raises:
         OSError: it cannot be made.
@@ -155,7 +160,7 @@ def _open_staging(
         base, lock = _claim(output, destination, own)
         with closing_descriptor(lock):
             try:
-                descriptor, foreign = _make_run(base, own, os.fstat(lock), wanted)
+                descriptor, foreign = _make_run(base, own, os.fstat(lock), resumable_names)
                 with closing_descriptor(descriptor):
                     find = functools.partial(find_staged_elsewhere, output, base_path, foreign)
                     staging = Staging(descriptor, find)
@@ -175,7 +180,7 @@ def _open_staging(
 
 
 def _make_run(
-    base: int, own: str, lock: os.stat_result, wanted: Callable[[], AbstractSet[str]]
+    base: int, own: str, lock: os.stat_result, resumable_names: Callable[[], AbstractSet[str]]
 ) -> tuple[int, tuple[str, ...]]:
     """Make a run's own folder, and move there what ended runs of ours left for it. Closes the base.
 
@@ -187,7 +192,7 @@ def _make_run(
         os.mkdir(own, 0o700, dir_fd=base)
         descriptor = open_folder(own, base)
         opened.callback(os.close, descriptor)
-        foreign = take_over(base, descriptor, Here(account=lock.st_uid, now=lock.st_mtime), wanted)
+        foreign = take_over(base, descriptor, Here(account=lock.st_uid, now=lock.st_mtime), resumable_names)
         opened.pop_all()
         return descriptor, foreign
 

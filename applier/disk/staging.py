@@ -111,11 +111,11 @@ class Staging:
         self.remove(name + JOURNAL_SUFFIX)
         self.remove(resumable_file(name))
 
-    def keep_only(self, wanted: Callable[[], AbstractSet[str]]) -> None:
+    def keep_only(self, resumable_names: Callable[[], AbstractSet[str]]) -> None:
         """Remove the staged files with journals that nobody wants; asks only if there are any."""
         with suppress(OSError):  # what stays, the next run deals with
             if left := resumable_names_among(list_names(self.descriptor)):
-                for name in left - wanted():
+                for name in left - resumable_names():
                     self.remove_resumable(name)
 
     def _reopen(self, name: str, content: StagedContent) -> tuple[int, Journal, StagedState] | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from applier.disk.hashing import WrongSizeError
 from applier.disk.journal import StagedContent
 from applier.disk.local_bytes import parts_of, prefix_of
-from applier.disk.publish import Judged, ReplacedMeanwhileError, UnsyncedError, publish, set_aside
+from applier.disk.publish import ReplacedMeanwhileError, SeenBefore, UnsyncedError, publish, set_aside
 from applier.disk.staged_file import StagedFile, open_staged_file
 from applier.disk.staging import SegmentSource, Staging, staged_name
 from applier.restore.check_file import Verdict, check_file, is_absent
@@ -277,11 +277,11 @@ def _object_bytes(verdict: Verdict) -> int | None:
     return verdict.source.info.size_bytes if verdict.source is not None else None
 
 
-def _seen_before(verdict: Verdict, tools: RestoreTools) -> Judged:
-    return Judged(
+def _seen_before(verdict: Verdict, tools: RestoreTools) -> SeenBefore:
+    return SeenBefore(
         identity=verdict.local.identity if verdict.local else None,
         keep=tools.quarantine.keep_healed,
-        claimed=tools.quarantine.planned_paths,
+        planned_paths=tools.quarantine.planned_paths,
     )
 
 
