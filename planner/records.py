@@ -203,8 +203,9 @@ def _parse_entry(relative_path: str, entry: object) -> FileInfoEntry | UnusableE
 
 
 def _md5_beside(etag: str, md5: object) -> str | None:
-    """Return the MD5 that the catalog has of a content; None where it has none, or where it is the etag itself."""
-    return md5 if isinstance(md5, str) and _MD5.fullmatch(md5) and md5 != etag else None
+    """Return the MD5 that the catalog has of a content; None where it has none, or where the etag itself is an MD5."""
+    is_multipart = Etag.parse(etag).parts is not None
+    return md5 if is_multipart and isinstance(md5, str) and _MD5.fullmatch(md5) else None
 
 
 def _parse_size(size: object) -> int | None:

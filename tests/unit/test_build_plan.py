@@ -60,7 +60,6 @@ def test_a_single_raw_file_should_be_resolved_whole() -> None:
                 expected_etag=MD5,
                 chunk_size_mb=5,
                 expected_size=3,
-                expected_md5="0123456789abcdef0123456789abcdef",
             ),
         ),
     )

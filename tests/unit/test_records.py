@@ -117,18 +117,22 @@ def test_entries_of_no_known_shape_should_be_explained(entry: object) -> None:
 
 
 def test_a_record_should_hold_the_documents_fields() -> None:
-    record = parse_record(catalog_document(file_info={"a.d/b.c": [3.0, OTHER_MD5, f"{MD5}__5"]}, status="done"))
+    document = catalog_document(file_info={"a.d/b.c": [3.0, OTHER_MD5, f"{MD5}-1__5"]}, status="done")
+    record = parse_record(document)
     assert (record.raw_file_id, record.project_id) == ("sample.raw", "PRID001")
     assert record.s3_upload_path == "s3://alphakraken-prid001/"
     assert record.entries == (
-        FileInfoEntry(relative_path="a.d/b.c", size_bytes=3, etag=MD5, chunk_size_mb=5, md5=OTHER_MD5),
+        FileInfoEntry(relative_path="a.d/b.c", size_bytes=3, etag=f"{MD5}-1", chunk_size_mb=5, md5=OTHER_MD5),
     )
     assert record.problem is None
 
 
-@pytest.mark.parametrize("md5", [MD5, None, "", "no MD5", OTHER_MD5.upper(), 5, [OTHER_MD5]])
-def test_an_md5_that_says_nothing_beside_the_etag_should_be_left_out(md5: object) -> None:
-    (entry,) = parse_record(catalog_document(file_info={"a": [3, md5, f"{MD5}__5"]})).entries
+@pytest.mark.parametrize(
+    ("etag", "md5"),
+    [(MD5, MD5), (MD5, OTHER_MD5), *((f"{MD5}-1", odd) for odd in (None, "", "no MD5", OTHER_MD5.upper(), 5, [MD5]))],
+)
+def test_an_md5_that_says_nothing_beside_the_etag_should_be_left_out(etag: str, md5: object) -> None:
+    (entry,) = parse_record(catalog_document(file_info={"a": [3, md5, f"{etag}__5"]})).entries
     assert isinstance(entry, FileInfoEntry)
     assert entry.md5 is None
 
