@@ -108,6 +108,7 @@ def carry_out(reviewed: Plan, options: ApplyOptions) -> int:
         stop_on_signals(say) as stop,
         open_session(reviewed, options.session_settings, stop.event, limit) as session,
     ):
+        stop.is_connecting = False
         preflight = look_before_flight(
             session.plan, session.output, session.fetcher, session.jobs, keep_corrupt=options.keep_corrupt
         )

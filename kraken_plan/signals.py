@@ -20,7 +20,7 @@ from schemas.errors import ConfigError
 
 # An orderly stop takes at most two seconds, so that nobody who is patient with it has reason to ask again before.
 _SAME_REQUEST_SECONDS = 3.0
-_LONGEST_PREPARATION_SECONDS = 1.5
+_LONGEST_CONNECTING_SECONDS = 1.5
 # Whoever ends a job signals its whole process group, and the launcher in it (a batch script, `timeout`, a container's
 # init) passes on what it got; systemd sends a SIGHUP right after the SIGTERM.
 _SENT_TWICE = frozenset({signal.SIGTERM, signal.SIGHUP})
@@ -34,18 +34,15 @@ class StopRequest:
         event: set once the run is to stop.
         signal_number: of the signal that asked; None if none has.
         describe_progress: says how far the run has come.
+        is_connecting: whether the run still waits for credentials, and has touched nothing.
     """
 
     def __init__(self) -> None:
         self.event = threading.Event()
         self.signal_number: int | None = None
-        self.describe_progress: Callable[[], str] = _say_preparing
+        self.describe_progress: Callable[[], str] = lambda: "still preparing"
+        self.is_connecting = True
         self._asked_at = 0.0
-
-    @property
-    def is_preparing(self) -> bool:
-        """Whether nothing has been touched so far, nor can be before there is a progress to describe."""
-        return self.describe_progress is _say_preparing
 
     @property
     def exit_code(self) -> int | None:
@@ -127,19 +124,15 @@ def _listen(reader: int, request: StopRequest, announce: Callable[[str], None]) 
             request.stop(number)
             words = f"{signal.Signals(number).name}: stopping; once more ends at once"
             _start_aside(functools.partial(announce, words))
-            _start_aside(functools.partial(_end_preparation, request, number))
+            _start_aside(functools.partial(_end_connecting, request, number))
         elif not request.is_repeated_by(number):
             os._exit(128 + number)
 
 
-def _say_preparing() -> str:
-    return "still preparing"
-
-
-def _end_preparation(request: StopRequest, number: int) -> None:
-    """End the process if it is still preparing after a while: what gives the credentials may take a minute."""
-    time.sleep(_LONGEST_PREPARATION_SECONDS)
-    if request.is_preparing:
+def _end_connecting(request: StopRequest, number: int) -> None:
+    """End the process if it is still connecting after a while: what gives the credentials may take a minute."""
+    time.sleep(_LONGEST_CONNECTING_SECONDS)
+    if request.is_connecting:
         os._exit(128 + number)
 
 

@@ -68,6 +68,7 @@ def status_command(**options: object) -> None:
 def _status(options: StatusOptions) -> int:
     plan_file = load_plan(options.plan)
     with stop_on_signals(say) as stop, open_session(plan_file, options.session_settings, stop.event) as session:
+        stop.is_connecting = False
         plan = session.plan
         preflight = look_before_flight(plan, session.output, session.fetcher, session.jobs)
         look = Look.THREE_WAY_BY_SIZE if options.no_local_hash else Look.THREE_WAY

@@ -104,6 +104,7 @@ def thaw_command(**options: object) -> None:
 def _thaw(options: ThawOptions) -> int:
     plan = load_plan(options.plan)
     with stop_on_signals(say) as stop, open_session(plan, options.session_settings, stop.event) as session:
+        stop.is_connecting = False
         tools = _tools(session, options)
         _say_what_is_asked(session.plan)
         bucket_failures = find_bucket_failures(session.plan, session.fetcher, session.jobs)
