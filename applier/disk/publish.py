@@ -97,7 +97,7 @@ def publish(  # noqa: PLR0913  # what, from where, to where, over what
         output.folder(target.folder, create=True) as folder,
         _explained(folder, join_path(output.path, target.folder)),
     ):
-        with verified_files.turn(folder):
+        with verified_files.turn(folder), _moved_away_is_replaced():
             found = _find_as_seen(target, folder, seen_before)
             if found is not None:
                 verified_files.refuse_if_known(target.path, found)
@@ -116,6 +116,15 @@ def publish(  # noqa: PLR0913  # what, from where, to where, over what
         except OSError as error:
             raise UnsyncedError(error.errno, f"the folder cannot be synced: {error.strerror}") from error
         return kept
+
+
+@contextmanager
+def _moved_away_is_replaced() -> Iterator[None]:
+    """Have a file that another run has just moved away count as one that it has replaced: look again."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise ReplacedMeanwhileError from error
 
 
 def set_aside(

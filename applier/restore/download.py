@@ -27,6 +27,11 @@ logger = logging.getLogger(__name__)
 SMALL_FILE_BYTES = 32 * MIB
 
 
+def is_resumable(size_bytes: int) -> bool:
+    """Tell whether a file of this size is worth a journal, so that a later run can resume it."""
+    return size_bytes > SMALL_FILE_BYTES
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Downloaded:
     """What was read back from a staged file.

@@ -101,7 +101,7 @@ def _find(target: Target, fetcher: Fetcher, accept: Acceptance) -> FoundObject:
         failure = judge_encryption(target.file, fetcher.encryption(target.location)) or failure
     if failure.kind is FailureKind.NOT_VERIFIABLE:
         if accept.md5_of(target.file) is None or target.file.expected_size not in {None, info.size_bytes}:
-            raise FileFailedError(name_md5(target.file, failure))
+            raise FileFailedError(name_md5(known_md5(target.file), failure))
         return FoundObject(location=target.location, info=info)
     if accept.other_parts and _may_be_in_other_parts(target.file, info):
         note = f"an object in other parts (S3's etag {info.etag})"
@@ -109,9 +109,9 @@ def _find(target: Target, fetcher: Fetcher, accept: Acceptance) -> FoundObject:
     return _find_older_version(target, fetcher, accept, failure)
 
 
-def name_md5(file: PlannedFile, failure: Failure) -> Failure:
+def name_md5(md5: str | None, failure: Failure) -> Failure:
     """Return a failure to verify by etag, with the option that verifies by MD5 where the plan has one."""
-    if known_md5(file) is None:
+    if md5 is None:
         return failure
     return Failure(failure.kind, f"{failure.detail}; the plan has the MD5: apply --accept-md5 verifies by it")
 

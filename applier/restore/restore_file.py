@@ -14,7 +14,7 @@ from applier.disk.staged_file import StagedFile, open_staged_file
 from applier.disk.staging import SegmentSource, Staging, staged_name
 from applier.restore.check_file import Verdict, check_file, is_absent
 from applier.restore.decide import Action, LocalKind, judge_encryption
-from applier.restore.download import SMALL_FILE_BYTES, download
+from applier.restore.download import SMALL_FILE_BYTES, download, is_resumable
 from applier.restore.failures import FileFailedError, failure_of
 from applier.restore.find_object import FoundObject, name_md5
 from applier.restore.part_hints import find_right_parts
@@ -164,7 +164,7 @@ def _judge_refuted(target: Target, refuted: BytesRefutedError, downloads: int, t
     name = printable(target.file.relative_path)
     logger.warning("%s: read back with etag %s, expected %s", name, refuted.found, expected)
     if failure := judge_encryption(target.file, tools.check.fetcher.encryption(target.location)):
-        raise FileFailedError(name_md5(target.file, failure))
+        raise FileFailedError(name_md5(target.file.expected_md5, failure))
     if downloads == _MAX_DOWNLOADS:
         detail = f"etag mismatch: downloaded {refuted.found}, expected {expected}; tried {downloads} times"
         raise FileFailedError(Failure(FailureKind.VERIFICATION, detail))
@@ -241,7 +241,7 @@ def _staged(target: Target, info: ObjectInfo, staging: Staging, verified: Verifi
     """Give a staged file; where the block fails, it is left to a later run that can resume it, else removed."""
     file = target.file
     content = StagedContent.of(Etag.parse(file.expected_etag), file.chunk_size_mb, info.size_bytes)
-    staged = open_staged_file(staging, staged_name(file), content, resumable=info.size_bytes > SMALL_FILE_BYTES)
+    staged = open_staged_file(staging, staged_name(file), content, resumable=is_resumable(info.size_bytes))
     try:
         yield staged
     except BaseException as error:
