@@ -57,8 +57,8 @@ def test_many_files_on_a_full_disk_at_once_should_leave_what_fits_row_22(
     case = make_restore_case(*(thermo(f"{number}.raw", size_bytes=4 * MIB) for number in range(12)))
     plan = compile_plan(run_cli, case)
     with mounted_tmpfs(case.output_location, "size=20m"):
-        # when
-        result = run_cli("apply", plan, *AT_ALL_COSTS)
+        # when four are under way at once: less than 16 MB are unfinished when the disk is full, so two are whole
+        result = run_cli("apply", plan, "--jobs", "4", *AT_ALL_COSTS)
 
         # then
         failed = case.unrestored()
@@ -66,7 +66,7 @@ def test_many_files_on_a_full_disk_at_once_should_leave_what_fits_row_22(
         assert_failed(result, case, f"Failed files: {len(failed)}\n", *lines)
         assert not any((case.output_location / path).exists() for path in failed)
         assert free_bytes(case.output_location) > (20 - 4 * (12 - len(failed)) - 1) * MIB
-        assert len(failed) < 10
+        assert len(failed) <= 10
 
         # and once there is room, the same plan ends well
         subprocess.run(["/bin/mount", "-o", "remount,size=80m", case.output_location], check=True)
