@@ -19,6 +19,7 @@ from applier.disk.names import find_merged_files
 from applier.disk.run_folders import Stagings
 from applier.disk.verified_files import VerifiedFiles
 from applier.reports.kept_run import keep_run
+from applier.reports.report import WrittenReports, write_reports
 from applier.reports.results_writer import ResultSink, SinkPair, results_sink
 from applier.reports.run_records import RunRecords
 from applier.restore.apply_plan import apply_plan
@@ -35,11 +36,12 @@ from applier.s3.archive import ThawWait
 from applier.s3.bandwidth import BandwidthLimit
 from kraken_plan.console import leave, say, say_unless_quiet
 from kraken_plan.progress import shown_progress
-from kraken_plan.report_results import report_results
+from kraken_plan.report_results import print_paths
+from kraken_plan.run_counts import RunCounts, plan_at_start
+from kraken_plan.run_screen import EndOfRun, describe_s3, say_end, say_start
 from kraken_plan.s3_choice import S3Options, explain_other_s3
 from kraken_plan.shared_options import AcceptOptions
 from kraken_plan.signals import StopRequest, stop_on_signals
-from kraken_plan.views.result_text import summary_line, unresolvable_line
 from kraken_plan.views.status_text import dry_run_line
 from schemas.errors import DestinationError, PreflightError
 from schemas.paths import path_below
@@ -47,6 +49,7 @@ from schemas.plan import Plan
 from schemas.plan_conflicts import explain_one_file, refuse_one_file, with_conflicts_as_errors
 from schemas.plan_file import serialize_plan
 from schemas.results import Failure
+from schemas.tally import Tally
 from schemas.text import printable
 
 logger = logging.getLogger(__name__)
@@ -109,6 +112,7 @@ def carry_out(reviewed: Plan, options: ApplyOptions) -> int:
         open_session(reviewed, options.session_settings, stop.event, limit) as session,
     ):
         stop.is_connecting = False
+        say_start(session, options)
         preflight = look_before_flight(
             session.plan, session.output, session.fetcher, session.jobs, keep_corrupt=options.keep_corrupt
         )
@@ -132,30 +136,32 @@ def _restore(session: Session, stop: StopRequest, options: ApplyOptions, bucket_
             opened.callback(results.close)
         else:
             results = opened.enter_context(results_sink(options.results, options.plan, plan, started_at, host))
-        progress = opened.enter_context(shown_progress(plan, stop))
+        counts = RunCounts(plan_at_start(plan, bucket_failures), session.fetcher.outage.silence)
         sink = SinkPair(results, records.start(plan, started_at, host, run_id))
         tools = RestoreTools(
-            check=_check_tools(session, progress, options.accept),
+            check=_check_tools(session, counts, options.accept),
             stagings=stagings,
             verified_files=VerifiedFiles(output),
             quarantine=Quarantine.of(plan, keep_healed=options.keep_corrupt),
             hints=records,
+            s3_name=str(describe_s3(session)),
         )
-        result, ended = apply_plan(plan, tools, sink, bucket_failures, options.thaw_wait)
+        with shown_progress(counts, options.progress_kind, stop):
+            result, ended = apply_plan(plan, tools, sink, bucket_failures, options.thaw_wait)
+            counts.end(Tally.of(result))
         well = sink.close() and result.succeeded
         try:
             if options.no_report:
                 for destination in result.by_destination():
                     stagings.sweep(path_below(destination, output.path))
-                well = _is_in_place(output) and well
+                reports = WrittenReports(paths=(), complete=_is_in_place(output))
             else:
-                well = report_results(result, output, stagings, kept_paths) and well
-            say_unless_quiet(summary_line(result))
-            if line := unresolvable_line(result):  # everything else that failed was logged
-                say(line)
+                reports = write_reports(result, output, stagings, datetime.now(UTC))
         finally:
             if ended:
                 stagings.close(functools.partial(unfinished_names, plan, result))
+        say_end(session, options, EndOfRun(plan=plan, result=result, state=counts.state(), stop=stop, kept=kept_paths))
+        well = print_paths([*reports.paths, *kept_paths]) and reports.complete and well
     return _exit_code(stop, well=well, ended=ended)
 
 
@@ -198,8 +204,9 @@ def _without_merged_files(session: Session, options: ApplyOptions) -> Plan:
 
 
 def _dry_run(session: Session, stop: StopRequest, options: ApplyOptions, bucket_failures: Mapping[str, Failure]) -> int:
-    with shown_progress(session.plan, stop) as progress:
-        tools = _check_tools(session, progress, options.accept)
+    counts = RunCounts(plan_at_start(session.plan), session.fetcher.outage.silence, only_looks=True)
+    with shown_progress(counts, options.progress_kind, stop):
+        tools = _check_tools(session, counts, options.accept)
         look = check_plan(session.plan, tools, Look.THREE_WAY, bucket_failures)
     for file in look.files:
         click.echo(dry_run_line(file))

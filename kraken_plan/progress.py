@@ -1,179 +1,163 @@
-"""Shows how far a run has come: a bar on a terminal, a line now and then elsewhere, nothing under --quiet.
+"""Shows how far a run has come: one line that is drawn again on a terminal, a line now and then elsewhere, or JSON.
 
 The only tqdm import, made only for a terminal.
 """
 
+import os
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, NoReturn
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from enum import Enum
+from typing import NoReturn, assert_never
 
-from applier.restore.progress import Progress
-from kraken_plan.console import say
+from kraken_plan.console import kept_below, say, write_line, write_on_terminal
+from kraken_plan.log_format import json_line, time_text
 from kraken_plan.logs import is_quiet
+from kraken_plan.run_counts import RunCounts
 from kraken_plan.signals import StopRequest
-from schemas.plan import Plan, PlanTotals
-from schemas.results import FileResult
-from schemas.text import counted, human_size
+from kraken_plan.views.progress_text import progress_line, progress_record
 
-if TYPE_CHECKING:
-    from tqdm import tqdm
-
-_LINE_INTERVAL_SECONDS = 30.0
-
-
-class CountedProgress(Progress):
-    """Counts, and says on request how far the run has come.
-
-    Args:
-        totals: what there is to restore.
-        clock: seconds that only grow.
-    """
-
-    def __init__(self, totals: PlanTotals, clock: Callable[[], float] = time.monotonic) -> None:
-        self._totals, self._clock = totals, clock
-        self._files = self._bytes = self._thawing = 0
-        self._begun = clock()
-        self._lock = threading.Lock()
-
-    def bytes_verified(self, count: int) -> None:
-        """See `Progress`."""
-        with self._lock:
-            self._bytes += count
-
-    def file_ended(self, result: FileResult) -> None:
-        """See `Progress`."""
-        del result
-        with self._lock:
-            self._files += 1
-
-    def files_thawing(self, count: int) -> None:
-        """See `Progress`."""
-        with self._lock:
-            self._thawing = count
-
-    def describe(self) -> str:
-        """Return in one line how far the run has come."""
-        files, done_bytes, seconds = self._files, max(self._bytes, 0), self._clock() - self._begun
-        rate = done_bytes / seconds if seconds > 0 else 0.0
-        left = max(self._totals.size_bytes - done_bytes, 0)
-        remaining = f", {left / rate / 60:.0f} min left" if rate > 0 and not self._thawing else ""
-        waiting = f", waiting for {counted(self._thawing, 'file')} that S3 is thawing" if self._thawing else ""
-        return (
-            f"{files:,}/{self._totals.files:,} files done, {human_size(done_bytes)} of "
-            f"{human_size(self._totals.size_bytes)} verified, {human_size(round(rate))}/s{remaining}{waiting}"
-        )
+_DRAW_SECONDS, _JSON_SECONDS, _LINE_SECONDS = 0.25, 1.0, 30.0
+_LONGEST_WRITE_SECONDS = 1.0  # for a ticker that is stuck in a write that nobody reads
+_USUAL_COLUMNS = 80
+# Without wrapping, and with the cursor back at its begin, the line stays one line, and can be erased from there to the
+# end of the screen, whatever a terminal does with it when it gets narrower.
+_ERASE, _NO_WRAP, _WRAP = "\r\x1b[J", "\x1b[?7l", "\x1b[?7h"
 
 
-class LineProgress(CountedProgress):
-    """Writes a line now and then, for a log.
+class ProgressKind(Enum):
+    """How progress is shown; the value is what users call it."""
 
-    Args:
-        totals: what there is to restore.
-        write: takes each line.
-        clock: seconds that only grow.
-    """
-
-    def __init__(
-        self, totals: PlanTotals, write: Callable[[str], None], clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        super().__init__(totals, clock)
-        self._write, self._written_at = write, clock()
-
-    def bytes_verified(self, count: int) -> None:
-        """See `Progress`."""
-        super().bytes_verified(count)
-        self._write_now_and_then()
-
-    def file_ended(self, result: FileResult) -> None:
-        """See `Progress`."""
-        super().file_ended(result)
-        self._write_now_and_then()
-
-    def files_thawing(self, count: int) -> None:
-        """See `Progress`; the first time at once."""
-        begins = count > 0 and self._thawing == 0
-        super().files_thawing(count)
-        if begins:
-            self._write(self.describe())
-        else:
-            self._write_now_and_then()
-
-    def _write_now_and_then(self) -> None:
-        now = self._clock()
-        with self._lock:
-            if now - self._written_at < _LINE_INTERVAL_SECONDS:
-                return
-            self._written_at = now
-        self._write(self.describe())
-
-
-class BarProgress(CountedProgress):
-    """Draws a bar on a terminal: files and bytes, rate, time left.
-
-    Args:
-        totals: what there is to restore.
-        bar: counts bytes.
-    """
-
-    def __init__(self, totals: PlanTotals, bar: "tqdm[NoReturn]") -> None:
-        super().__init__(totals)
-        self._bar, self._bar_lock = bar, threading.Lock()
-        self._label_bar()
-
-    def bytes_verified(self, count: int) -> None:
-        """See `Progress`."""
-        super().bytes_verified(count)
-        with self._bar_lock:
-            self._bar.update(count)
-
-    def file_ended(self, result: FileResult) -> None:
-        """See `Progress`."""
-        super().file_ended(result)
-        with self._bar_lock:
-            self._label_bar()
-
-    def files_thawing(self, count: int) -> None:
-        """See `Progress`."""
-        super().files_thawing(count)
-        with self._bar_lock:
-            self._label_bar()
-            self._bar.refresh()
-
-    def _label_bar(self) -> None:
-        thawing = f", {self._thawing} thawing" if self._thawing else ""
-        self._bar.set_description(f"{self._files}/{self._totals.files} files done{thawing}", refresh=False)
+    AUTO = "auto"
+    BAR = "bar"
+    PLAIN = "plain"
+    JSON = "json"
+    NONE = "none"
 
 
 @contextmanager
-def shown_progress(plan: Plan, stop: StopRequest) -> Iterator[Progress]:
+def shown_progress(counts: RunCounts, kind: ProgressKind, stop: StopRequest) -> Iterator[None]:
     """Show the progress of a run during a block, and tell it on request.
 
     Args:
-        plan: what is restored or looked at.
+        counts: of the run.
+        kind: how to show it.
         stop: asks how far the run has come.
     """
-    totals = plan.totals()
-    if sys.stderr is not None and sys.stderr.isatty() and not is_quiet():
-        with _drawn_bar(totals) as bar:
-            stop.describe_progress = bar.describe
-            yield bar
-        return
-    counted = CountedProgress(totals) if is_quiet() else LineProgress(totals, say)
-    stop.describe_progress = counted.describe
-    yield counted
+
+    def describe() -> str:
+        return progress_line(counts.state())
+
+    stop.describe_progress = describe
+    shown: AbstractContextManager[None]
+    match _chosen(kind):
+        case ProgressKind.BAR:
+            shown = _drawn(counts)
+        case ProgressKind.JSON:
+            shown = _ticking(lambda: _write_record(counts), _JSON_SECONDS)
+        case ProgressKind.PLAIN:
+            shown = _ticking(lambda: say(describe()), _LINE_SECONDS)
+        case ProgressKind.NONE | ProgressKind.AUTO:
+            shown = nullcontext()
+        case other:
+            assert_never(other)
+    with shown:
+        yield
+    if kind is ProgressKind.JSON:
+        _write_record(counts)
+
+
+def _chosen(kind: ProgressKind) -> ProgressKind:
+    """Return how progress is shown where that is left to us: quietly, drawn on a terminal, else in lines."""
+    if kind is not ProgressKind.AUTO:
+        return kind
+    if is_quiet():
+        return ProgressKind.NONE
+    draws = sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    return ProgressKind.BAR if draws else ProgressKind.PLAIN
+
+
+def _write_record(counts: RunCounts) -> None:
+    state = counts.state()
+    write_line(json_line({"time": time_text(time.time()), "progress": progress_record(state)}))
 
 
 @contextmanager
-def _drawn_bar(totals: PlanTotals) -> Iterator[BarProgress]:
-    """Draw a bar, with log lines above it, and leave it as it stands at the end."""
-    from tqdm import tqdm  # noqa: PLC0415  # a run without a terminal does without it
-    from tqdm.contrib.logging import logging_redirect_tqdm  # noqa: PLC0415
+def _drawn(counts: RunCounts) -> Iterator[None]:
+    """Draw a line at the bottom of the terminal, with all that is said above it, and erase it in the end."""
+    with kept_below(_BottomLine(counts)) as draw, _ticking(draw, _DRAW_SECONDS):
+        draw()
+        try:
+            yield
+        finally:
+            draw()
 
-    bar: tqdm[NoReturn] = tqdm(
-        total=totals.size_bytes, unit="B", unit_scale=True, unit_divisor=1024, dynamic_ncols=True
-    )
-    with bar, logging_redirect_tqdm():
-        yield BarProgress(totals, bar)
+
+@contextmanager
+def _ticking(tick: Callable[[], None], seconds: float) -> Iterator[None]:
+    """Do something again and again during a block, whatever else happens; not where no thread can be started."""
+    over = threading.Event()
+
+    def run() -> None:
+        while not over.wait(seconds):
+            tick()
+
+    ticker = threading.Thread(target=run, daemon=True, name="progress")
+    try:
+        ticker.start()
+    except RuntimeError:  # the system starts no more threads: those that restore come first
+        yield
+        return
+    try:
+        yield
+    finally:
+        over.set()
+        ticker.join(_LONGEST_WRITE_SECONDS)
+
+
+class _BottomLine:
+    """The line that tqdm draws: how far the run has come.
+
+    Args:
+        counts: of the run.
+    """
+
+    def __init__(self, counts: RunCounts) -> None:
+        from tqdm import tqdm  # noqa: PLC0415  # a run without a terminal does without it
+
+        tqdm.set_lock(threading.RLock())  # its own is for several processes, and loads what those need
+        tqdm.monitor_interval = 0
+        self._counts = counts
+        self._bar: tqdm[NoReturn] = tqdm(bar_format="{desc}", file=_OneLine(), leave=False, ascii=False)
+
+    def clear(self) -> None:
+        """See `LiveLine`."""
+        self._bar.set_description_str("")
+
+    def draw(self) -> None:
+        """See `LiveLine`."""
+        self._bar.set_description_str(progress_line(self._counts.state(), _columns() - 1))
+
+
+class _OneLine:
+    """Takes what tqdm prints, a carriage return and then the line, and keeps it one line."""
+
+    encoding = "utf-8"
+
+    def write(self, text: str) -> None:
+        """Draw a line in place of the one before."""
+        line = text.strip("\r\n ")
+        write_on_terminal(f"{_ERASE}{_NO_WRAP}{line}{_WRAP}\r" if line else _ERASE)
+
+    def flush(self) -> None:
+        """Do nothing: it is flushed with each line."""
+
+
+def _columns() -> int:
+    """Return the width of the terminal as it is now."""
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or _USUAL_COLUMNS
+    except (OSError, ValueError, AttributeError):
+        return _USUAL_COLUMNS

@@ -28,10 +28,11 @@ def report_results(
         kept_paths: of what else was kept of the run, printed after those of the reports.
     """
     reports = write_reports(result, output, stagings, datetime.now(UTC))
-    return _print_paths([*reports.paths, *kept_paths]) and reports.complete
+    return print_paths([*reports.paths, *kept_paths]) and reports.complete
 
 
-def _print_paths(paths: Iterable[str]) -> bool:
+def print_paths(paths: Iterable[str]) -> bool:
+    """Print paths on stdout, a line each; tell whether all of them could be printed."""
     try:
         for path in paths:
             click.echo(shown_on(sys.stdout, path))

@@ -13,6 +13,7 @@ from applier.restore.session import PlaceSettings, S3Choice, SessionSettings
 from applier.s3.bandwidth import parse_rate
 from applier.s3.outage import MAX_OUTAGE_SECONDS
 from kraken_plan.output_files import STDOUT
+from kraken_plan.progress import ProgressKind
 from schemas.plan_source import plan_name
 
 _Command = Callable[..., Any]
@@ -78,7 +79,7 @@ def rate_option(name: str, words: str) -> Callable[[_Command], _Command]:
         name: of the option.
         words: its help, to which is added how a rate is written.
     """
-    how = "RATE is in bytes a second, with K, M or G for powers of 1024: 200M."
+    how = "RATE is in bytes a second: 200M or 200MiB (powers of 1024), 200MB (powers of 1000)."
     return click.option(name, metavar="RATE", callback=_parse_rate, help=f"{words}. {how}")
 
 
@@ -97,6 +98,12 @@ class AccessOptions:
     retries: int
     timeout: float
     max_outage: float
+    progress: str
+
+    @property
+    def progress_kind(self) -> ProgressKind:
+        """How to show how far the run has come."""
+        return ProgressKind(self.progress)
 
     @property
     def session_settings(self) -> SessionSettings:
@@ -154,6 +161,14 @@ _ACCESS_OPTIONS = (
         metavar="SECONDS",
         help="How long to wait in mid-run for an S3 that does not answer at all, before giving up on the rest of a "
         "bucket.",
+    ),
+    click.option(
+        "--progress",
+        type=click.Choice([kind.value for kind in ProgressKind]),
+        default=ProgressKind.AUTO.value,
+        show_default=True,
+        help="Show progress as one line that is redrawn (bar), a line every 30 s (plain), a JSON line every second, or "
+        "not at all; auto is bar on a terminal, plain elsewhere, none with -q. All on stderr.",
     ),
 )
 

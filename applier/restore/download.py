@@ -131,12 +131,16 @@ class _Filling:
             if digest == self.staged.left.part_digests[part.index]:
                 self.hasher.accept(part, digest)
 
+    def _write(self, buffer: memoryview, offset: int) -> None:
+        self.staged.write(buffer, offset)
+        self.tools.progress.bytes_fetched(len(buffer))
+
     def _bring(self, part: Part, segment: ByteRange) -> None:
         fetcher = self.tools.fetcher
         copied = self.copies is not None and self.copies.copy(segment, self.staged.descriptor, fetcher.raise_if_stopped)
         if not copied:
             self.fetched_parts.add(part.index)
-            fetcher.download_file_from_s3(self.source.location, self.source.info.etag, segment, self.staged.write)
+            fetcher.download_file_from_s3(self.source.location, self.source.info.etag, segment, self._write)
         self.staged.land(segment)
         self.hasher.land(part, [segment])
         self.hasher.hash_landed(self.staged.descriptor, self.verified.add)

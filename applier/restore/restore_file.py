@@ -66,7 +66,7 @@ class BytesRefutedError(Exception):
 def restore_file(target: Target, tools: RestoreTools) -> FileResult:
     """Bring one file of the plan under its final name, verified; whatever fails on the way is in the result."""
     begun = tools.clock()
-    logger.info("%s: start, %s", printable(target.file.relative_path), printable(str(target.location)))
+    logger.debug("%s: start, %s", printable(target.file.relative_path), printable(str(target.location)))
     try:
         end = _restore(target, tools)
     except BaseException as error:  # noqa: BLE001  # one file's fault is its own; also what a library panics with
@@ -82,6 +82,7 @@ def restore_file(target: Target, tools: RestoreTools) -> FileResult:
         remark=end.remark,
         part_md5s=b"".join(end.part_digests) if len(end.part_digests) > 1 else b"",
         fetched_parts=end.fetched_parts,
+        retries=tools.check.fetcher.retries.take(target.location),
     )
 
 
@@ -130,7 +131,7 @@ def _download_if_absent(target: Target, tools: RestoreTools) -> _End | None:
             raise
         return None  # S3 has another etag, perhaps another form of the same content; or it has an older version
     name = printable(file.relative_path)
-    logger.info("%s: S3 pre-check passed with the download, If-Match %s", name, file.expected_etag)
+    logger.debug("%s: S3 pre-check passed with the download, If-Match %s", name, file.expected_etag)
     return end
 
 
@@ -198,7 +199,7 @@ def _try_download(
         if found != expected and not by_md5:
             raise BytesRefutedError(found, with_local_bytes=staged.may_hold_local_bytes)
         proof = f"MD5 {md5}" if by_md5 else f"etag {expected}"
-        logger.info("%s: verified as read back, %s", printable(target.file.relative_path), proof)
+        logger.debug("%s: verified as read back, %s", printable(target.file.relative_path), proof)
         tools.check.fetcher.raise_if_stopped()
         staged.sync()
         staged.close()
@@ -246,9 +247,9 @@ def _staged(target: Target, info: ObjectInfo, staging: Staging, verified: Verifi
         yield staged
     except BaseException as error:
         _try_to(staged.close)
+        verified.take_back()  # also where it is kept: whoever resumes it verifies it once more
         passing = isinstance(error, S3Fault) and error.failure.kind in _WORTH_RESUMING
         if not (staged.can_be_resumed and (passing or isinstance(error, Interrupted))):
-            verified.take_back()
             _try_to(staged.remove)
         raise
 

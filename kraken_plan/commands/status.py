@@ -14,6 +14,7 @@ from applier.restore.status import StatusTotals
 from applier.restore.tools import CheckTools
 from kraken_plan.console import leave, say
 from kraken_plan.progress import shown_progress
+from kraken_plan.run_counts import RunCounts, plan_at_start
 from kraken_plan.shared_options import AccessOptions, access_options, rate_option
 from kraken_plan.signals import stop_on_signals
 from kraken_plan.views.status_text import PlanStatus, status_as_json, status_lines
@@ -72,9 +73,10 @@ def _status(options: StatusOptions) -> int:
         plan = session.plan
         preflight = look_before_flight(plan, session.output, session.fetcher, session.jobs)
         look = Look.THREE_WAY_BY_SIZE if options.no_local_hash else Look.THREE_WAY
-        with shown_progress(plan, stop) as progress:
+        counts = RunCounts(plan_at_start(plan), session.fetcher.outage.silence, only_looks=True)
+        with shown_progress(counts, options.progress_kind, stop):
             crew = Crew(session.jobs, stop.event)
-            tools = CheckTools(output=session.output, fetcher=session.fetcher, crew=crew, progress=progress)
+            tools = CheckTools(output=session.output, fetcher=session.fetcher, crew=crew, progress=counts)
             seen = check_plan(plan, tools, look, preflight.bucket_failures)
         status = PlanStatus(
             plan_digest=plan.plan_digest or "",

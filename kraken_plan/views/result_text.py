@@ -1,22 +1,17 @@
 """Says in a line how a run has ended, and why it did not end well. Pure."""
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from kraken_plan.views.plan_sections import NAMES_SHOWN, entries_text, file_name
-from schemas.results import ApplyResult, Failure, FailureKind, Outcome
+from schemas.results import ApplyResult, Failure, FailureKind
+from schemas.tally import Tally
 from schemas.text import counted, printable
 
 
 def summary_line(result: ApplyResult) -> str:
-    """Return in one line how the files of a plan have ended."""
-    outcomes = Counter(file.outcome for file in result.files())
-    counts = ", ".join(f"{outcomes[outcome]} {outcome.value}" for outcome in Outcome)
-    failed = sum(raw_file.failure is not None for raw_file in result.raw_files)
-    as_a_whole = f"; {counted(failed, 'raw file')} failed as a whole" if failed else ""
-    total = counted(sum(raw_file.planned_files for raw_file in result.raw_files), "file")
-    return f"{counted(len(result.raw_files), 'raw file')}, {total}: {counts}{as_a_whole}"
+    """Return in one line how the entries of a plan have ended: the sum that results, reports and pages have, too."""
+    return f"{counted(len(result.raw_files), 'raw file')}, {Tally.of(result).describe()}"
 
 
 def failures_line(result: ApplyResult) -> str | None:
