@@ -23,8 +23,10 @@ _DRAW_SECONDS, _JSON_SECONDS, _LINE_SECONDS = 0.25, 1.0, 30.0
 _LONGEST_WRITE_SECONDS = 1.0  # for a ticker that is stuck in a write that nobody reads
 _USUAL_COLUMNS = 80
 # Without wrapping, and with the cursor back at its begin, the line stays one line, and can be erased from there to the
-# end of the screen, whatever a terminal does with it when it gets narrower.
-_ERASE, _NO_WRAP, _WRAP = "\r\x1b[J", "\x1b[?7l", "\x1b[?7h"
+# end of the screen, whatever a terminal does with it when it gets narrower. It is not erased from its first column on:
+# in the first row, tmux would take that for clearing the screen, and keep a copy of it.
+_ERASE_REST, _NO_WRAP, _WRAP = "\x1b[J", "\x1b[?7l", "\x1b[?7h"
+_ERASE = f"\r {_ERASE_REST}\r\x1b[K"
 
 
 class ProgressKind(Enum):
@@ -87,12 +89,17 @@ def _write_record(counts: RunCounts) -> None:
 @contextmanager
 def _drawn(counts: RunCounts) -> Iterator[None]:
     """Draw a line at the bottom of the terminal, with all that is said above it, and erase it in the end."""
-    with kept_below(_BottomLine(counts)) as draw, _ticking(draw, _DRAW_SECONDS):
-        draw()
-        try:
-            yield
-        finally:
+    line = _BottomLine(counts)
+    with kept_below(line) as draw:
+
+        def update() -> None:
+            line.look()  # not while drawing: whoever draws may hold locks that this needs
             draw()
+
+        update()
+        with _ticking(update, _DRAW_SECONDS):
+            yield
+        update()
 
 
 @contextmanager
@@ -129,16 +136,20 @@ class _BottomLine:
 
         tqdm.set_lock(threading.RLock())  # its own is for several processes, and loads what those need
         tqdm.monitor_interval = 0
-        self._counts = counts
+        self._counts, self._state = counts, counts.state()
         self._bar: tqdm[NoReturn] = tqdm(bar_format="{desc}", file=_OneLine(), leave=False, ascii=False)
 
     def clear(self) -> None:
         """See `LiveLine`."""
         self._bar.set_description_str("")
 
+    def look(self) -> None:
+        """Look how far the run has come."""
+        self._state = self._counts.state()
+
     def draw(self) -> None:
         """See `LiveLine`."""
-        self._bar.set_description_str(progress_line(self._counts.state(), _columns() - 1))
+        self._bar.set_description_str(progress_line(self._state, _columns() - 1))
 
 
 class _OneLine:
@@ -149,7 +160,7 @@ class _OneLine:
     def write(self, text: str) -> None:
         """Draw a line in place of the one before."""
         line = text.strip("\r\n ")
-        write_on_terminal(f"{_ERASE}{_NO_WRAP}{line}{_WRAP}\r" if line else _ERASE)
+        write_on_terminal(f"\r{_NO_WRAP}{line}{_ERASE_REST}{_WRAP}\r" if line else _ERASE)
 
     def flush(self) -> None:
         """Do nothing: it is flushed with each line."""

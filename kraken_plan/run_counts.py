@@ -128,7 +128,8 @@ class RunCounts(Progress):
             fetched, hashed = self._fetched.rate(_RATE_SECONDS), self._hashed.rate(_RATE_SECONDS)
             idle_seconds = 0.0 if fetched or hashed else now - max(self._fetched.last_at, self._hashed.last_at)
             silence = None if fetched or self._has_ended else self._silence()
-            is_stuck = silence is not None or self._thawing > 0 or self._has_ended
+            is_idle = idle_seconds >= _IDLE_SECONDS
+            is_stuck = is_idle or silence is not None or self._thawing > 0 or self._has_ended
             return RunState(
                 tally=tally,
                 total_bytes=total_bytes,
@@ -138,7 +139,7 @@ class RunCounts(Progress):
                 hashed_per_second=hashed,
                 seconds=now - self._begun,
                 seconds_left=None if is_stuck else self._seconds_left(total_bytes - verified_bytes, now),
-                idle_seconds=idle_seconds if idle_seconds >= _IDLE_SECONDS else 0.0,
+                idle_seconds=idle_seconds if is_idle else 0.0,
                 silence=silence,
                 checked=self._checked,
                 thawing=self._thawing,

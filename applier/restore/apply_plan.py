@@ -17,6 +17,7 @@ from applier.target import Target, distinct_targets
 from schemas.paths import path_below
 from schemas.plan import Plan, PlannedFile, RawFilePlan, UnresolvedFile
 from schemas.results import ApplyResult, Failure, FailureKind, FileResult, Outcome, RawFileResult
+from schemas.tally import fate_of_file
 from schemas.text import human_size, printable
 
 logger = logging.getLogger(__name__)
@@ -234,7 +235,7 @@ def _log(result: FileResult, target: Target, s3_name: str) -> None:
     else:
         size_bytes, seconds = result.size_bytes or 0, result.duration_seconds
         rate = f", {human_size(round(size_bytes / seconds))}/s" if seconds > 0 else ""
-        words = f"{result.outcome.value}, {human_size(size_bytes)} in {seconds:.1f} s{rate}{retries}"
+        words = f"{fate_of_file(result).value}, {human_size(size_bytes)} in {seconds:.1f} s{rate}{retries}"
     if logger.isEnabledFor(logging.INFO):
         words += f"; {printable(str(target.location))} at {s3_name}"
     fields = {
