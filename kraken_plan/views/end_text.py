@@ -64,7 +64,7 @@ def _failed(groups: Sequence[FailureGroup]) -> Iterator[str]:
     if groups:
         yield "failed:"
     for group in groups:
-        yield f"  {group.entries:,} x {group.cause.title}. Does applying again help? {group.cause.again.capitalize()}"
+        yield f"  {group.entries:,} x {group.cause.title} (does applying again help? {group.cause.again})"
         for entry in group.first:
             yield f"    {_name(entry.raw_file_id, entry.relative_path)}: {_reason(entry.failure.message)}"
         yield from _more(group.entries, len(group.first))

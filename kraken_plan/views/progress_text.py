@@ -37,7 +37,7 @@ def progress_record(state: RunState) -> dict[str, object]:
         "hashed_bytes_per_second": round(state.hashed_per_second),
         "seconds": round(state.seconds, 1),
         "seconds_left": _rounded(state.seconds_left),
-        "s3_silent_seconds": None if silence is None else round(silence.seconds, 1),
+        "s3_failing_seconds": None if silence is None else round(silence.seconds, 1),
         "s3_given_up_in_seconds": None if silence is None else _rounded(silence.seconds_left),
         "files_thawing": state.thawing,
         "has_ended": state.has_ended,
@@ -108,7 +108,7 @@ def _short_counts(tally: Tally) -> str:
 def _trouble(state: RunState) -> Sequence[str]:
     """Return what the run waits for, at length and in short; empty if it waits for nothing."""
     if (silence := state.silence) is not None:
-        short = f"S3 silent for {clock_text(silence.seconds)}"
+        short = f"S3 failing for {clock_text(silence.seconds)}"
         if silence.seconds_left is None:
             return f"{short}, retrying", short
         return f"{short}, giving up in {clock_text(silence.seconds_left)}", short

@@ -29,7 +29,7 @@ def plan_path(run_cli: Cli) -> Path:
 
 def test_validate_should_say_in_one_line_what_a_valid_plan_holds(run_cli: Cli, plan_path: Path) -> None:
     digest = json.loads(PLAN)["plan_digest"]
-    expected = f"valid, 1 raw file, 2 files (1 not resolved), 3 bytes, {digest}\n"
+    expected = f"valid, 1 raw file, 2 files (1 not resolved), 3 B, {digest}\n"
     result = run_cli("validate", plan_path)
     assert (result.exit_code, result.stdout, result.stderr) == (0, f"{plan_path}: {expected}", "")
     assert run_cli("validate", "-", stdin=PLAN.decode()).stdout == f"<stdin>: {expected}"
