@@ -16,8 +16,7 @@ from xml.etree import ElementTree as ET
 
 from applier.s3.faults import bad_answer
 from applier.s3.protocol import ObjectVersion, PartChecksum, normalized_etag
-from schemas.listed_object import ListedObject
-from schemas.s3_location import ObjectLocation
+from schemas.s3_location import ListedObject, ObjectLocation
 
 # Of 1,000 entries with keys as long as they can be.
 MAX_LIST_BYTES = 8 * 1024 * 1024
