@@ -70,7 +70,7 @@ Examples:
 This is the only command that asks S3 to do anything; all others only read. AWS charges for it by bytes and tier. It
 needs s3:RestoreObject, which no other command does. Safe to repeat: what is under way or ready is not asked for again,
 nor is what the local files hold already (they are read to make sure). Entries that the plan could not resolve are left
-out: compile without --probe-s3, which makes errors of archived files.
+out.
 """,
 )
 @access_options
@@ -140,10 +140,7 @@ def _say_what_is_asked(plan: Plan) -> None:
     totals = plan.totals()
     say_unless_quiet(f"asking S3 how it keeps {counted(totals.files, 'file')}")
     if totals.skipped_files:
-        say_unless_quiet(
-            f"left out, because the plan could not resolve them: {counted(totals.skipped_files, 'file')} (to thaw what "
-            "was archived when it was compiled, compile without --probe-s3)"
-        )
+        say_unless_quiet(f"left out, because the plan could not resolve them: {counted(totals.skipped_files, 'file')}")
 
 
 def _request(look: ThawLook, tools: ThawTools) -> ThawLook:
