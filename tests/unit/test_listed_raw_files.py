@@ -18,7 +18,7 @@ from schemas.errors import CatalogError, ConfigError
 from schemas.etag import MIB, Etag, part_count
 from schemas.listed_object import ListedObject, ListedPlace
 from schemas.plan import Plan
-from schemas.site_config import SiteConfig
+from schemas.site.config import SiteConfig
 
 
 class MemoryListing:
