@@ -22,9 +22,9 @@ from applier.s3.faults import (
     missing_etag,
     wrong_range,
 )
-from applier.s3.lists import MAX_LIST_BYTES, read_version_list
+from applier.s3.lists import ask_for_parts, ask_for_versions
 from applier.s3.network import S3Address
-from applier.s3.protocol import ObjectInfo, ObjectVersion, kept_version, normalized_etag
+from applier.s3.protocol import ObjectInfo, ObjectVersion, PartChecksum, kept_version, normalized_etag
 from applier.s3.signed_http import MAX_TOLD_BYTES, Answer, Question, SignedHttp, Timeouts
 from schemas.etag import MIB
 from schemas.paths import STAGING_FOLDER
@@ -173,18 +173,19 @@ class BotoStore:
         return self.read_headers(location).get("x-amz-server-side-encryption")
 
     def list_versions(self, location: ObjectLocation) -> list[ObjectVersion]:
-        """See `ObjectStore.list_versions`.
+        """See `ObjectStore.list_versions`."""
+        return ask_for_versions(self._list, location)
 
-        A request: S3 sorts by key and then by age, and no key that this one is a prefix of comes before it.
-        """
-        bucket = ObjectLocation(bucket_name=location.bucket_name, key="")
-        query = {"versions": "", "prefix": location.key, "encoding-type": "url"}
-        answer = self.ask("GET", bucket, query=query, max_bytes=MAX_LIST_BYTES)
+    def part_checksums(self, location: ObjectLocation, etag: str) -> list[PartChecksum]:
+        """See `ObjectStore.part_checksums`."""
+        return ask_for_parts(self._list, location, etag)
+
+    def _list(
+        self, location: ObjectLocation, *, query: Mapping[str, str], headers: Mapping[str, str], max_bytes: int
+    ) -> bytes:
+        answer = self.ask("GET", location, query=query, headers=headers, max_bytes=max_bytes)
         answer.raise_for_status()
-        try:
-            return read_version_list(answer.text, location.key)
-        except ValueError as error:
-            raise bad_answer(location, f"its list of versions cannot be read ({error})") from error
+        return answer.text
 
     def read_range(self, location: ObjectLocation, start: int, end: int, etag: str) -> Iterator[memoryview]:
         """See `ObjectStore.read_range`."""
