@@ -14,7 +14,7 @@ from kraken_plan.catalog_options import CatalogOptions, catalog_options
 from kraken_plan.console import say_unless_quiet
 from kraken_plan.output_files import STDOUT, refuse_anything_but_a_plan, write_plan_output
 from kraken_plan.s3_choice import S3Options, with_chosen_s3
-from kraken_plan.shared_options import plan_output_option
+from kraken_plan.shared_options import plan_output_option, site_option
 from kraken_plan.views.compile_text import compile_summary, refusal
 from planner.build_plan import build_download_plan, with_default_project
 from planner.find_records import NOTHING_LEFT_OUT, FoundRecords, LeftOut, find_records, leave_out_never_uploaded
@@ -26,7 +26,7 @@ from planner.search import Search
 from schemas.errors import ConfigError
 from schemas.plan import Plan
 from schemas.plan_file import serialize_plan
-from schemas.site_config import SiteConfig, load_backup_config, load_site_config
+from schemas.site.config import SiteConfig, load_backup_config, load_site_config
 
 _NOTHING_ASKED = (
     "no raw files are asked for: give their ids, --ids-file FILE or --project PRID (or --instrument, --since, --until, "
@@ -93,9 +93,7 @@ MONGO_USER and MONGO_PASSWORD as AlphaKraken does. A user with the role `read` i
     is_flag=True,
     help="Leave out raw files that were never uploaded to S3, and say how many and why.",
 )
-@click.option(
-    "--config", envvar="KRAKEN_PLAN_CONFIG", show_envvar=True, metavar="YAML", help="The site's alphakraken.<env>.yaml."
-)
+@site_option("where to restore to, S3, and defaults for options")
 @click.option(
     "--to",
     type=click.Choice(["output", _TO_BACKUP]),
