@@ -22,9 +22,9 @@ from applier.s3.faults import (
     missing_etag,
     wrong_range,
 )
-from applier.s3.lists import MAX_LIST_BYTES, read_version_list
+from applier.s3.lists.read_lists import MAX_LIST_BYTES, read_listed_page, read_version_list
 from applier.s3.network import S3Address
-from applier.s3.protocol import ObjectInfo, ObjectVersion, kept_version, normalized_etag
+from applier.s3.protocol import ListedPage, ObjectInfo, ObjectVersion, kept_version, normalized_etag
 from applier.s3.signed_http import MAX_TOLD_BYTES, Answer, Question, SignedHttp, Timeouts
 from schemas.etag import MIB
 from schemas.paths import STAGING_FOLDER
@@ -185,6 +185,17 @@ class BotoStore:
             return read_version_list(answer.text, location.key)
         except ValueError as error:
             raise bad_answer(location, f"its list of versions cannot be read ({error})") from error
+
+    def list_page(self, bucket_name: str, after: str, *, with_versions: bool) -> ListedPage:
+        """See `ObjectStore.list_page`."""
+        bucket = ObjectLocation(bucket_name=bucket_name, key="")
+        kind = {"versions": "", "key-marker": after} if with_versions else {"list-type": "2", "start-after": after}
+        answer = self.ask("GET", bucket, query={**kind, "encoding-type": "url"}, max_bytes=MAX_LIST_BYTES)
+        answer.raise_for_status()
+        try:
+            return read_listed_page(answer.text, lambda etag: self.read_etag(bucket_name, etag))
+        except ValueError as error:
+            raise bad_answer(bucket, f"its list of objects cannot be read ({error})") from error
 
     def read_range(self, location: ObjectLocation, start: int, end: int, etag: str) -> Iterator[memoryview]:
         """See `ObjectStore.read_range`."""

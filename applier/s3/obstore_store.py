@@ -26,7 +26,7 @@ from applier.s3.faults import (
 )
 from applier.s3.network import S3Address
 from applier.s3.obstore_faults import fault_of_text
-from applier.s3.protocol import ObjectInfo, ObjectVersion, kept_version
+from applier.s3.protocol import ListedPage, ObjectInfo, ObjectVersion, kept_version
 from schemas.errors import ConfigError
 from schemas.etag import MIB
 from schemas.s3_location import ObjectLocation
@@ -105,6 +105,10 @@ class ObstoreStore:
     def list_versions(self, location: ObjectLocation) -> list[ObjectVersion]:
         """See `ObjectStore.list_versions`."""
         return self._boto.list_versions(location)
+
+    def list_page(self, bucket_name: str, after: str, *, with_versions: bool) -> ListedPage:
+        """See `ObjectStore.list_page`."""
+        return self._boto.list_page(bucket_name, after, with_versions=with_versions)
 
     def read_range(self, location: ObjectLocation, start: int, end: int, etag: str) -> Iterator[memoryview]:
         """See `ObjectStore.read_range`."""

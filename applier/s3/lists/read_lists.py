@@ -1,22 +1,24 @@
-"""Reads S3's lists: a page of the objects of a bucket, and the versions of an object.
+"""Reads S3's answers that are lists: a page of the objects of a bucket or of their versions, the versions of an object.
 
 Their forms: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html and API_ListObjectVersions.html
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from operator import itemgetter
 from urllib.parse import unquote_plus
 from xml.etree import ElementTree as ET
 
-from applier.s3.protocol import ObjectVersion, normalized_etag
+from applier.s3.protocol import ListedPage, ObjectInfo, ObjectVersion, kept_version, normalized_etag
 from schemas.listed_object import ListedObject
 
 # Of 1,000 entries with keys as long as they can be.
 MAX_LIST_BYTES = 8 * 1024 * 1024
 _SIZE = re.compile(r"[0-9]{1,18}")
 _KINDS = frozenset({"Version", "DeleteMarker"})
+_LISTED = _KINDS | {"Contents"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +52,44 @@ def read_object_page(text: bytes) -> ObjectPage:
         objects=tuple(_object(child, is_encoded=is_encoded) for child in root if _name(child) == "Contents"),
         next_token=next_token,
     )
+
+
+def read_listed_page(text: bytes, read_etag: Callable[[str | None], str]) -> ListedPage:
+    """Return the page in an answer that lists objects, or versions of objects.
+
+    Args:
+        text: S3's answer.
+        read_etag: returns an etag as plans hold it.
+
+    Raises:
+        ValueError: it is not such a page.
+    """
+    root = _parse(text)
+    if _name(root) not in {"ListBucketResult", "ListVersionsResult"}:
+        raise ValueError("it is not a list of objects")
+    has_versions, page = _name(root) == "ListVersionsResult", _fields(root)
+    entries = [_fields(element) for element in root if _name(element) in _LISTED]
+    read_key = unquote_plus if "EncodingType" in page else str
+    keys = [read_key(entry.get("Key", "")) for entry in entries]
+    objects: dict[tuple[str, str | None], ObjectInfo] = {}
+    for key, entry in zip(keys, entries, strict=True):
+        if not _SIZE.fullmatch(size := entry.get("Size", "")):
+            continue  # a delete marker
+        info = ObjectInfo(
+            etag=read_etag(entry.get("ETag")),
+            size_bytes=int(size),
+            version_id=kept_version(entry.get("VersionId")),
+            storage_class=entry.get("StorageClass") or None,
+        )
+        if has_versions:
+            objects[key, entry.get("VersionId")] = info
+        if not has_versions or entry.get("IsLatest") == "true":
+            objects[key, None] = info
+    if page.get("IsTruncated") != "true":
+        return ListedPage(objects=objects, last_key=None)
+    if has_versions:  # of the last one, more versions may follow
+        keys = [key for key in keys if key != keys[-1]]
+    return ListedPage(objects=objects, last_key=keys[-1] if keys else "")
 
 
 def read_version_list(text: bytes, key: str) -> list[ObjectVersion]:
