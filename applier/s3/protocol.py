@@ -58,6 +58,21 @@ class ListedPage:
     last_key: str | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartChecksum:
+    """What S3 recorded of one part when it was uploaded.
+
+    Args:
+        size_bytes: of the part.
+        algorithm: as S3 names it, such as `CRC32`.
+        checksum: binary.
+    """
+
+    size_bytes: int
+    algorithm: str
+    checksum: bytes
+
+
 class ObjectStore(Protocol):
     """Asks S3, one request a call and without retries. Every method may raise `S3Fault`."""
 
@@ -88,6 +103,9 @@ class ObjectStore(Protocol):
             after: a key; what comes after it is listed.
             with_versions: list all versions, with their ids, rather than the current ones.
         """
+
+    def part_checksums(self, location: ObjectLocation, etag: str) -> list[PartChecksum]:
+        """Return what S3 recorded of each part of an object with this etag, in order; empty where it did not."""
 
     def read_range(self, location: ObjectLocation, start: int, end: int, etag: str) -> Iterator[memoryview]:
         """Yield the bytes of a half-open range, exactly so many, in buffers of at most about 1 MiB.

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from applier.s3.bandwidth import BandwidthLimit, parse_rate
 from applier.s3.faults import S3Fault
 from applier.s3.fetcher import Fetcher, Interrupted, RetryPolicy
-from applier.s3.protocol import ListedPage, ObjectInfo, ObjectVersion
+from applier.s3.protocol import ListedPage, ObjectInfo, ObjectVersion, PartChecksum
 from schemas.etag import MIB
 from schemas.results import FailureKind
 from schemas.s3_location import ObjectLocation
@@ -56,6 +56,9 @@ class MemoryStore:
 
     def encryption(self, location: ObjectLocation) -> str | None:
         """Nothing."""
+
+    def part_checksums(self, location: ObjectLocation, etag: str) -> list[PartChecksum]:
+        raise NotImplementedError
 
     def list_versions(self, location: ObjectLocation) -> list[ObjectVersion]:
         raise NotImplementedError

@@ -14,7 +14,7 @@ from applier.s3.faults import S3Fault
 from applier.s3.fetcher import Fetcher, RetryPolicy
 from applier.s3.lists.objects_ahead import ObjectsAhead
 from applier.s3.lists.read_lists import read_listed_page
-from applier.s3.protocol import ListedPage, ObjectInfo, ObjectVersion, normalized_etag
+from applier.s3.protocol import ListedPage, ObjectInfo, ObjectVersion, PartChecksum, normalized_etag
 from schemas.results import FailureKind
 from schemas.s3_location import ObjectLocation
 
@@ -45,6 +45,9 @@ class Listing:
             for name in ((key, None), (key, version))
         }
         return ListedPage(objects=objects, last_key=found[999] if len(found) > 1000 else None)
+
+    def part_checksums(self, location: ObjectLocation, etag: str) -> list[PartChecksum]:
+        raise NotImplementedError
 
     def check_bucket(self, bucket_name: str) -> None:
         raise NotImplementedError

@@ -16,7 +16,7 @@ from applier.s3.outage import (
     PROBE_SECONDS,
     OutageWatch,
 )
-from applier.s3.protocol import ListedPage, ObjectInfo, ObjectVersion
+from applier.s3.protocol import ListedPage, ObjectInfo, ObjectVersion, PartChecksum
 from schemas.s3_location import ObjectLocation
 
 GET, HEAD, OTHER = ("b", "GET"), ("b", "HEAD"), ("other", "GET")
@@ -242,6 +242,9 @@ class ThrottledStore:
 
     def encryption(self, location: ObjectLocation) -> str | None:
         """Nothing."""
+
+    def part_checksums(self, location: ObjectLocation, etag: str) -> list[PartChecksum]:
+        raise NotImplementedError
 
     def list_versions(self, location: ObjectLocation) -> list[ObjectVersion]:
         raise NotImplementedError

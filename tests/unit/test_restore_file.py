@@ -26,7 +26,7 @@ from applier.restore.tools import CheckTools, RestoreTools
 from applier.s3.faults import S3Fault
 from applier.s3.fetcher import Fetcher, RetryPolicy
 from applier.s3.lists.objects_ahead import ObjectsAhead
-from applier.s3.protocol import ListedPage, ObjectInfo, ObjectVersion
+from applier.s3.protocol import ListedPage, ObjectInfo, ObjectVersion, PartChecksum
 from schemas.plan import Plan, PlannedFile, RawFilePlan, S3Settings
 from schemas.results import FailureKind, FileResult, Outcome
 from schemas.s3_location import ObjectLocation
@@ -61,6 +61,9 @@ class MemoryStore:
     def encryption(self, location: ObjectLocation) -> str | None:
         self.requests.append(f"encryption {location.key}")
         return "AES256"
+
+    def part_checksums(self, location: ObjectLocation, etag: str) -> list[PartChecksum]:
+        raise NotImplementedError
 
     def list_versions(self, location: ObjectLocation) -> list[ObjectVersion]:
         self.requests.append(f"versions {location.key}")

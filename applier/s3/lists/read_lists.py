@@ -1,24 +1,41 @@
-"""Reads S3's answers that are lists: a page of the objects of a bucket or of their versions, the versions of an object.
+"""Asks for S3's lists and reads them: of the objects of a bucket, of the versions of an object, and of its parts.
 
-Their forms: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html and API_ListObjectVersions.html
+Their forms: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html, API_ListObjectVersions.html and
+API_GetObjectAttributes.html
 """
 
+import binascii
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from operator import itemgetter
+from typing import Protocol
 from urllib.parse import unquote_plus
 from xml.etree import ElementTree as ET
 
-from applier.s3.protocol import ListedPage, ObjectInfo, ObjectVersion, kept_version, normalized_etag
-from schemas.listed_object import ListedObject
+from applier.s3.faults import bad_answer
+from applier.s3.protocol import ListedPage, ObjectInfo, ObjectVersion, PartChecksum, kept_version, normalized_etag
+from schemas.s3_location import ListedObject, ObjectLocation
 
 # Of 1,000 entries with keys as long as they can be.
 MAX_LIST_BYTES = 8 * 1024 * 1024
 _SIZE = re.compile(r"[0-9]{1,18}")
+_MAX_PARTS_BYTES = 512 * 1024  # of 1,000 parts with every checksum that there is
+_MOST_PART_PAGES = 10  # of 1,000 parts each: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
+# Of several, the one to use; those that Python's own library computes.
+PART_ALGORITHMS = ("CRC32", "SHA256", "SHA1")
 _KINDS = frozenset({"Version", "DeleteMarker"})
 _LISTED = _KINDS | {"Contents"}
+
+
+class Asker(Protocol):
+    """Asks for a list."""
+
+    def __call__(
+        self, location: ObjectLocation, *, query: Mapping[str, str], headers: Mapping[str, str], max_bytes: int
+    ) -> bytes:
+        """Return the answer, with about so many bytes of it. Raises S3Fault where there is none, or an error."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +69,22 @@ def read_object_page(text: bytes) -> ObjectPage:
         objects=tuple(_object(child, is_encoded=is_encoded) for child in root if _name(child) == "Contents"),
         next_token=next_token,
     )
+
+
+def ask_for_page(
+    ask: Asker, bucket: ObjectLocation, after: str, read_etag: Callable[[str | None], str], *, with_versions: bool
+) -> ListedPage:
+    """Return a page of the objects of a bucket, or of their versions; see `ObjectStore.list_page`.
+
+    Raises:
+        S3Fault: there is no such page.
+    """
+    kind = {"versions": "", "key-marker": after} if with_versions else {"list-type": "2", "start-after": after}
+    text = ask(bucket, query={**kind, "encoding-type": "url"}, headers={}, max_bytes=MAX_LIST_BYTES)
+    try:
+        return read_listed_page(text, read_etag)
+    except ValueError as error:
+        raise bad_answer(bucket, f"its list of objects cannot be read ({error})") from error
 
 
 def read_listed_page(text: bytes, read_etag: Callable[[str | None], str]) -> ListedPage:
@@ -92,6 +125,23 @@ def read_listed_page(text: bytes, read_etag: Callable[[str | None], str]) -> Lis
     return ListedPage(objects=objects, last_key=keys[-1] if keys else "")
 
 
+def ask_for_versions(ask: Asker, location: ObjectLocation) -> list[ObjectVersion]:
+    """Return the versions of an object, delete markers among them, newest first; at most the newest 1,000.
+
+    A request: S3 sorts by key and then by age, and no key that this one is a prefix of comes before it.
+
+    Raises:
+        S3Fault: there is no such list.
+    """
+    bucket = ObjectLocation(bucket_name=location.bucket_name, key="")
+    query = {"versions": "", "prefix": location.key, "encoding-type": "url"}
+    text = ask(bucket, query=query, headers={}, max_bytes=MAX_LIST_BYTES)
+    try:
+        return read_version_list(text, location.key)
+    except ValueError as error:
+        raise bad_answer(location, f"its list of versions cannot be read ({error})") from error
+
+
 def read_version_list(text: bytes, key: str) -> list[ObjectVersion]:
     """Return the versions of one key, delete markers among them, newest first.
 
@@ -120,6 +170,69 @@ def read_version_list(text: bytes, key: str) -> list[ObjectVersion]:
         )
         for last_modified, _, entry in found
     ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartPage:
+    """A page of the parts of an object.
+
+    Args:
+        etag: of the object.
+        parts: in order; empty where S3 has no checksums of them, or of a kind that cannot be computed here.
+        next_marker: what to ask for the next page with; None if this is the last one.
+    """
+
+    etag: str
+    parts: tuple[PartChecksum, ...]
+    next_marker: str | None
+
+
+def ask_for_parts(ask: Asker, location: ObjectLocation, etag: str) -> list[PartChecksum]:
+    """Return what S3 recorded of each part of an object with this etag; empty where it did not, or has another one.
+
+    Raises:
+        S3Fault: it does not say. Servers without this question send the object: no more than a page is read of it.
+    """
+    parts: list[PartChecksum] = []
+    headers = {"x-amz-object-attributes": "ETag,ObjectParts"}
+    for _ in range(_MOST_PART_PAGES):
+        text = ask(location, query={"attributes": ""}, headers=headers, max_bytes=_MAX_PARTS_BYTES)
+        try:
+            page = read_part_page(text)
+        except ValueError as error:
+            raise bad_answer(location, f"its list of parts cannot be read ({error})") from error
+        if page.etag != etag:
+            return []
+        parts += page.parts
+        if not page.parts or page.next_marker is None:
+            break
+        headers = {**headers, "x-amz-part-number-marker": page.next_marker}
+    return parts
+
+
+def read_part_page(text: bytes) -> PartPage:
+    """Return the page in an answer.
+
+    Raises:
+        ValueError: it is not such a page.
+    """
+    root = _parse(text)
+    listed = next((child for child in root if _name(child) == "ObjectParts"), ET.Element("ObjectParts"))
+    fields = _fields(listed)
+    parts = [_part(_fields(child)) for child in listed if _name(child) == "Part"]
+    return PartPage(
+        etag=normalized_etag(_fields(root).get("ETag")),
+        parts=tuple(part for part in parts if part is not None),
+        next_marker=fields.get("NextPartNumberMarker") if fields.get("IsTruncated") == "true" else None,
+    )
+
+
+def _part(fields: dict[str, str]) -> PartChecksum | None:
+    for algorithm in PART_ALGORITHMS:
+        if (encoded := fields.get(f"Checksum{algorithm}")) and _SIZE.fullmatch(size := fields.get("Size", "")):
+            checksum = binascii.a2b_base64(encoded, strict_mode=True)
+            return PartChecksum(size_bytes=int(size), algorithm=algorithm, checksum=checksum)
+    return None
 
 
 def _parse(text: bytes) -> ET.Element:
