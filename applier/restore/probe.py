@@ -21,9 +21,10 @@ from applier.s3.aws_chain import S3Access
 from applier.s3.boto_store import BotoStore
 from applier.s3.faults import BAD_CREDENTIALS_CODES, S3Fault
 from applier.s3.fetcher import Fetcher, RetryPolicy
+from applier.s3.lists.objects_ahead import ObjectsAhead
 from applier.s3.obstore_store import ObstoreStore
 from applier.s3.outage import GivenUp
-from applier.target import Target
+from applier.target import Target, location_of
 from schemas.errors import S3UnansweredError
 from schemas.plan import Plan, PlannedFile, RawFilePlan, UnresolvedFile
 from schemas.results import Failure, FailureKind
@@ -63,12 +64,16 @@ def probe_plan(plan: Plan, profile: str | None = None) -> Plan:
             raise _unanswered(f"bucket {printable(bucket)}: {failure.message}")
     answers = _Answers(fetcher.stop)
     asked = [
-        functools.partial(_ask, Target.of(raw_file, file, plan.output_location), place, fetcher, answers)
+        ([place], Target.of(raw_file, file, plan.output_location))
         for place, (raw_file, file) in enumerate(plan.planned_files())
         if raw_file.bucket_name not in missing_buckets
     ]
     logger.info("asking S3 for %s", counted(len(asked), "file"))
-    Crew(jobs, fetcher.stop).run(asked)
+    ahead = ObjectsAhead(fetcher, with_version_ids=True)
+    Crew(jobs, fetcher.stop).run(
+        functools.partial(_ask, target, place, fetcher, ahead, answers)
+        for (place,), target in ahead.look_ahead(asked, location_of)
+    )
     if answers.unanswered:
         raise _unanswered(answers.unanswered[0])
     return _probed(plan, answers, missing_buckets)
@@ -90,10 +95,10 @@ class _Answers:
             self.stop.set()
 
 
-def _ask(target: Target, place: int, fetcher: Fetcher, answers: _Answers) -> None:
+def _ask(target: Target, place: int, fetcher: Fetcher, ahead: ObjectsAhead, answers: _Answers) -> None:
     """Ask S3 for one file, and note what it answers."""
     try:
-        found = _with_archive_noted(find_object(target, fetcher, _ACCEPT), fetcher)
+        found = _with_archive_noted(find_object(target, fetcher, ahead, _ACCEPT), fetcher)
     except FileFailedError as failed:
         answers.failures[place] = failed.failure
     except S3Fault as fault:

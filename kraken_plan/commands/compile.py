@@ -198,7 +198,7 @@ def _list_bucket(
     place = parse_listing_address(options.catalog or "")
     from applier.s3.aws_chain import S3Access  # noqa: PLC0415  # boto3 takes its time
     from applier.s3.boto_store import BotoStore  # noqa: PLC0415
-    from applier.s3.bucket_listing import S3BucketListing  # noqa: PLC0415
+    from applier.s3.lists.bucket_listing import S3BucketListing  # noqa: PLC0415
 
     access = S3Access(region=site.region, endpoint_url=site.endpoint_url, profile=options.profile)
     listing = S3BucketListing(BotoStore(access), place)

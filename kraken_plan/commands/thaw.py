@@ -20,6 +20,7 @@ from applier.restore.thaw import (
 )
 from applier.restore.tools import CheckTools
 from applier.s3.archive import Archives, RestoreRequest, ThawWait, Tier
+from applier.s3.lists.objects_ahead import ObjectsAhead
 from kraken_plan.confirm import confirm
 from kraken_plan.console import leave, say, say_unless_quiet
 from kraken_plan.shared_options import AcceptOptions, accept_options, access_options, max_wait_option, yes_option
@@ -129,6 +130,7 @@ def _tools(session: Session, options: ThawOptions) -> ThawTools:
     check = CheckTools(
         output=session.output,
         fetcher=session.fetcher,
+        ahead=ObjectsAhead(session.fetcher),
         crew=Crew(session.jobs, session.fetcher.stop),
         progress=Progress(),
         accept=options.accept,
