@@ -12,6 +12,7 @@ from applier.restore.preflight import look_before_flight
 from applier.restore.session import open_session
 from applier.restore.status import StatusTotals
 from applier.restore.tools import CheckTools
+from applier.s3.lists.objects_ahead import ObjectsAhead
 from kraken_plan.console import leave, say
 from kraken_plan.progress import shown_progress
 from kraken_plan.run_counts import RunCounts, plan_at_start
@@ -76,7 +77,8 @@ def _status(options: StatusOptions) -> int:
         counts = RunCounts(plan_at_start(plan), session.fetcher.outage.silence, only_looks=True)
         with shown_progress(counts, options.progress_kind, stop):
             crew = Crew(session.jobs, stop.event)
-            tools = CheckTools(output=session.output, fetcher=session.fetcher, crew=crew, progress=counts)
+            ahead = ObjectsAhead(session.fetcher)
+            tools = CheckTools(output=session.output, fetcher=session.fetcher, ahead=ahead, crew=crew, progress=counts)
             seen = check_plan(plan, tools, look, preflight.bucket_failures)
         status = PlanStatus(
             plan_digest=plan.plan_digest or "",

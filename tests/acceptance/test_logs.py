@@ -29,7 +29,7 @@ def test_the_log_should_have_a_line_per_file_with_s3_credentials_and_retries(
     faulty_proxy.add(Fault(action=Answer(status=503), key="sample.raw", times=1))
     s3.delete_object(Bucket=case.bucket(), Key="gone.raw")
     url = re.escape(faulty_proxy.endpoint_url)
-    s3 = rf"at {url} \(region [a-z0-9-]+, credentials: the environment, access key …\w+\)"
+    place = rf"at {url} \(region [a-z0-9-]+, credentials: the environment, access key …\w+\)"
 
     # when
     result = run_cli("apply", plan, "-v", "--log-file", "apply.log")
@@ -37,9 +37,9 @@ def test_the_log_should_have_a_line_per_file_with_s3_credentials_and_retries(
 
     # then stderr has one of each, with the time and the module
     for words in (
-        rf"INFO applier\.restore\.apply_plan: sample\.raw: downloaded, 100 B in .*, 1 retry; s3://.*/sample\.raw {s3}",
-        rf"INFO applier\.restore\.apply_plan: there\.raw: already right, 12\.0 MiB in .*; s3://.*/there\.raw {s3}",
-        rf"ERROR applier\.restore\.apply_plan: gone\.raw: FAILURE - S3 key not found: .*; s3://.*/gone\.raw {s3}",
+        rf"INFO applier\.restore\.apply_plan: sample\.raw: downloaded, 100 B in .*, 1 retry; s3://.*/sample\.raw {place}",
+        rf"INFO applier\.restore\.apply_plan: there\.raw: already right, 12\.0 MiB in .*; s3://.*/there\.raw {place}",
+        rf"ERROR applier\.restore\.apply_plan: gone\.raw: FAILURE - S3 key not found: .*; s3://.*/gone\.raw {place}",
     ):
         assert len(re.findall(rf"^{STAMP} {words}$", result.stderr, re.MULTILINE)) == 1, result.stderr
     # and the file has the same and what was said, then, appended and in JSON, a line per file in spite of -q
