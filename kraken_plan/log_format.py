@@ -4,10 +4,9 @@ Both have the time in UTC and the level. Module names are for those who ask for 
 are stable: time, level, logger, message; error and traceback where there is one; and the `fields` of a record.
 """
 
-import json
 import logging
+import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
 from schemas.text import printable
@@ -68,6 +67,8 @@ class JsonFormatter(logging.Formatter):
 
 def json_line(document: dict[str, object]) -> str:
     """Return a JSON object on one line that steers no terminal."""
+    import json  # noqa: PLC0415  # most runs do without, and `--help` always
+
     return json.dumps(document, ensure_ascii=True)
 
 
@@ -77,7 +78,7 @@ def time_text(seconds: float) -> str:
     >>> time_text(0)
     '1970-01-01T00:00:00Z'
     """
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
 def described_error(error: BaseException) -> str:

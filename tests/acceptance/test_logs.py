@@ -37,7 +37,7 @@ def test_the_log_should_have_a_line_per_file_with_s3_credentials_and_retries(
 
     # then stderr has one of each, with the time and the module
     for words in (
-        rf"INFO applier\.restore\.apply_plan: sample\.raw: downloaded, 100 B in .*, 1 retry; s3://.*/sample\.raw {place}",
+        rf"INFO applier\.restore\.apply_plan: sample\.raw: downloaded, 100 B in .*, 1 retry; s3:.*/sample\.raw {place}",
         rf"INFO applier\.restore\.apply_plan: there\.raw: already right, 12\.0 MiB in .*; s3://.*/there\.raw {place}",
         rf"ERROR applier\.restore\.apply_plan: gone\.raw: FAILURE - S3 key not found: .*; s3://.*/gone\.raw {place}",
     ):

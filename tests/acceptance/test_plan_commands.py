@@ -70,8 +70,12 @@ def test_validate_should_refuse_a_file_that_is_not_a_plan(run_cli: Cli, content:
 def test_seal_should_renew_the_digest_in_place(run_cli: Cli, plan_path: Path) -> None:
     plan_path.write_bytes(CHANGED)
     result = run_cli("seal", plan_path)
-    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "")
-    assert read_plan(plan_path.read_bytes(), "plan.json").s3.region == "eu-west-1"
+    assert (result.exit_code, result.stdout) == (0, "")
+    sealed = read_plan(plan_path.read_bytes(), "plan.json")
+    assert sealed.s3.region == "eu-west-1"
+    before = json.loads(CHANGED)["plan_digest"]
+    assert result.stderr == f"{plan_path}: sealed with {sealed.plan_digest}, in place of {before}\n"
+    assert run_cli("seal", plan_path).stderr == f"{plan_path}: sealed with {sealed.plan_digest}, as it was\n"
     assert sorted(path.name for path in run_cli.folder.iterdir()) == ["plan.json"]
 
 

@@ -58,7 +58,7 @@ def _count(report: str) -> tuple[int, int, int, int]:
         assert files is not None, section
         if (error := _ERROR.search(section)) is not None:
             entries += int(files[1]) if _BUCKET_FAILS.match(error[1]) else 1
-        lines = _FILE_LINE.findall(section)
+        lines = _FILE_LINE.findall(section.partition("\n------\n")[2])
         entries += len(lines)
         verified += sum(bool(ok) for ok, _ in lines)
         not_attempted += len(_NOT_ATTEMPTED.findall(section))
