@@ -55,9 +55,10 @@ def end_lines(end: EndedRun) -> Iterator[str]:
 
 def _verified_text(end: EndedRun, tally: Tally) -> str:
     how = ", ".join(f"{tally[fate].entries:,} {fate.value}" for fate in VERIFIED_FATES if tally[fate].entries)
-    verified = f"verified {human_size(tally.verified.size_bytes)} in {clock_text(end.seconds)}"
-    mean = f" at {rate_text(end.fetched_bytes / end.seconds)}" if end.fetched_bytes and end.seconds >= 1 else ""
-    return f"{verified}{f' ({how})' if how else ''}; fetched {human_size(end.fetched_bytes)}{mean}"
+    verified = f"{human_size(tally.verified.size_bytes)} ({how})" if how else "nothing"
+    mean = f" at {rate_text(end.fetched_bytes / end.seconds)}" if end.seconds >= 1 else ""
+    fetched = f"fetched {human_size(end.fetched_bytes)}{mean}" if end.fetched_bytes else "nothing fetched"
+    return f"verified {verified} in {clock_text(end.seconds)}; {fetched}"
 
 
 def _failed(groups: Sequence[FailureGroup]) -> Iterator[str]:
@@ -78,13 +79,13 @@ def _unresolvable(result: ApplyResult, count: int) -> Iterator[str]:
     for group in groups:
         for entry in group.first:
             named += 1
-            yield f"    {_name(entry.raw_file_id, entry.relative_path)}: {_reason(entry.failure.message)}"
-    yield from _more(count, named)
+            yield f"  {_name(entry.raw_file_id, entry.relative_path)}: {_reason(entry.failure.message)}"
+    yield from _more(count, named, indent=2)
 
 
-def _more(count: int, named: int) -> Iterator[str]:
+def _more(count: int, named: int, indent: int = 4) -> Iterator[str]:
     if count > named:
-        yield f"    … and {count - named:,} more"
+        yield f"{' ' * indent}… and {count - named:,} more"
 
 
 def _next_commands(end: EndedRun, tally: Tally) -> Iterator[str]:

@@ -50,7 +50,7 @@ def test_a_good_run_should_end_in_two_lines() -> None:
     run = run_of(planned_raw_file("s.d", *files(15)), [None] * 15)
     assert list(end_lines(run)) == [
         "1 raw file, 15 entries: 15 verified, 0 failed, 0 unresolvable, 0 not attempted",
-        "  verified 150.0 MiB in 1:15 (15 downloaded); fetched 150.0 MiB at 2.0 MiB/s",
+        "  verified 150.0 MiB (15 downloaded) in 1:15; fetched 150.0 MiB at 2.0 MiB/s",
     ]
 
 
@@ -68,7 +68,7 @@ def test_a_bad_run_should_say_what_failed_by_cause_and_what_to_type_next() -> No
     assert list(end_lines(run)) == [
         "interrupted by SIGTERM: what is verified stays, and the same command resumes",
         "2 raw files, 9 entries: 1 verified, 6 failed, 1 unresolvable, 1 not attempted",
-        "  verified 10.0 MiB in 1:15 (1 downloaded); fetched 150.0 MiB at 2.0 MiB/s",
+        "  verified 10.0 MiB (1 downloaded) in 1:15; fetched 150.0 MiB at 2.0 MiB/s",
         "failed:",
         "  5 x Network error (does applying again help? yes, when S3 is reachable)",
         "    s.d/1: Network error: x",
@@ -78,7 +78,7 @@ def test_a_bad_run_should_say_what_failed_by_cause_and_what_to_type_next() -> No
         "  1 x S3 key not found (does applying again help? if the key appears, or with --recover-versions)",
         "    s.d/6: S3 key not found: x",
         "unresolvable, as the plan says:",
-        "    no\\nsuch: not there",
+        "  no\\nsuch: not there",
         "staged: 5.0 MiB of unfinished files are kept, and the next run resumes from them",
         "next:",
         "  kraken-plan apply plan.json",
