@@ -11,7 +11,7 @@ from urllib.parse import unquote_plus
 from xml.etree import ElementTree as ET
 
 from applier.s3.protocol import ObjectVersion, normalized_etag
-from schemas.listed_object import ListedObject
+from schemas.s3_location import ListedObject
 
 # Of 1,000 entries with keys as long as they can be.
 MAX_LIST_BYTES = 8 * 1024 * 1024
