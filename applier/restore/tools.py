@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from applier.disk.folders import OutputFolder
 from applier.disk.run_folders import Stagings
@@ -14,6 +15,26 @@ from applier.restore.progress import Progress
 from applier.s3.fetcher import Fetcher
 from schemas.paths import path_below
 from schemas.plan import Plan
+
+
+class LocalTools(Protocol):
+    """What looking at a local file needs: part of `CheckTools`, and all that there is where S3 is not asked."""
+
+    @property
+    def output(self) -> OutputFolder:
+        """The output location."""
+
+    @property
+    def crew(self) -> Crew:
+        """Runs pieces of one file at once."""
+
+    @property
+    def progress(self) -> Progress:
+        """Notified of the bytes hashed."""
+
+    @property
+    def accept(self) -> Acceptance:
+        """Whether the MD5 of the plan is accepted as a proof."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
