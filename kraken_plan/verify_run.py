@@ -25,11 +25,12 @@ from applier.verify.pass_record import open_pass
 from applier.verify.verification_report import VerificationReport, remove_old_reports, write_verification_report
 from applier.verify.verify_plan import Extent, VerifyTools, verify_plan
 from kraken_plan.apply_run import ApplyOptions, carry_out
-from kraken_plan.console import leave, say, say_unless_quiet
+from kraken_plan.console import leave, say, say_error, say_unless_quiet
 from kraken_plan.progress import shown_progress
 from kraken_plan.signals import StopRequest, stop_on_signals
 from kraken_plan.views.verify_text import verify_summary
 from planner.select_plan import select_wrong
+from schemas.errors import KrakenPlanError
 from schemas.plan import Plan
 from schemas.plan_source import plan_name
 from schemas.results import ApplyResult
@@ -168,4 +169,8 @@ def _heal(reviewed: Plan, result: ApplyResult, options: VerifyOptions) -> int:
     """Apply the plan to what is wrong; the digest stays that of the plan that was reviewed."""
     wrong = replace(select_wrong(reviewed, result), plan_digest=reviewed.plan_digest)
     say_unless_quiet(f"applying the plan to {counted(wrong.totals().files, 'file')}")
-    return carry_out(wrong, options.apply)
+    try:
+        return carry_out(wrong, options.apply)
+    except KrakenPlanError as error:
+        say_error(f"error: nothing was healed: {error}")
+        return 1

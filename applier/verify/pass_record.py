@@ -175,7 +175,7 @@ def _begin_file(file: BinaryIO, head: PassHead, wrong: Iterable[str]) -> None:
 
 
 def _read(file: BinaryIO) -> tuple[PassHead | None, dict[str, Verified | None]]:
-    """Return what earlier runs have written, as far as it makes sense; of a pass that has ended, only what was wrong."""
+    """Return what earlier runs have found, as far as it makes sense; of a pass that has ended, only what was wrong."""
     found: dict[str, Verified | None] = {}
     file.seek(0)
     head = _head(file.readline())
@@ -184,6 +184,8 @@ def _read(file: BinaryIO) -> tuple[PassHead | None, dict[str, Verified | None]]:
     for line in file:
         with suppress(ValueError, KeyError, TypeError, RecursionError):
             record = json.loads(line)
+            if not isinstance(record, dict):
+                raise TypeError
             if record.get("ended"):
                 head, found = None, {path: None for path, verified in found.items() if verified is None}
             else:

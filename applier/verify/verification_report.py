@@ -40,7 +40,7 @@ class VerificationReport:
 
 
 def write_verification_report(report: VerificationReport, folder: Path) -> Path:
-    """Write a report into a folder, under a name that nothing has yet, and return its path.
+    """Write a report into a folder, under a name that nothing has yet, and return its absolute path.
 
     Raises:
         OSError: it cannot be written; nothing is left behind.
@@ -60,7 +60,7 @@ def write_verification_report(report: VerificationReport, folder: Path) -> Path:
             with suppress(OSError):
                 os.unlink(temporary, dir_fd=descriptor)
             raise
-    return folder / name
+    return folder.absolute() / name
 
 
 def remove_old_reports(folder: Path, kept: int) -> None:
