@@ -102,7 +102,7 @@ def test_views_should_only_render() -> None:
     ("packages", "module"),
     [
         (("pymongo", "bson"), "planner.mongo_catalog"),
-        (("yaml",), "schemas.site_config"),
+        (("yaml",), "schemas.site.config"),
         (("boto3", "s3transfer"), "applier.s3.aws_chain"),
         (("obstore",), "applier.s3.obstore_store"),
         (("tenacity",), "applier.s3.fetcher"),
