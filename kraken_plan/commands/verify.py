@@ -18,6 +18,7 @@ from kraken_plan.verify_run import VerifyOptions, carry_out_verify
 from schemas.plan_source import load_plan
 
 _DEFAULT_JOBS = 4
+_GIVEN = frozenset({ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT})
 _PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,6})?) ?%")
 # Options of apply that verify has, too: of the place, and of what --heal does.
 _PLACE = ("output_root", "config", "allow_output_root", "results", "state_dir")
@@ -117,10 +118,7 @@ verify_command.params += _options_of_apply(_PLACE) + _options_of_apply(_FOR_HEAL
 
 def _apply_options(ctx: click.Context, options: Mapping[str, Any]) -> ApplyOptions:
     """Return the options that apply would have here, with those that verify was given in their place."""
-    of_apply = apply_command.make_context("apply", ["--", options["plan"]], parent=ctx.find_root())
-    given = {
-        name: options[name]
-        for name in (*_PLACE, *_FOR_HEALING)
-        if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT
-    }
+    config = [] if options["config"] is None else ["--config", options["config"]]
+    of_apply = apply_command.make_context("apply", [*config, "--", options["plan"]], parent=ctx.find_root())
+    given = {name: options[name] for name in (*_PLACE, *_FOR_HEALING) if ctx.get_parameter_source(name) in _GIVEN}
     return replace(ApplyOptions(**of_apply.params), **{**given, "results": None})
