@@ -9,7 +9,8 @@ import click
 
 from applier.disk.folders import OutputFolder
 from applier.disk.run_folders import Stagings
-from applier.reports.report import write_reports
+from applier.reports.report import WrittenReports, write_reports
+from applier.reports.report_text import ReportedRun
 from schemas.results import ApplyResult
 from schemas.text import shown_on
 
@@ -17,21 +18,26 @@ logger = logging.getLogger(__name__)
 
 
 def report_results(
-    result: ApplyResult, output: OutputFolder, stagings: Stagings, kept_paths: Sequence[str] = ()
-) -> bool:
-    """Write the report of every destination and print their paths; tell whether all of that succeeded.
+    result: ApplyResult,
+    output: OutputFolder,
+    stagings: Stagings,
+    runs: Sequence[ReportedRun],
+    report_dir: str | None = None,
+) -> WrittenReports:
+    """Write the report of every destination.
 
     Args:
         result: of the run.
         output: the output location.
         stagings: lend folders on the same file system as a destination.
-        kept_paths: of what else was kept of the run, printed after those of the reports.
+        runs: which are reported.
+        report_dir: a folder to write all reports into; by default, each into its destination.
     """
-    reports = write_reports(result, output, stagings, datetime.now(UTC))
-    return _print_paths([*reports.paths, *kept_paths]) and reports.complete
+    return write_reports(result, output, stagings, datetime.now(UTC), runs, report_dir)
 
 
-def _print_paths(paths: Iterable[str]) -> bool:
+def print_paths(paths: Iterable[str]) -> bool:
+    """Print the paths of what a run has written, a line each, and tell whether that succeeded."""
     try:
         for path in paths:
             click.echo(shown_on(sys.stdout, path))
