@@ -3,7 +3,7 @@
 A run that is killed leaves the head and the lines of what it had finished. A raw file that failed as a whole has one
 line, whose `relative_path` is null. A line names the bytes that it is about (`expected_etag`, `chunk_size_mb`) and
 their place (`absolute_dest_path`), so it counts for every plan that asks for these: the one that was applied, or the
-one that it was split from. Characters that are not printable are escaped, so no name can steer the terminal of a reader.
+one that it was split from. Unprintable characters are escaped, so no name can steer the terminal of a reader.
 
 Reading is strict: the only damage it accepts is a last line that a kill has cut off. The files of several runs may be
 joined with `cat`.
@@ -12,7 +12,7 @@ joined with `cat`.
 import json
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,13 +34,14 @@ from schemas.results import (
     RunHead,
 )
 from schemas.results_fields import END_FIELDS, HEAD_FIELDS, LINE_FIELDS, OPTIONAL_LINE_FIELDS, check_fields, parse_json
-from schemas.run_summary import SUMMARY_VERSION, TIME_FORMAT, RunSummary
 from schemas.text import printable
 from schemas.version import CREATED_BY
 
 logger = logging.getLogger(__name__)
 
 RESULTS_VERSION = "1.1"
+SUMMARY_VERSION = "1.0"
+TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 HEAD_BEGINS = b'{"results_version": '
 MAX_LINE_BYTES = 1024 * 1024
 
@@ -66,9 +67,9 @@ def head_line(head: RunHead) -> str:
     )
 
 
-def summary_line(summary: RunSummary) -> str:
-    """Return the last line, which a run that is killed leaves out: how the run ended, summed up."""
-    return _line(summary.as_record())
+def summary_line(record: Mapping[str, object]) -> str:
+    """Return the last line, which a run that is killed leaves out: the record that sums it up."""
+    return _line(record)
 
 
 def file_line(raw_file: RawFilePlan, file: PlannedFile | UnresolvedFile, result: FileResult) -> str:
@@ -113,7 +114,7 @@ def _failure_record(failure: Failure | None) -> dict[str, str | None]:
     return {"failure_kind": failure.kind.name.lower(), "message": failure.message}
 
 
-def _line(record: dict[str, object]) -> str:
+def _line(record: Mapping[str, object]) -> str:
     line = json.dumps(record, ensure_ascii=False)
     if not line.isprintable():  # only within strings: everything else that json writes is
         line = "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in line)

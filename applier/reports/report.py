@@ -8,12 +8,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from applier.disk.folders import OutputFolder, sync_folder, write_all
 from applier.disk.rename import rename_to_first_free_name
 from applier.disk.run_folders import Stagings
 from applier.disk.staging import REPORT, Staging
 from applier.reports.report_text import ReportedRun, render_report
+from schemas.errors import ConfigError
 from schemas.paths import REPORT_PREFIX, join_path, path_below
 from schemas.results import ApplyResult
 from schemas.text import printable
@@ -31,13 +33,26 @@ class WrittenReports:
     complete: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reporting:
+    """What the reports of a run are to say besides its results, and where they are to be.
+
+    Args:
+        written_at: UTC.
+        runs: which are reported.
+        folder: to write all of them into; by default, each into its destination.
+    """
+
+    written_at: datetime
+    runs: Sequence[ReportedRun] = ()
+    folder: str | None = None
+
+
 def write_reports(
     result: ApplyResult,
     output: OutputFolder,
     stagings: Stagings,
-    written_at: datetime,
-    runs: Sequence[ReportedRun] = (),
-    report_dir: str | None = None,
+    reporting: Reporting,
 ) -> WrittenReports:
     """Write the report of every destination that a run's plan names; log which ones cannot be written.
 
@@ -45,26 +60,40 @@ def write_reports(
         result: of the run.
         output: the output location.
         stagings: lend folders on the same file system as a destination.
-        written_at: UTC.
-        runs: which are reported.
-        report_dir: a folder to write all of them into; by default, each into its destination.
+        reporting: when, of which runs, and where to.
     """
+    written_at, folder = reporting.written_at, reporting.folder
     paths, complete = [], True
     for destination, raw_files in result.by_destination().items():
-        report = render_report(result.plan_digest, destination, raw_files, written_at, runs)
+        report = render_report(result.plan_digest, destination, raw_files, written_at, reporting.runs)
         text = (piece.encode() for piece in report)
         try:
-            if report_dir is not None:
+            if folder is not None:
                 stagings.sweep(path_below(destination, output.path))
-                paths.append(write_into_folder(text, report_dir, dated_names(written_at, ".txt")))
+                paths.append(write_into_folder(text, folder, dated_names(written_at, ".txt")))
                 continue
             with stagings.lent(path_below(destination, output.path)) as staging:
                 paths.append(write_batch_status_report(text, destination, written_at, (output, staging)))
         except OSError as error:
-            place = printable(report_dir or destination)
+            place = printable(folder or destination)
             logger.error("%s: the report cannot be written: %s", place, error.strerror)  # noqa: TRY400  # not a bug
             complete = False
     return WrittenReports(paths=tuple(paths), complete=complete)
+
+
+def check_report_dir(folder: str) -> None:
+    """See that reports can be written into a folder.
+
+    Raises:
+        ConfigError: they cannot.
+    """
+    reason = None
+    if not Path(folder).is_dir():
+        reason = "expected a folder, which exists"
+    elif not os.access(folder, os.W_OK | os.X_OK):
+        reason = "no file can be written there"
+    if reason is not None:
+        raise ConfigError(f"--report-dir {printable(folder)}: {reason}")
 
 
 def write_batch_status_report(

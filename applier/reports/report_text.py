@@ -4,14 +4,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from applier.reports.causes import FailureGroup, group_failures
 from schemas.etag import MIB
-from schemas.results import MD5_BYTES, FileResult, Outcome, RawFileResult, RunEnd, RunHead
-from schemas.run_summary import Cause, find_causes
-from schemas.text import counted, printable
+from schemas.results import MD5_BYTES, FailureKind, FileResult, Outcome, RawFileResult, RunEnd, RunHead
+from schemas.tally import Fate
+from schemas.text import printable
 from schemas.version import CREATED_BY
 
 _RULE = "=" * 80
-_MOST_CAUSES = 20
 _NAME_BYTES = 300
 
 
@@ -65,7 +65,7 @@ def render_report(
         *([f"Failed raw files: {failed_raw_files}"] if failed_raw_files else []),
         f"Status: {_status(raw_files, successful)}",
         "",
-        *_attention(find_causes(raw_files)),
+        *_attention(raw_files),
         _RULE,
     ]
     yield _text(head)
@@ -83,21 +83,27 @@ def _status(raw_files: Sequence[RawFileResult], successful_files: int) -> str:
     return "PARTIAL FAILURE" if successful_files else "FAILURE"
 
 
-def _attention(causes: Sequence[Cause]) -> Iterator[str]:
+def _attention(raw_files: Sequence[RawFileResult]) -> Iterator[str]:
     """Yield what is not verified, by cause, before the rule that ends the summary; nothing if everything is."""
-    if not causes:
-        return
-    yield from ("Attention:", "----------")
-    for cause in causes[:_MOST_CAUSES]:
-        entries = "1 entry" if cause.entries == 1 else f"{cause.entries:,} entries"
-        yield f"{printable(cause.words, _NAME_BYTES)}: {entries}; applying again {cause.again}"
+    fates = (Fate.FAILED, Fate.UNRESOLVABLE, Fate.NOT_ATTEMPTED)
+    groups = [group for fate in fates for group in group_failures(raw_files, fate)]
+    if groups:
+        yield from ("Attention:", "----------")
+        for group in groups:
+            yield from _group_lines(group)
+        yield ""
+
+
+def _group_lines(group: FailureGroup) -> Iterator[str]:
+    entries = "1 entry" if group.entries == 1 else f"{group.entries:,} entries"
+    yield f"{group.cause.title}: {entries}. Applying again helps: {group.cause.again}."
+    for entry in group.first:
         # in quotes: a name that ends as a file's line does must not be taken for one
-        yield from (f'  "{printable(example.name, _NAME_BYTES)}"' for example in cause.examples)
-        if more := cause.entries - len(cause.examples):
-            yield f"  … and {more:,} more"
-    if more := len(causes) - _MOST_CAUSES:
-        yield f"… and {counted(more, 'more cause')}"
-    yield ""
+        is_unresolved = entry.failure.kind is FailureKind.UNRESOLVED
+        reason = f" ({printable(entry.failure.detail, _NAME_BYTES)})" if is_unresolved else ""
+        yield f'  "{printable(entry.name, _NAME_BYTES)}"{reason}'
+    if more := group.entries - len(group.first):
+        yield f"  … and {more:,} more"
 
 
 def _section(raw_file: RawFileResult) -> list[str]:

@@ -8,10 +8,10 @@ import time
 from pathlib import Path
 
 from applier.disk.folders import write_all
+from applier.reports.run_summary import RunSummary
 from schemas.plan import PlannedFile, RawFilePlan, UnresolvedFile
 from schemas.results import FileResult, RawFileResult
 from schemas.results_file import file_line, raw_file_line, summary_line
-from schemas.run_summary import RunSummary
 from schemas.text import printable
 
 logger = logging.getLogger(__name__)
@@ -95,7 +95,7 @@ class ResultsWriter(ResultSink):
 
     def run_ended(self, summary: RunSummary) -> None:
         """See `ResultSink`."""
-        self._write(summary_line(summary).encode())
+        self._write(summary_line(summary.as_record()).encode())
 
     def close(self) -> bool:
         """See `ResultSink`; a second time, it only tells."""
