@@ -6,11 +6,16 @@ Loads nothing but click and what errors need, so that `--help` answers at once.
 import gc
 import importlib
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import click
 
+from kraken_plan.completion import offer_commands, offer_paths
 from kraken_plan.logs import logging_options
 from schemas.version import __version__
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 PROGRAM = "kraken-plan"
 EXIT_READER_GONE = 141  # 128 + SIGPIPE, as shells show it
@@ -45,6 +50,8 @@ COMMANDS = {
     "validate": _command("plan_file", "validate_command", "Check a plan file."),
     "seal": _command("plan_file", "seal_command", "Renew a plan's digest after a deliberate edit."),
     "schema": _command("plan_file", "schema_command", "Print the JSON Schema of the plan file."),
+    "completion": _command("completion", "completion_command", "Print the completion script of a shell."),
+    "help": _command("help", "help_command", "Show the help of a command."),
 }
 
 
@@ -54,7 +61,7 @@ class _LazyGroup(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # click's signature
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in COMMANDS and cmd_name not in self.commands:
             entry = COMMANDS[cmd_name]
             gc.disable()  # modules are not garbage, and collecting again and again while they load takes time
@@ -62,8 +69,15 @@ class _LazyGroup(click.Group):
             gc.freeze()
             gc.enable()
             command.params += logging_options()
+            if ctx.resilient_parsing:  # for a shell that completes
+                offer_paths(command)
             self.add_command(command, cmd_name)
         return self.commands.get(cmd_name)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
+        """Return the commands and options that begin as typed; click's own way would load every command."""
+        commands = offer_commands(((name, entry.help) for name, entry in COMMANDS.items()), incomplete)
+        return [*commands, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # click's signature
         with formatter.section("Commands"):
@@ -100,7 +114,7 @@ Every option can be set by an environment variable KRAKEN_PLAN_COMMAND_OPTION, s
 Results go to stdout, everything else to stderr.
 """,
 )
-@click.version_option(__version__, prog_name=PROGRAM, message="%(prog)s %(version)s")
+@click.version_option(__version__, "-V", "--version", prog_name=PROGRAM, message="%(prog)s %(version)s")
 def cli() -> None:
     """Restore raw files from their S3 backup in two acts: compile a plan, review it, apply it.
 

@@ -14,6 +14,7 @@ from applier.restore.session import PlaceSettings, S3Choice, SessionSettings
 from applier.s3.bandwidth import parse_rate
 from applier.s3.outage import MAX_OUTAGE_SECONDS
 from kraken_plan.output_files import STDOUT
+from kraken_plan.site_defaults import take_site_defaults
 from schemas.plan_source import plan_name
 
 _Command = Callable[..., Any]
@@ -46,12 +47,22 @@ output_root_option = click.option(
     help="Restore below DIR instead of the plan's output_location.",
 )
 
-config_option = click.option(
-    "--config",
-    envvar="KRAKEN_PLAN_CONFIG",
-    show_envvar=True,
-    metavar="YAML",
-    help="The site's alphakraken.<env>.yaml: refuse a plan that names another output location or S3 server.",
+
+def site_option(words: str) -> Callable[[_Command], _Command]:
+    """Return the option that names the site YAML, from which a command takes defaults for its other options, too."""
+    return click.option(
+        "--config",
+        envvar="KRAKEN_PLAN_CONFIG",
+        show_envvar=True,
+        metavar="YAML",
+        is_eager=True,
+        callback=take_site_defaults,
+        help=f"The site's alphakraken.<env>.yaml: {words}.",
+    )
+
+
+config_option = site_option(
+    "take defaults for options from it, and refuse a plan that names another output location or S3 server"
 )
 
 allow_output_root_option = click.option(

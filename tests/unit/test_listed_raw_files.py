@@ -18,7 +18,7 @@ from schemas.errors import CatalogError, ConfigError
 from schemas.etag import MIB, Etag, part_count
 from schemas.plan import Plan
 from schemas.s3_location import ListedObject, ListedPlace
-from schemas.site_config import SiteConfig
+from schemas.site.config import SiteConfig
 
 
 class MemoryListing:
