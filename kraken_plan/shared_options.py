@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import click
@@ -234,6 +235,15 @@ max_time_option = click.option(
     metavar="TIME",
     callback=_parse_duration,
     help="Begin no further file after TIME, and leave the rest to the next run: seconds, or a number with m, h or d.",
+)
+
+
+report_dir_option = click.option(
+    "--report-dir",
+    metavar="DIR",
+    type=click.Path(),
+    callback=lambda _context, _parameter, path: None if path is None else str(Path(path).absolute()),
+    help="Write the txt reports into DIR instead of the destinations.",
 )
 
 

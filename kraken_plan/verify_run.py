@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-import platform
 import sys
 import time
 from contextlib import ExitStack
@@ -13,7 +12,7 @@ from pathlib import Path
 import click
 
 from applier.disk.folders import OutputFolder, open_output_location
-from applier.reports.results_writer import results_sink
+from applier.reports.results_target import results_sink
 from applier.restore.crew import Crew
 from applier.restore.jobs import allowed_jobs
 from applier.restore.output_root import reroot_plan
@@ -26,8 +25,10 @@ from applier.verify.verification_report import VerificationReport, remove_old_re
 from applier.verify.verify_plan import Extent, VerifyTools, verify_plan
 from kraken_plan.apply_run import ApplyOptions, carry_out
 from kraken_plan.console import leave, say, say_error, say_unless_quiet
+from kraken_plan.kept_results import find_state_folder
 from kraken_plan.progress import shown_progress
 from kraken_plan.signals import StopRequest, stop_on_signals
+from kraken_plan.this_run import begin_run
 from kraken_plan.views.verify_text import verify_summary
 from planner.select_plan import select_wrong
 from schemas.errors import KrakenPlanError
@@ -78,11 +79,12 @@ class VerifyOptions:
 
     def pass_folder(self, plan: Plan) -> Path | None:
         """Return where the pass over a plan, as it lies here, is remembered; None where there is no such place."""
-        if self.apply.state_folder is None:
+        state_folder = find_state_folder(self.apply.state_dir)
+        if state_folder is None:
             return None
         digest = (plan.plan_digest or "").removeprefix("sha256:")
         location = hashlib.sha256(plan.output_location.encode()).hexdigest()
-        return self.apply.state_folder / "verify" / f"{digest}-{location[:8]}"
+        return state_folder / "verify" / f"{digest}-{location[:8]}"
 
 
 def carry_out_verify(reviewed: Plan, options: VerifyOptions) -> int:
@@ -120,12 +122,12 @@ def _verify(
     Returns:
         What was found, whether all of that is well, and whether every thread has ended.
     """
-    began_at = datetime.now(UTC)
+    head = begin_run(plan)
     folder = options.pass_folder(plan)
     record_path = None if folder is None else folder / "pass.jsonl"
     with ExitStack() as opened:
-        record = opened.enter_context(open_pass(record_path, began_at, restart=options.restart))
-        sink = opened.enter_context(results_sink(options.results, options.apply.plan, plan, began_at, platform.node()))
+        record = opened.enter_context(open_pass(record_path, head.started_at, restart=options.restart))
+        sink = opened.enter_context(results_sink(options.results, options.apply.plan, plan, head))
         progress = opened.enter_context(shown_progress(plan, stop))
         tools = _tools(output, progress, options, stop)
         result, ended = verify_plan(plan, tools, record, options.extent(), sink)
@@ -134,7 +136,7 @@ def _verify(
         if not tally.not_attempted.entries:
             record.end()
         report = VerificationReport(
-            result=result, pass_began_at=record.head.began_at, began_at=began_at, ended_at=datetime.now(UTC)
+            result=result, pass_began_at=record.head.began_at, head=head, ended_at=datetime.now(UTC)
         )
     well = _report(report, options.report_dir or folder, is_kept=options.report_dir is not None) and well
     for line in verify_summary(report, heals=options.heal):

@@ -11,15 +11,14 @@ from pathlib import Path
 
 from applier.disk.folders import closing_descriptor, create_file, write_all
 from applier.disk.rename import rename_to_first_free_name
-from applier.reports.causes import group_failures
-from schemas.results import ApplyResult, FailureKind, FileResult, RawFileResult
-from schemas.tally import Tally
+from applier.reports.report_text import ReportedRun, attention_lines, run_lines
+from schemas.results import ApplyResult, FailureKind, FileResult, RawFileResult, RunEnd, RunHead
+from schemas.tally import Fate, Tally
 from schemas.text import human_size, printable
 from schemas.version import CREATED_BY
 
 _PREFIX = "_verification_report_"
 _RULE = "=" * 80
-_MOST_NAMED = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,13 +28,13 @@ class VerificationReport:
     Args:
         result: what became of every entry.
         pass_began_at: UTC, when the pass over all files began.
-        began_at: UTC, when this run began.
+        head: how this run began.
         ended_at: UTC.
     """
 
     result: ApplyResult
     pass_began_at: str
-    began_at: datetime
+    head: RunHead
     ended_at: datetime
 
 
@@ -87,11 +86,8 @@ def render_verification_report(report: VerificationReport) -> Iterator[str]:
         "Verification Report",
         "===================",
         f"Output location: {printable(result.output_location)}",
-        f"Plan: {result.plan_digest}",
         f"Timestamp: {report.ended_at:%Y-%m-%d %H:%M:%S} UTC",
-        f"Began: {report.began_at:%Y-%m-%d %H:%M:%S} UTC",
         f"Pass: began {report.pass_began_at}, {'goes on' if tally.not_attempted.entries else 'is complete'}",
-        f"Written by: {CREATED_BY}",
         "",
         "Summary:",
         "--------",
@@ -102,10 +98,12 @@ def render_verification_report(report: VerificationReport) -> Iterator[str]:
         f"Not attempted: {tally.not_attempted.entries}",
         f"Status: {verification_status(tally)}",
         "",
-        *_attention(result),
+        *attention_lines(result.raw_files, (Fate.FAILED, Fate.UNRESOLVABLE)),
         _RULE,
     )
     yield from map(_section, result.raw_files)
+    run = ReportedRun(head=report.head, end=RunEnd(ended_at=report.ended_at))
+    yield _text(f"Plan: {result.plan_digest}", f"Written by: {CREATED_BY}", *run_lines([run]))
 
 
 def verification_status(tally: Tally) -> str:
@@ -113,20 +111,6 @@ def verification_status(tally: Tally) -> str:
     if tally.failed.entries:
         return "FAILURE"
     return "INCOMPLETE" if tally.not_attempted.entries else "SUCCESS"
-
-
-def _attention(result: ApplyResult) -> Iterator[str]:
-    groups = group_failures(result.raw_files, most_named=_MOST_NAMED)
-    if not groups:
-        return
-    yield from ("Attention:", "----------")
-    for group in groups:
-        yield f"{group.cause.title}: {group.entries}. Applying the plan again helps: {group.cause.again}"
-        for entry in group.first:
-            yield f"  {printable(entry.relative_path or entry.raw_file_id)}: {entry.failure.message}"
-        if group.entries > len(group.first):
-            yield f"  and {group.entries - len(group.first)} more"
-    yield ""
 
 
 def _section(raw_file: RawFileResult) -> str:

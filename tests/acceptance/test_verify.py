@@ -73,7 +73,8 @@ def test_verify_should_find_what_is_wrong_without_s3_and_change_nothing(
     assert lines["missing"] == "FAILURE - Not as planned: there is no such file"
     assert lines["in_the_way"] == "FAILURE - Not as planned: a folder stands in the way"
     assert "\nERROR: RawFile not found in the catalog\n" in report
-    assert "\nAttention:\n----------\nNot as planned: 4. " in report
+    assert "\nAttention:\n----------\nNot as planned: 4 entries. Applying again helps: yes.\n" in report
+    assert "\nOptions: --results " in report
     assert "\nStatus: FAILURE\n" in report
 
     # and the results are those of apply: a smaller plan comes out of them
