@@ -99,7 +99,7 @@ class _LazyGroup(click.Group):
     epilog="""\b
 Exit codes:
   0        all well
-  1        done, but something is not well (it is named)
+  1        finished, but with problems, which are listed
   2        refused or unusable, nothing touched
   70       a bug, or out of memory
   129      hung up (SIGHUP); what was done is reported
