@@ -34,10 +34,10 @@ from applier.restore.tools import CheckTools, Quarantine, RestoreTools
 from applier.s3.archive import ThawWait
 from applier.s3.bandwidth import BandwidthLimit
 from kraken_plan.console import leave, say, say_unless_quiet
+from kraken_plan.options.approvals import ApprovedOptions, check_required_approvals
 from kraken_plan.progress import shown_progress
 from kraken_plan.report_results import report_results
 from kraken_plan.s3_choice import S3Options, explain_other_s3
-from kraken_plan.shared_options import AcceptOptions
 from kraken_plan.signals import StopRequest, stop_on_signals
 from kraken_plan.views.result_text import summary_line, unresolvable_line
 from kraken_plan.views.status_text import dry_run_line
@@ -53,7 +53,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ApplyOptions(AcceptOptions):
+class ApplyOptions(ApprovedOptions):
     """What the command line asks for."""
 
     dry_run: bool
@@ -100,6 +100,8 @@ def carry_out(reviewed: Plan, options: ApplyOptions) -> int:
     Raises:
         KrakenPlanError: it is refused, and nothing was touched.
     """
+    for approval in check_required_approvals(reviewed, options):
+        say_unless_quiet(f"approved by {approval}")
     s3 = S3Options(endpoint_url=options.endpoint_url, region=options.region, profile=options.profile)
     if words := explain_other_s3(reviewed, s3, os.environ):
         say_unless_quiet(words)
