@@ -12,6 +12,7 @@ from applier.restore.crew import Crew
 from applier.restore.find_object import Acceptance
 from applier.restore.progress import Progress
 from applier.s3.fetcher import Fetcher
+from applier.s3.lists.objects_ahead import ObjectsAhead
 from schemas.paths import path_below
 from schemas.plan import Plan, PlannedFile
 
@@ -23,6 +24,7 @@ class CheckTools:
     Args:
         output: the output location.
         fetcher: asks S3.
+        ahead: knows what S3 lists of the files that come next.
         crew: runs pieces of one file at once.
         progress: told the bytes hashed.
         accept: which objects are accepted beside the one that the plan names.
@@ -30,6 +32,7 @@ class CheckTools:
 
     output: OutputFolder
     fetcher: Fetcher
+    ahead: ObjectsAhead
     crew: Crew
     progress: Progress
     accept: Acceptance = field(default_factory=Acceptance)

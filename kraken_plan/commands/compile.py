@@ -114,8 +114,8 @@ MONGO_USER and MONGO_PASSWORD as AlphaKraken does. A user with the role `read` i
 @click.option(
     "--probe-s3",
     is_flag=True,
-    help="Check every file on S3. Missing, changed, archived and forbidden ones get an error in the plan; all others "
-    "are pinned to their current version.",
+    help="Check every file on S3. Missing, changed and forbidden ones get an error in the plan, archived ones a note; "
+    "all but the former are pinned to their current version.",
 )
 @plan_output_option
 def compile_command(**options: object) -> None:
@@ -198,7 +198,7 @@ def _list_bucket(
     place = parse_listing_address(options.catalog or "")
     from applier.s3.aws_chain import S3Access  # noqa: PLC0415  # boto3 takes its time
     from applier.s3.boto_store import BotoStore  # noqa: PLC0415
-    from applier.s3.bucket_listing import S3BucketListing  # noqa: PLC0415
+    from applier.s3.lists.bucket_listing import S3BucketListing  # noqa: PLC0415
 
     access = S3Access(region=site.region, endpoint_url=site.endpoint_url, profile=options.profile)
     listing = S3BucketListing(BotoStore(access), place)

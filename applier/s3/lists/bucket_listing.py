@@ -9,7 +9,7 @@ from typing import TypeVar
 from applier.s3.boto_store import LENGTH, BotoStore
 from applier.s3.faults import S3Fault, bad_answer
 from applier.s3.fetcher import RetryPolicy
-from applier.s3.lists import MAX_LIST_BYTES, ObjectPage, read_object_page
+from applier.s3.lists.read_lists import MAX_LIST_BYTES, ObjectPage, read_object_page
 from schemas.errors import S3UnansweredError
 from schemas.results import FailureKind
 from schemas.s3_location import ListedObject, ListedPlace, ObjectLocation

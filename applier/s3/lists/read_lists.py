@@ -6,7 +6,7 @@ API_GetObjectAttributes.html
 
 import binascii
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from operator import itemgetter
@@ -15,7 +15,7 @@ from urllib.parse import unquote_plus
 from xml.etree import ElementTree as ET
 
 from applier.s3.faults import bad_answer
-from applier.s3.protocol import ObjectVersion, PartChecksum, normalized_etag
+from applier.s3.protocol import ListedPage, ObjectInfo, ObjectVersion, PartChecksum, kept_version, normalized_etag
 from schemas.s3_location import ListedObject, ObjectLocation
 
 # Of 1,000 entries with keys as long as they can be.
@@ -26,6 +26,7 @@ _MOST_PART_PAGES = 10  # of 1,000 parts each: https://docs.aws.amazon.com/Amazon
 # Of several, the one to use; those that Python's own library computes.
 PART_ALGORITHMS = ("CRC32", "SHA256", "SHA1")
 _KINDS = frozenset({"Version", "DeleteMarker"})
+_LISTED = _KINDS | {"Contents"}
 
 
 class Asker(Protocol):
@@ -68,6 +69,60 @@ def read_object_page(text: bytes) -> ObjectPage:
         objects=tuple(_object(child, is_encoded=is_encoded) for child in root if _name(child) == "Contents"),
         next_token=next_token,
     )
+
+
+def ask_for_page(
+    ask: Asker, bucket: ObjectLocation, after: str, read_etag: Callable[[str | None], str], *, with_versions: bool
+) -> ListedPage:
+    """Return a page of the objects of a bucket, or of their versions; see `ObjectStore.list_page`.
+
+    Raises:
+        S3Fault: there is no such page.
+    """
+    kind = {"versions": "", "key-marker": after} if with_versions else {"list-type": "2", "start-after": after}
+    text = ask(bucket, query={**kind, "encoding-type": "url"}, headers={}, max_bytes=MAX_LIST_BYTES)
+    try:
+        return read_listed_page(text, read_etag)
+    except ValueError as error:
+        raise bad_answer(bucket, f"its list of objects cannot be read ({error})") from error
+
+
+def read_listed_page(text: bytes, read_etag: Callable[[str | None], str]) -> ListedPage:
+    """Return the page in an answer that lists objects, or versions of objects.
+
+    Args:
+        text: S3's answer.
+        read_etag: returns an etag as plans hold it.
+
+    Raises:
+        ValueError: it is not such a page.
+    """
+    root = _parse(text)
+    if _name(root) not in {"ListBucketResult", "ListVersionsResult"}:
+        raise ValueError("it is not a list of objects")
+    has_versions, page = _name(root) == "ListVersionsResult", _fields(root)
+    entries = [_fields(element) for element in root if _name(element) in _LISTED]
+    read_key = unquote_plus if "EncodingType" in page else str
+    keys = [read_key(entry.get("Key", "")) for entry in entries]
+    objects: dict[tuple[str, str | None], ObjectInfo] = {}
+    for key, entry in zip(keys, entries, strict=True):
+        if not _SIZE.fullmatch(size := entry.get("Size", "")):
+            continue  # a delete marker
+        info = ObjectInfo(
+            etag=read_etag(entry.get("ETag")),
+            size_bytes=int(size),
+            version_id=kept_version(entry.get("VersionId")),
+            storage_class=entry.get("StorageClass") or None,
+        )
+        if has_versions:
+            objects[key, entry.get("VersionId")] = info
+        if not has_versions or entry.get("IsLatest") == "true":
+            objects[key, None] = info
+    if page.get("IsTruncated") != "true":
+        return ListedPage(objects=objects, last_key=None)
+    if has_versions:  # of the last one, more versions may follow
+        keys = [key for key in keys if key != keys[-1]]
+    return ListedPage(objects=objects, last_key=keys[-1] if keys else "")
 
 
 def ask_for_versions(ask: Asker, location: ObjectLocation) -> list[ObjectVersion]:
