@@ -42,16 +42,17 @@ def test_a_plan_should_be_applied_once_it_has_the_approvals_that_the_site_asks_f
     approved = run_cli("approve", plan, "--key", approvers.key("anna"), "--comment", "ticket 4711")
     assert (approved.exit_code, approved.stdout) == (0, f"{plan}.approvals\n"), approved.stderr
     assert "1 file (1,000 B) below" in approved.stderr
-    mine = [*("--require-approvals", "1"), *("--allowed-signers", approvers.allow("anna", "ben"))]
+    mine: list[str | Path] = [*("--require-approvals", "1"), *("--allowed-signers", approvers.allow("anna", "ben"))]
 
     # when it is applied all the same, then it is refused, whatever the options say
     lenient = {"KRAKEN_PLAN_CONFIG": str(site)}  # and --config names the YAML that asks for nothing
-    for options, environment in (
+    attempts: list[tuple[list[str | Path], dict[str, str]]] = [
         (["--config", site], {}),
         (["--config", site, *mine], {}),
         (["--config", site, "--dry-run"], {}),
         (["--config", case.config_path, *mine], lenient),
-    ):
+    ]
+    for options, environment in attempts:
         refused = run_cli("apply", plan, *options, environment=environment)
         assert refused.exit_code == 2
         assert "kraken_plan.approvals asks for 2 approvals, and it has 1\n  valid: anna@example.org" in refused.stderr
@@ -82,7 +83,7 @@ def test_an_edited_plan_should_need_new_approvals(
     run_cli: Cli, case: RestoreCase, approvers: Approvers, faulty_proxy: FaultyProxy
 ) -> None:
     plan = compile_plan(run_cli, case)
-    asked = [*("--require-approvals", "1"), *("--allowed-signers", approvers.allow("anna"))]
+    asked: list[str | Path] = [*("--require-approvals", "1"), *("--allowed-signers", approvers.allow("anna"))]
     assert run_cli("approve", plan, "--key", approvers.key("anna")).exit_code == 0
     assert run_cli("approvals", plan, *asked).exit_code == 0
     plan.write_text(plan.read_text(encoding="utf-8").replace("eu-central-1", "eu-west-1"), encoding="utf-8")
