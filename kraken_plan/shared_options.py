@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import click
@@ -222,6 +223,15 @@ max_wait_option = click.option(
     show_default=True,
     callback=take_duration,
     help="How long to wait at most for what S3 is restoring: seconds, or a number with m, h or d.",
+)
+
+
+report_dir_option = click.option(
+    "--report-dir",
+    metavar="DIR",
+    type=click.Path(),
+    callback=lambda _context, _parameter, path: None if path is None else str(Path(path).absolute()),
+    help="Write the txt reports into DIR instead of the destinations.",
 )
 
 

@@ -46,6 +46,7 @@ _FIXED_FOR_APPLY = {
     "max_approval_age": None,
     "approvals": None,
     "no_report": False,
+    "report": "always",
     "keep_run": True,
 }
 
@@ -92,6 +93,8 @@ def restore_command(**options: object) -> None:
 
 
 def _restore(options: Mapping[str, object]) -> int:
+    apply_options = _pick(ApplyOptions, options, _FIXED_FOR_APPLY)
+    apply_options.report_choice.check()
     made_from = _pick(CompileOptions, options, _FIXED_FOR_COMPILE)
     refuse_if_site_asks(made_from.config)
     plan, summary = _make_checked_plan(made_from)
@@ -103,7 +106,7 @@ def _restore(options: Mapping[str, object]) -> int:
             if not confirm(_question(plan), stop.event):
                 say("nothing was restored")
                 return stop.exit_code or _EXIT_REFUSED
-    return carry_out(plan, _pick(ApplyOptions, options, _FIXED_FOR_APPLY))
+    return carry_out(plan, apply_options)
 
 
 def _make_checked_plan(options: CompileOptions) -> tuple[Plan, list[str]]:
