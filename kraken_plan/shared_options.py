@@ -226,6 +226,14 @@ max_wait_option = click.option(
 )
 
 
+max_time_option = click.option(
+    "--max-time",
+    metavar="TIME",
+    callback=take_duration,
+    help="Begin no further file after TIME, and leave the rest to the next run: seconds, or a number with m, h or d.",
+)
+
+
 report_dir_option = click.option(
     "--report-dir",
     metavar="DIR",

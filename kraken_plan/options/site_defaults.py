@@ -27,7 +27,19 @@ _ELSEWHERE = {
     "max_approval_age": f"set {SECTION}.approvals.max_age",
 }
 _OF_ONE_RUN = frozenset(
-    {"approvals", "dry_run", "expect_digest", "html", "ids_column", "ids_file", "output", "plan", "results", "yes"}
+    {
+        "approvals",
+        "dry_run",
+        "expect_digest",
+        "html",
+        "ids_column",
+        "ids_file",
+        "output",
+        "plan",
+        "restart",
+        "results",
+        "yes",
+    }
 )
 
 
