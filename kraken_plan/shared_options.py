@@ -1,4 +1,4 @@
-"""The options that several commands have, each defined once."""
+"""The options that several commands have, each defined once; those of commands that only review: `plan_options`."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ from applier.restore.jobs import DEFAULT_JOBS, MOST_JOBS
 from applier.restore.session import PlaceSettings, S3Choice, SessionSettings
 from applier.s3.bandwidth import parse_rate
 from applier.s3.outage import MAX_OUTAGE_SECONDS
-from kraken_plan.output_files import STDOUT
+from kraken_plan.plan_options import plan_argument
 from schemas.plan_source import plan_name
 
 _Command = Callable[..., Any]
@@ -34,8 +34,6 @@ def _parse_rate(_context: click.Context, _parameter: click.Parameter, text: str 
     except ValueError as error:
         raise click.BadParameter(str(error)) from error
 
-
-plan_argument = click.argument("plan", metavar="PLAN")
 
 output_root_option = click.option(
     "--output-root",
@@ -60,14 +58,6 @@ allow_output_root_option = click.option(
     multiple=True,
     help="Allow plans to restore below DIR, too, and not only below the site's output location; any other place is "
     "refused. Can be repeated.",
-)
-
-plan_output_option = click.option(
-    "-o", "--output", metavar="FILE", default=STDOUT, help="Write the plan to FILE, whole or not at all."
-)
-
-html_option = click.option(
-    "--html", metavar="FILE", help="Write one self-contained page for a browser to FILE instead."
 )
 
 

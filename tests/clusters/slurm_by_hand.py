@@ -55,7 +55,7 @@ class SlurmByHand:
         environment: Mapping[str, str] | None = None,
     ) -> CliResult:
         """Run submit.sh to its end, with options of its own and of sbatch."""
-        arguments = [*own_options, plan, str(parts), run_folder or self.run_folder, *options]
+        arguments: list[str | Path] = [*own_options, plan, str(parts), run_folder or self.run_folder, *options]
         return self.finish(self._start([SCRIPTS / "submit.sh", *arguments], environment or {}))
 
     def asked(self, program: str) -> list[list[str]]:
