@@ -147,7 +147,18 @@ WELL, NOT_WELL, REFUSED = 0, 1, 2
 # What no second try can mend (`failure_kind` in the results): somebody has to do something first. A try is not free,
 # for it verifies every local file again.
 FINAL_FAILURES = frozenset(
-    {"unresolved", "s3_corruption", "key_not_found", "bucket_missing", "access_denied", "archived", "not_verifiable"}
+    {
+        "access_denied",
+        "archived",
+        "bucket_missing",
+        "conflict",
+        "key_not_found",
+        "not_verifiable",
+        "other_parts",
+        "overwritten",
+        "s3_corruption",
+        "unresolved",
+    }
 )
 
 DIGEST = "(sha256:)?[0-9a-f]{64}"

@@ -143,7 +143,7 @@ def test_run_with_one_failing_file_should_fail_naming_the_reports_and_restore_th
     assert site.services.wait(run_id) == "failed"
     assert site.case.unrestored() == ["PRID001/sample.d/3.m/f3.xml"]
     assert sorted((each.state, each.tries) for each in site.downloads(run_id)) == [("failed", 1)] + [("success", 1)] * 3
-    assert "sample.d/3.m/f3.xml: FAILURE - S3 corruption detected" in last_report(site.case)
+    assert "sample.d/3.m/f3.xml: FAILURE - S3 object was overwritten" in last_report(site.case)
     reports = f"{site.case.reports()[0]} {site.case.reports('PRID002')[0]}"
     assert f"not every file is restored and reported, see the reports: {reports}" in site.services.said()
 

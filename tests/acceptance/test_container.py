@@ -58,11 +58,15 @@ def test_image_should_hash_fast_and_say_how_it_is(images: Images) -> None:
     config = json.loads(images.buildah("inspect", "--type=image", IMAGE))["Docker"]["config"]
     health = config["Healthcheck"]["Test"]
     said = images.run(IMAGE, health[1:], mounts={}, environment={})
-    hashing = ["/opt/kraken-plan/bin/python", "-c", "from applier.disk.md5_lanes import load_library as a; print(a())"]
+    hashing = [
+        "/opt/kraken-plan/bin/python",
+        "-c",
+        "from applier.disk.md5_lanes import best_md5; print(best_md5().lanes)",
+    ]
     printed = images.run(IMAGE, hashing, mounts={}, environment={})
 
     # then
     assert health[0] == "CMD"
     assert "kraken-plan" in said
-    assert "libmd5_lanes.so" in printed
+    assert int(printed) > 1
     assert config["User"] == "10001:10001"
