@@ -1,5 +1,7 @@
 """Compiles `applier/disk/md5_lanes.c` when the project is built; without a C compiler, hashlib does it all.
 
+Packs man pages and completion scripts into the wheel, see `build_share.py`.
+
 The library is plain C, called through ctypes: one wheel serves every Python of a platform.
 """
 
@@ -8,6 +10,7 @@ import platform
 import shlex
 import shutil
 import subprocess
+import sys
 import sysconfig
 from pathlib import Path
 from typing import Any
@@ -16,6 +19,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 SOURCE = "applier/disk/md5_lanes.c"
 LIBRARY = "applier/disk/libmd5_lanes.so"
+SHARE = "build/share"
 FLAGS = ("-O3", "-fPIC", "-shared", "-Wall", "-Wextra")
 
 
@@ -24,6 +28,8 @@ class CompileMd5Lanes(BuildHookInterface[Any]):
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Compile the library and have it packed into the wheel, which is then one of this platform."""
+        if version != "editable":
+            build_data["shared_data"][self._write_share()] = "share"
         library = Path(self.root, LIBRARY)
         library.unlink(missing_ok=True)
         if not self._compiled(library):
@@ -32,6 +38,17 @@ class CompileMd5Lanes(BuildHookInterface[Any]):
         build_data["tag"] = f"py3-none-{sysconfig.get_platform().replace('-', '_').replace('.', '_')}"
         if version != "editable":
             build_data["force_include"][str(library)] = LIBRARY
+
+    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:  # noqa: ARG002  # hatchling's signature
+        """Remove what was written for the wheel."""
+        shutil.rmtree(Path(self.root, SHARE), ignore_errors=True)
+
+    def _write_share(self) -> str:
+        """Write man pages and completion scripts into a folder, in a process of its own, and return its path."""
+        folder = Path(self.root, SHARE)
+        shutil.rmtree(folder, ignore_errors=True)
+        subprocess.run([sys.executable, str(Path(self.root, "build_share.py")), str(folder)], cwd=self.root, check=True)
+        return str(folder)
 
     def _compiled(self, library: Path) -> bool:
         compiler = shlex.split(os.environ.get("CC", "cc"))

@@ -49,6 +49,11 @@ class Target:
         )
 
 
+def location_of(placed: tuple[list[int], Target]) -> ObjectLocation:
+    """Return where the object of a file is that comes with its places in the plan."""
+    return placed[1].location
+
+
 def distinct_targets(plan: Plan, passed_over: Container[str | None] = ()) -> Iterator[tuple[list[int], Target]]:
     """Yield each file once, with its places in the plan: entries with one destination (and so one content) share it.
 

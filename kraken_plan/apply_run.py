@@ -33,6 +33,7 @@ from applier.restore.session import Session, open_session
 from applier.restore.tools import CheckTools, Quarantine, RestoreTools
 from applier.s3.archive import ThawWait
 from applier.s3.bandwidth import BandwidthLimit
+from applier.s3.lists.objects_ahead import ObjectsAhead
 from kraken_plan.console import leave, say, say_unless_quiet
 from kraken_plan.progress import shown_progress
 from kraken_plan.report_results import report_results
@@ -216,4 +217,7 @@ def _exit_code(stop: StopRequest, *, well: bool, ended: bool) -> int:
 
 def _check_tools(session: Session, progress: Progress, accept: Acceptance) -> CheckTools:
     crew = Crew(session.jobs, session.fetcher.stop)
-    return CheckTools(output=session.output, fetcher=session.fetcher, crew=crew, progress=progress, accept=accept)
+    ahead = ObjectsAhead(session.fetcher)
+    return CheckTools(
+        output=session.output, fetcher=session.fetcher, ahead=ahead, crew=crew, progress=progress, accept=accept
+    )

@@ -8,12 +8,17 @@ import importlib
 import os
 from dataclasses import dataclass
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import click
 
+from kraken_plan.completion import offer_commands, offer_paths
 from kraken_plan.logs import logging_options
-from schemas.errors import ConfigError
+from schemas.errors import WrongSystemError
 from schemas.version import __version__
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 PROGRAM = "kraken-plan"
 EXIT_READER_GONE = 141  # 128 + SIGPIPE, as shells show it
@@ -48,6 +53,8 @@ COMMANDS = {
     "validate": _command("plan_file", "validate_command", "Check a plan file."),
     "seal": _command("plan_file", "seal_command", "Renew a plan's digest after a deliberate edit."),
     "schema": _command("plan_file", "schema_command", "Print the JSON Schema of the plan file."),
+    "completion": _command("completion", "completion_command", "Print the completion script of a shell."),
+    "help": _command("help", "help_command", "Show the help of a command."),
 }
 
 
@@ -57,7 +64,7 @@ class _LazyGroup(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # click's signature
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in COMMANDS and cmd_name not in self.commands:
             entry = COMMANDS[cmd_name]
             gc.disable()  # modules are not garbage, and collecting again and again while they load takes time
@@ -65,8 +72,15 @@ class _LazyGroup(click.Group):
             gc.freeze()
             gc.enable()
             command.params += logging_options()
+            if ctx.resilient_parsing:  # for a shell that completes
+                offer_paths(command)
             self.add_command(command, cmd_name)
         return self.commands.get(cmd_name)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
+        """Return the commands and options that begin as typed; click's own way would load every command."""
+        commands = offer_commands(((name, entry.help) for name, entry in COMMANDS.items()), incomplete)
+        return [*commands, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # click's signature
         with formatter.section("Commands"):
@@ -84,14 +98,14 @@ def _load(command: str, module: str) -> ModuleType:
     """Import the module of a command.
 
     Raises:
-        ConfigError: it restores or looks at files, which Windows has not all the calls for.
+        WrongSystemError: it restores or looks at files, which Windows does not have all the calls for.
     """
     try:
         return importlib.import_module(module)
     except (ImportError, AttributeError):
         if hasattr(os, "O_DIRECTORY"):
             raise
-        raise ConfigError(
+        raise WrongSystemError(
             f"{command} runs on Linux; here, plans can be made and reviewed (compile, show, diff, validate)"
         ) from None
 
@@ -119,7 +133,7 @@ Every option can be set by an environment variable KRAKEN_PLAN_COMMAND_OPTION, s
 Results go to stdout, everything else to stderr.
 """,
 )
-@click.version_option(__version__, prog_name=PROGRAM, message="%(prog)s %(version)s")
+@click.version_option(__version__, "-V", "--version", prog_name=PROGRAM, message="%(prog)s %(version)s")
 def cli() -> None:
     """Restore raw files from their S3 backup in two acts: compile a plan, review it, apply it.
 

@@ -13,7 +13,7 @@ from schemas.s3_location import explain_bad_endpoint_url
 from schemas.text import printable
 
 if TYPE_CHECKING:
-    from schemas.site_config import SiteConfig  # yaml, which apply mostly does not need
+    from schemas.site.config import SiteConfig  # yaml, which apply mostly does not need
 
 _VARIABLES = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 

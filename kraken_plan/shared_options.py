@@ -12,7 +12,7 @@ from applier.restore.jobs import DEFAULT_JOBS, MOST_JOBS
 from applier.restore.session import PlaceSettings, S3Choice, SessionSettings
 from applier.s3.bandwidth import parse_rate
 from applier.s3.outage import MAX_OUTAGE_SECONDS
-from kraken_plan.plan_options import plan_argument
+from kraken_plan.plan_options import plan_argument, site_option
 from schemas.plan_source import plan_name
 
 _Command = Callable[..., Any]
@@ -43,12 +43,9 @@ output_root_option = click.option(
     help="Restore below DIR instead of the plan's output_location.",
 )
 
-config_option = click.option(
-    "--config",
-    envvar="KRAKEN_PLAN_CONFIG",
-    show_envvar=True,
-    metavar="YAML",
-    help="The site's alphakraken.<env>.yaml: refuse a plan that names another output location or S3 server.",
+
+config_option = site_option(
+    "take defaults for options from it, and refuse a plan that names another output location or S3 server"
 )
 
 allow_output_root_option = click.option(

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from schemas.listed_object import ListedObject, ListedPlace
+from schemas.s3_location import ListedObject, ListedPlace
 
 
 class BucketListing(Protocol):

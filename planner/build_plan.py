@@ -15,7 +15,7 @@ from schemas.plan import CompiledFrom, Plan, PlannedFile, RawFilePlan, S3Setting
 from schemas.plan_conflicts import with_conflicts_as_errors
 from schemas.plan_rules import explain_bad_file, find_conflicts
 from schemas.s3_location import reconstruct_s3_paths
-from schemas.site_config import SiteConfig
+from schemas.site.config import SiteConfig
 from schemas.text import printable, writable
 from schemas.version import CREATED_BY
 

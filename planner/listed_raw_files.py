@@ -16,8 +16,7 @@ from planner.search import Search
 from planner.similar_ids import long_enough, nearest_ids
 from schemas.errors import CatalogError, ConfigError
 from schemas.etag import MIB, Etag, part_count
-from schemas.listed_object import ListedObject, ListedPlace
-from schemas.s3_location import explain_bad_bucket_name
+from schemas.s3_location import ListedObject, ListedPlace, explain_bad_bucket_name
 from schemas.text import printable, writable
 
 LISTING_SCHEME = "s3://"

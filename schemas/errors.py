@@ -43,6 +43,10 @@ class ConfigError(KrakenPlanError):
     """The site configuration, an option or an environment variable is missing or wrong."""
 
 
+class WrongSystemError(KrakenPlanError):
+    """A command that this operating system cannot run."""
+
+
 class S3UnansweredError(KrakenPlanError):
     """S3 gave no answer where one is needed before anything is written."""
 

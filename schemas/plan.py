@@ -51,6 +51,7 @@ class PlanTotals:
         skipped_files: those that could not be resolved, of raw files that are not skipped as a whole.
         size_bytes: of the files to be restored, as far as their sizes are known.
         unknown_sizes: how many of the files to be restored have no size in the plan.
+        skipped_bytes: of the skipped files, as far as their sizes are known.
     """
 
     raw_files: int = 0
@@ -60,6 +61,12 @@ class PlanTotals:
     skipped_files: int = 0
     size_bytes: int = 0
     unknown_sizes: int = 0
+    skipped_bytes: int = 0
+
+    @property
+    def entries(self) -> int:
+        """What ends in exactly one way: every file, and every raw file that could not be resolved as a whole."""
+        return self.files + self.skipped_files + self.skipped_raw_files
 
     def __add__(self, other: "PlanTotals") -> "PlanTotals":
         return PlanTotals(
@@ -70,6 +77,7 @@ class PlanTotals:
             skipped_files=self.skipped_files + other.skipped_files,
             size_bytes=self.size_bytes + other.size_bytes,
             unknown_sizes=self.unknown_sizes + other.unknown_sizes,
+            skipped_bytes=self.skipped_bytes + other.skipped_bytes,
         )
 
 
@@ -103,6 +111,7 @@ class RawFilePlan:
             skipped_files=len(self.files) - len(planned),
             size_bytes=sum(file.expected_size or 0 for file in planned),
             unknown_sizes=sum(file.expected_size is None for file in planned),
+            skipped_bytes=sum(file.expected_size or 0 for file in self.files if isinstance(file, UnresolvedFile)),
         )
 
     def unresolved(self, file: PlannedFile, error: str) -> UnresolvedFile:

@@ -37,6 +37,8 @@ def load_plan_bytes(source: str) -> tuple[bytes, str]:
     """
     name = plan_name(source)
     try:
+        if source != STDIN and Path(source).is_char_device():  # one may have no end
+            raise PlanError(name, ["it is a device, expected a plan file"])
         return _read_stdin() if source == STDIN else Path(source).read_bytes(), name
     except FileNotFoundError:
         raise PlanError(name, ["there is no such plan file"]) from None

@@ -108,7 +108,18 @@ class FileResult:
 class RawFileResult:
     """How one raw file of a plan ended: as a whole in `failure`, or file by file.
 
-    `planned_files` is how many files the plan has for it, whether they were tried or not.
+    Args:
+        raw_file_id: as in the plan.
+        project_id: likewise.
+        destination_base: likewise.
+        bucket_name: likewise.
+        planned_files: how many files the plan has for it, whether they were tried or not.
+        files: file by file; empty where it failed as a whole.
+        failure: why, if it failed as a whole.
+        notes: the plan's.
+        planned_bytes: of those files that the plan could resolve, as far as their sizes are known.
+        unresolved_files: how many of its files the plan could not resolve.
+        unresolved_bytes: of these, as far as their sizes are known.
     """
 
     raw_file_id: str
@@ -119,10 +130,14 @@ class RawFileResult:
     files: tuple[FileResult, ...] = ()
     failure: Failure | None = None
     notes: tuple[str, ...] = ()
+    planned_bytes: int = 0
+    unresolved_files: int = 0
+    unresolved_bytes: int = 0
 
     @classmethod
     def of(cls, raw_file: RawFilePlan, files: Iterable[FileResult], failure: Failure | None) -> "RawFileResult":
         """Return how a raw file of a plan ended; if it failed as a whole, its files are left out."""
+        totals = raw_file.totals()
         return cls(
             raw_file_id=raw_file.raw_file_id,
             project_id=raw_file.project_id,
@@ -132,6 +147,9 @@ class RawFileResult:
             files=() if failure else tuple(files),
             failure=failure,
             notes=raw_file.notes,
+            planned_bytes=totals.size_bytes,
+            unresolved_files=totals.skipped_files,
+            unresolved_bytes=totals.skipped_bytes,
         )
 
     @property

@@ -1,4 +1,7 @@
-"""Reads where an upload lies in S3 from the catalog's `s3_upload_path`, and checks names of buckets and servers."""
+"""Defines places and objects of S3: reads them from the catalog's `s3_upload_path`, checks buckets and servers.
+
+What a bucket's listing says is handed over in these terms, too, from whoever lists it to whoever makes a plan of it.
+"""
 
 import re
 from collections.abc import Iterable
@@ -29,6 +32,42 @@ class ObjectLocation:
     def __str__(self) -> str:
         version = f" (version {self.version_id})" if self.version_id else ""
         return f"s3://{self.bucket_name}/{self.key}{version}"
+
+
+@dataclass(frozen=True, slots=True)
+class ListedObject:
+    """An object as a bucket's listing shows it: its newest version.
+
+    Args:
+        key: its key.
+        etag: as plans hold it if it has that form, else as S3 gives it; empty if it gives none.
+        size_bytes: its size.
+    """
+
+    key: str
+    etag: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedPlace:
+    """What is listed: a bucket, or what lies below a prefix in it.
+
+    Args:
+        bucket_name: the bucket.
+        prefix: without slashes around it; empty for the whole bucket.
+    """
+
+    bucket_name: str
+    prefix: str = ""
+
+    @property
+    def key_begin(self) -> str:
+        """What every key in it begins with."""
+        return f"{self.prefix}/" if self.prefix else ""
+
+    def __str__(self) -> str:
+        return f"s3://{self.bucket_name}/{self.key_begin}"
 
 
 def explain_bad_bucket_name(bucket_name: str) -> str | None:

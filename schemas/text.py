@@ -1,8 +1,10 @@
 """Formats text for people, so that nothing from a plan, a catalog or S3 can forge a line or steer a terminal."""
 
+from collections.abc import Collection
 from typing import TextIO
 
 MAX_SHOWN_BYTES = 1000
+_MOST_NAMES_LISTED = 12
 
 
 def printable(text: str, limit: int = MAX_SHOWN_BYTES) -> str:
@@ -49,6 +51,25 @@ def counted(number: int, noun: str) -> str:
     ('1 file', '2,500 raw files')
     """
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def explain_unknown(name: str, known: Collection[str]) -> str:
+    """Return what to write instead of a name that is not known: the nearest one, or all if they are few.
+
+    >>> explain_unknown("optons", ["options", "commands"])
+    'did you mean options?'
+    >>> explain_unknown("x", ["options", "commands"])
+    'expected commands or options'
+    """
+    import difflib  # noqa: PLC0415  # takes its time, and few names are wrong
+
+    folded = {other.casefold(): other for other in known}
+    if near := difflib.get_close_matches(name.casefold(), folded, n=1):
+        return f"did you mean {folded[near[0]]}?"
+    names = sorted(known)
+    if not names or len(names) > _MOST_NAMES_LISTED:
+        return "there is nothing like it"
+    return f"expected {' or '.join([', '.join(names[:-1]), names[-1]] if len(names) > 1 else names)}"
 
 
 def human_size(size_bytes: int) -> str:

@@ -4,8 +4,10 @@ MD5 is what verification costs, so ranges are read and hashed several at once, s
 """
 
 import functools
+import hashlib
 import mmap
 import os
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -95,6 +97,36 @@ def hash_ranges(
     hashers = [(RangeHasher(start), end) for start, end in ranges]
     read_on(descriptor, hashers, on_read)
     return [hasher.digest() for hasher, _ in hashers]
+
+
+def checksum_of_range(
+    descriptor: int, byte_range: ByteRange, algorithm: str, on_read: Callable[[int], None] = lambda _: None
+) -> bytes:
+    """Return S3's checksum of a half-open range of a file.
+
+    Args:
+        descriptor: the file, open for reading.
+        byte_range: half-open.
+        algorithm: CRC32 (4 bytes, big endian), SHA1 or SHA256.
+        on_read: called with the bytes of each round; may raise to stop.
+
+    Raises:
+        WrongSizeError: the file ends before the range does.
+    """
+    position, end = byte_range
+    crc, digest = 0, None if algorithm == "CRC32" else hashlib.new(algorithm, usedforsecurity=False)
+    with _borrowed_buffer() as buffer:
+        while position < end:
+            count = os.preadv(descriptor, [buffer[: min(_LONGEST_READ_BYTES, end - position)]], position)
+            if count == 0:
+                raise WrongSizeError
+            if digest is None:
+                crc = zlib.crc32(buffer[:count], crc)
+            else:
+                digest.update(buffer[:count])
+            position += count
+            on_read(count)
+    return crc.to_bytes(4, "big") if digest is None else digest.digest()
 
 
 def hashed_together(count: int) -> list[range]:

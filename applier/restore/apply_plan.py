@@ -13,7 +13,7 @@ from applier.restore.restore_file import restore_file
 from applier.restore.tools import RestoreTools
 from applier.s3.archive import ThawWait
 from applier.s3.fetcher import Interrupted
-from applier.target import Target, distinct_targets
+from applier.target import Target, distinct_targets, location_of
 from schemas.etag import MIB
 from schemas.paths import path_below
 from schemas.plan import Plan, PlannedFile, RawFilePlan, UnresolvedFile
@@ -64,7 +64,7 @@ def apply_plan(
         else:
             end(indices, result)
 
-    targets = distinct_targets(plan, bucket_failures)
+    targets = tools.check.ahead.look_ahead(distinct_targets(plan, bucket_failures), location_of)
     ended = tools.check.crew.run(functools.partial(restore, indices, target) for indices, target in targets)
     if ended and thaw_wait is not None:
         ended = _restore_thawed(thawing, tools, thaw_wait, end)

@@ -95,7 +95,7 @@ def is_absent(output: OutputFolder, target: Target) -> bool:
 
 def _find_object(target: Target, tools: CheckTools) -> tuple[FoundObject | None, Failure | None]:
     try:
-        return find_object(target, tools.fetcher, tools.accept), None
+        return find_object(target, tools.fetcher, tools.ahead, tools.accept), None
     except (S3Fault, FileFailedError) as fault:
         return None, fault.failure
 

@@ -12,7 +12,7 @@ from applier.restore.check_file import Look, Verdict, check_file
 from applier.restore.failures import failure_of
 from applier.restore.status import FileStatus, file_statuses
 from applier.restore.tools import CheckTools
-from applier.target import Target, distinct_targets
+from applier.target import Target, distinct_targets, location_of
 from schemas.plan import Plan
 from schemas.results import Failure
 
@@ -50,7 +50,7 @@ def check_plan(plan: Plan, tools: CheckTools, look: Look, bucket_failures: Mappi
         with lock:
             verdicts.update(dict.fromkeys(indices, verdict))
 
-    targets = distinct_targets(plan)
+    targets = tools.ahead.look_ahead(distinct_targets(plan), location_of)
     ended = tools.crew.run(functools.partial(check, indices, target) for indices, target in targets)
     with lock:  # threads that have not ended may still add what they see
         seen = dict(verdicts)

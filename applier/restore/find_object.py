@@ -13,6 +13,7 @@ from applier.restore.decide import judge_encryption, judge_s3
 from applier.restore.failures import FileFailedError
 from applier.s3.faults import S3Fault
 from applier.s3.fetcher import Fetcher
+from applier.s3.lists.objects_ahead import ObjectsAhead
 from applier.s3.protocol import ObjectInfo, ObjectVersion
 from applier.target import Target
 from schemas.etag import Etag, same_content
@@ -69,14 +70,18 @@ class FoundObject:
     note: str | None = None
 
 
-def find_object(target: Target, fetcher: Fetcher, accept: Acceptance) -> FoundObject:
-    """Ask S3 for the object that holds a planned file.
+def find_object(target: Target, fetcher: Fetcher, ahead: ObjectsAhead, accept: Acceptance) -> FoundObject:
+    """Return the object that holds a planned file, as S3 lists it or as it answers for this one.
 
     Raises:
         FileFailedError: S3 has no such object; the failure says what it has, and which option would accept that.
         S3Fault: S3 gives no answer, or does not permit it.
         Interrupted: the run is to stop.
     """
+    listed = ahead.listed(target.location)
+    if listed is not None and judge_s3(target.file, listed) is None:
+        logger.info("%s: S3 pre-check passed, listed etag %s", printable(target.file.relative_path), listed.etag)
+        return FoundObject(location=target.location, info=listed)
     try:
         return _find(target, fetcher, accept)
     except FileFailedError as failed:

@@ -1,48 +1,90 @@
 """Finds out which parts of a corrupt local file are right, so that only the others have to be fetched.
 
-What earlier runs recorded of a file's parts is a hint that proves itself: the MD5s of the parts make up the planned
-etag, or they are of something else. The etag of what is read back decides in the end all the same.
+Two may know: the records of earlier runs, and S3, if it was given checksums with the parts when they were uploaded.
+What they say is a hint. The etag of what is read back decides in the end all the same.
 """
 
+import functools
 from collections.abc import Sequence
-from typing import Protocol
+from itertools import accumulate, pairwise
 
-from applier.disk.hashing import ByteRange
+from applier.disk.folders import closing_descriptor, open_regular_file
+from applier.disk.hashing import ByteRange, WrongSizeError, checksum_of_range
 from applier.restore.decide import LocalState
+from applier.restore.find_object import FoundObject
+from applier.restore.tools import CheckTools, PartHints
+from applier.s3.protocol import PartChecksum
+from applier.target import Target
 from schemas.etag import Etag, fold_part_digests, hashed_ranges
 from schemas.plan import PlannedFile
 
 
-class PartHints(Protocol):
-    """Knows the parts' MD5s of files that were verified before."""
-
-    def part_digests(self, file: PlannedFile) -> Sequence[bytes]:
-        """Return the binary MD5 of each part of a planned file, as far as anybody knows; empty if nobody does."""
-
-
-class NoPartHints:
-    """Knows of no file."""
-
-    def part_digests(self, file: PlannedFile) -> Sequence[bytes]:  # noqa: ARG002  # the protocol's signature
-        """See `PartHints.part_digests`."""
-        return ()
-
-
-def find_right_parts(file: PlannedFile, local: LocalState, hints: PartHints) -> list[ByteRange]:
+def find_right_parts(
+    target: Target, source: FoundObject, local: LocalState, hints: PartHints, tools: CheckTools
+) -> list[ByteRange]:
     """Return the byte ranges of those parts of a corrupt local file that are right.
 
     Args:
-        file: the plan's entry.
+        target: the file.
+        source: the object to heal it from.
         local: the local file, of the right size and read, or there is nothing to be found.
         hints: know parts of earlier runs.
+        tools: what looking at S3 and the local file needs.
+
+    Raises:
+        Interrupted: the run is to stop.
     """
-    expected = Etag.parse(file.expected_etag)
-    if expected.parts is None or len(local.part_digests) != expected.parts or local.identity is None:
+    if len(local.part_digests) < 2 or local.identity is None:  # noqa: PLR2004  # of one part, none is right
         return []
-    known = hints.part_digests(file)
-    if len(known) != expected.parts or fold_part_digests(known, multipart=True) != expected:
+    known = _recorded_digests(target.file, hints)
+    if len(known) == len(local.part_digests):
+        ranges = hashed_ranges(Etag.parse(target.file.expected_etag), source.info.size_bytes, target.file.chunk_size_mb)
+        return [
+            byte_range
+            for byte_range, found, right in zip(ranges, local.part_digests, known, strict=True)
+            if found == right
+        ]
+    checksums = tools.fetcher.part_checksums(source.location, source.info.etag)
+    ends = [0, *accumulate(part.size_bytes for part in checksums)]
+    if ends[-1] != source.info.size_bytes:
         return []
-    ranges = hashed_ranges(expected, local.identity.size_bytes, file.chunk_size_mb)
-    return [
-        byte_range for byte_range, found, right in zip(ranges, local.part_digests, known, strict=True) if found == right
-    ]
+    return _compare(target, list(zip(pairwise(ends), checksums, strict=True)), tools)
+
+
+def _recorded_digests(file: PlannedFile, hints: PartHints) -> Sequence[bytes]:
+    """Return the binary MD5s of a file's parts; empty if no run recorded any that make up the planned etag."""
+    expected, known = Etag.parse(file.expected_etag), hints.part_digests(file)
+    if len(known) == expected.parts and fold_part_digests(known, multipart=True) == expected:
+        return known
+    return ()
+
+
+def _compare(target: Target, parts: Sequence[tuple[ByteRange, PartChecksum]], tools: CheckTools) -> list[ByteRange]:
+    """Return the ranges of a local file that have these checksums; none where it cannot be read."""
+    right = set[ByteRange]()
+
+    def compare(descriptor: int, byte_range: ByteRange, part: PartChecksum) -> None:
+        found = checksum_of_range(descriptor, byte_range, part.algorithm, lambda _: tools.fetcher.raise_if_stopped())
+        if found == part.checksum:
+            right.add(byte_range)
+
+    try:
+        with (
+            tools.output.folder(target.folder) as folder,
+            closing_descriptor(open_regular_file(target.name, folder)) as local,
+        ):
+            tools.crew.share([functools.partial(compare, local, byte_range, part) for byte_range, part in parts])
+    except (OSError, WrongSizeError):
+        return []
+    return _joined(sorted(right))
+
+
+def _joined(ranges: Sequence[ByteRange]) -> list[ByteRange]:
+    """Return sorted ranges with neighbours made one: the plan's parts need not begin where S3's do."""
+    joined: list[ByteRange] = []
+    for start, end in ranges:
+        if joined and joined[-1][1] == start:
+            joined[-1] = joined[-1][0], end
+        else:
+            joined.append((start, end))
+    return joined

@@ -1,6 +1,7 @@
 """Asking S3 for every file of a plan before its review: `compile --probe-s3`. Fetches nothing but a byte of each.
 
-What S3 answers for good (missing, different, archived, denied) becomes the file's error. Where it gives no answer (no
+What S3 answers for good (missing, different, denied) becomes the file's error; that an object is archived, a note, for
+`thaw` can change it. Where it gives no answer (no
 network, no valid credentials, a server in trouble) there is no plan: nobody could tell what it says from a probed one.
 """
 
@@ -20,9 +21,10 @@ from applier.s3.aws_chain import S3Access
 from applier.s3.boto_store import BotoStore
 from applier.s3.faults import BAD_CREDENTIALS_CODES, S3Fault
 from applier.s3.fetcher import Fetcher, RetryPolicy
+from applier.s3.lists.objects_ahead import ObjectsAhead
 from applier.s3.obstore_store import ObstoreStore
 from applier.s3.outage import GivenUp
-from applier.target import Target
+from applier.target import Target, location_of
 from schemas.errors import S3UnansweredError
 from schemas.plan import Plan, PlannedFile, RawFilePlan, UnresolvedFile
 from schemas.results import Failure, FailureKind
@@ -33,9 +35,12 @@ logger = logging.getLogger(__name__)
 # A plan can name the version that holds what it asks for; the other options are for whoever applies it to give.
 _ACCEPT = Acceptance(older_versions=True)
 _ANSWERS = frozenset(
-    {FailureKind.KEY_NOT_FOUND, FailureKind.BUCKET_MISSING, FailureKind.ACCESS_DENIED}
-    | {FailureKind.ARCHIVED, FailureKind.THAWING, FailureKind.NOT_VERIFIABLE}
+    {FailureKind.KEY_NOT_FOUND, FailureKind.BUCKET_MISSING, FailureKind.ACCESS_DENIED, FailureKind.NOT_VERIFIABLE}
 )
+_ARCHIVED_NOTES = {
+    FailureKind.ARCHIVED: "`kraken-plan thaw` asks S3 to restore it",
+    FailureKind.THAWING: "S3 is restoring it",
+}
 
 
 def probe_plan(plan: Plan, profile: str | None = None) -> Plan:
@@ -59,12 +64,16 @@ def probe_plan(plan: Plan, profile: str | None = None) -> Plan:
             raise _unanswered(f"bucket {printable(bucket)}: {failure.message}")
     answers = _Answers(fetcher.stop)
     asked = [
-        functools.partial(_ask, Target.of(raw_file, file, plan.output_location), place, fetcher, answers)
+        ([place], Target.of(raw_file, file, plan.output_location))
         for place, (raw_file, file) in enumerate(plan.planned_files())
         if raw_file.bucket_name not in missing_buckets
     ]
     logger.info("asking S3 for %s", counted(len(asked), "file"))
-    Crew(jobs, fetcher.stop).run(asked)
+    ahead = ObjectsAhead(fetcher, with_version_ids=True)
+    Crew(jobs, fetcher.stop).run(
+        functools.partial(_ask, target, place, fetcher, ahead, answers)
+        for (place,), target in ahead.look_ahead(asked, location_of)
+    )
     if answers.unanswered:
         raise _unanswered(answers.unanswered[0])
     return _probed(plan, answers, missing_buckets)
@@ -86,12 +95,10 @@ class _Answers:
             self.stop.set()
 
 
-def _ask(target: Target, place: int, fetcher: Fetcher, answers: _Answers) -> None:
+def _ask(target: Target, place: int, fetcher: Fetcher, ahead: ObjectsAhead, answers: _Answers) -> None:
     """Ask S3 for one file, and note what it answers."""
     try:
-        found = find_object(target, fetcher, _ACCEPT)
-        if found.info.size_bytes > 0:  # a HEAD does not tell whether there is anything to be had
-            fetcher.check_readable(found.location)
+        found = _with_archive_noted(find_object(target, fetcher, ahead, _ACCEPT), fetcher)
     except FileFailedError as failed:
         answers.failures[place] = failed.failure
     except S3Fault as fault:
@@ -103,6 +110,25 @@ def _ask(target: Target, place: int, fetcher: Fetcher, answers: _Answers) -> Non
         answers.give_up(f"{printable(target.file.relative_path)}: {failure_of(error).message}")
     else:
         answers.found[place] = found
+
+
+def _with_archive_noted(found: FoundObject, fetcher: Fetcher) -> FoundObject:
+    """Return an object with a note where it is archived: a HEAD does not tell whether there is anything to be had.
+
+    Raises:
+        S3Fault: it cannot be read, for another reason.
+    """
+    if found.info.size_bytes == 0:
+        return found
+    try:
+        fetcher.check_readable(found.location)
+    except S3Fault as fault:
+        words = _ARCHIVED_NOTES.get(fault.failure.kind)
+        if words is None:
+            raise
+        storage_class = fault.failure.detail.partition(":")[0]
+        return replace(found, note="; ".join(filter(None, (found.note, f"archived in {storage_class}: {words}"))))
+    return found
 
 
 def _is_answer(fault: S3Fault) -> bool:
@@ -118,18 +144,10 @@ def _unanswered(reason: str) -> S3UnansweredError:
     )
 
 
-def _error(failure: Failure) -> str:
-    """Return a failure as the plan tells it: apply takes that as it stands, so that only another compile asks again."""
-    is_archived = failure.kind in {FailureKind.ARCHIVED, FailureKind.THAWING}  # which says to apply again
-    return f"{failure.message}, with a plan compiled anew" if is_archived else failure.message
-
-
 def _pinned(file: PlannedFile, found: FoundObject) -> PlannedFile:
-    """Return a file that asks for the version that was found, with a note where that is not the current one."""
-    if found.info.version_id is None:
-        return file
+    """Return a file that asks for the version that was found, with a note where that is not simply the current one."""
     notes = file.notes if found.note is None else (*file.notes, found.note)
-    return replace(file, version_id=found.info.version_id, notes=notes)
+    return replace(file, version_id=found.info.version_id or file.version_id, notes=notes)
 
 
 def _probed(plan: Plan, answers: _Answers, missing_buckets: Mapping[str, Failure]) -> Plan:
@@ -140,7 +158,7 @@ def _probed(plan: Plan, answers: _Answers, missing_buckets: Mapping[str, Failure
             return file
         place = next(places)
         if failure := answers.failures.get(place):
-            return raw_file.unresolved(file, _error(failure))
+            return raw_file.unresolved(file, failure.message)
         return _pinned(file, answers.found[place]) if place in answers.found else file
 
     def as_probed(raw_file: RawFilePlan) -> RawFilePlan:

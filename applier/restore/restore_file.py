@@ -184,7 +184,7 @@ def _try_download(
     expected = Etag.parse(target.file.expected_etag)
     verified = VerifiedBytes(tools.check.progress, tools.check.fetcher.raise_if_stopped)
     with _staged(target, source.info, staging, verified) as staged:
-        copies = None if from_scratch else _find_copies(target, verdict, source.info, staged, tools)
+        copies = None if from_scratch else _find_copies(target, verdict, source, staged, tools)
         try:
             downloaded = download(target, source, staged, verified, tools.check, copies=copies)
         except (WrongSizeError, OSError) as error:
@@ -223,15 +223,15 @@ def _try_download(
 
 
 def _find_copies(
-    target: Target, verdict: Verdict, info: ObjectInfo, staged: StagedFile, tools: RestoreTools
+    target: Target, verdict: Verdict, source: FoundObject, staged: StagedFile, tools: RestoreTools
 ) -> SegmentSource | None:
     """Return what has bytes of the file already: a local file of which some are right, or another run's staged file."""
     local, output = verdict.local, tools.check.output
     copies: SegmentSource | None = None
     if local is not None and local.kind is LocalKind.WRONG:
-        right_parts = find_right_parts(target.file, local, tools.hints)
+        right_parts = find_right_parts(target, source, local, tools.hints, tools.check)
         copies = parts_of(output, target, local.identity, right_parts)
-        copies = copies or prefix_of(output, target, local.identity, info.size_bytes)
+        copies = copies or prefix_of(output, target, local.identity, source.info.size_bytes)
     copies = copies or staged.find_elsewhere()
     return copies if copies is not None and staged.allow_local_bytes() else None
 

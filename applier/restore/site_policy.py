@@ -15,7 +15,7 @@ from schemas.plan import Plan
 from schemas.text import printable
 
 if TYPE_CHECKING:
-    from schemas.site_config import SiteConfig
+    from schemas.site.config import SiteConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +48,8 @@ class SitePolicy:
             ConfigError: the YAML cannot be read.
         """
         site = self._site(plan)
-        allowed = [] if self.own_output else [*self.allowed_roots, *([site.output_location] if site else [])]
+        of_site = [site.output_location, *site.settings.allowed_output_roots] if site else []
+        allowed = [] if self.own_output else [*self.allowed_roots, *of_site]
         trusted = [root for root in allowed or [plan.output_location] if is_within(plan.output_location, root)]
         if not trusted and (backup_location := self._backup_location()) is not None:
             trusted = [backup_location] if is_within(plan.output_location, backup_location) else []
@@ -62,7 +63,7 @@ class SitePolicy:
     def _site(self, plan: Plan) -> "SiteConfig | None":
         if self.config is None:
             return None
-        from schemas.site_config import read_site_config  # noqa: PLC0415  # loads yaml, which most runs do not need
+        from schemas.site.config import read_site_config  # noqa: PLC0415  # loads yaml, which most runs do not need
 
         return read_site_config(self.config, plan.output_location if self.own_output else None)
 
@@ -70,7 +71,7 @@ class SitePolicy:
         """Return where the site keeps its backup, which a plan of `compile --to backup` restores below."""
         if self.config is None:
             return None
-        from schemas.site_config import read_backup_location  # noqa: PLC0415  # yaml, which most runs do not need
+        from schemas.site.config import read_backup_location  # noqa: PLC0415  # yaml, which most runs do not need
 
         return read_backup_location(self.config)
 
@@ -93,8 +94,8 @@ def absolute_roots(roots: Sequence[str]) -> tuple[str, ...]:
 def _strange_output(plan: Plan, allowed: Sequence[str]) -> str:
     return (
         f"it restores to the output_location {printable(plan.output_location)}, but this site allows only "
-        f"{' and '.join(map(printable, allowed))}. If this is intended, allow that folder with --allow-output-root, or "
-        "restore elsewhere with --output-root DIR"
+        f"{' and '.join(map(printable, allowed))}. If this is intended, allow that folder with --allow-output-root "
+        "(for good: kraken_plan.allowed_output_roots in the site YAML), or restore elsewhere with --output-root DIR"
     )
 
 

@@ -15,7 +15,7 @@ from applier.restore.decide import Action, decide
 from applier.restore.failures import failure_of
 from applier.restore.find_object import FoundObject, find_object
 from applier.restore.tools import CheckTools
-from applier.s3.archive import Archive, ArchivedObject, Archives, RestoreRequest, ThawWait
+from applier.s3.archive import Archive, ArchivedObject, Archives, RestoreRequest, ThawWait, is_readable
 from applier.s3.faults import S3Fault
 from applier.s3.fetcher import Interrupted
 from applier.target import Target, distinct_targets
@@ -107,13 +107,16 @@ def look_at_archives(plan: Plan, tools: ThawTools, bucket_failures: Mapping[str,
         )
         for _, target in distinct_targets(plan)
     ]
-    asked = {place for place, file in enumerate(files) if file.target.location.bucket_name not in bucket_failures}
+    can_be_asked = (
+        place for place, file in enumerate(files) if file.target.location.bucket_name not in bucket_failures
+    )
+    asked = tools.check.ahead.look_ahead(can_be_asked, lambda place: files[place].target.location)
     return _change(ThawLook(files=tuple(files)), asked, functools.partial(_look, tools=tools), tools)
 
 
 def request_restores(look: ThawLook, tools: ThawTools) -> ThawLook:
     """Have S3 restore every file that is archived, and return what was seen with what has become of that."""
-    asked = {place for place, file in enumerate(look.files) if file.state is ThawState.ARCHIVED}
+    asked = [place for place, file in enumerate(look.files) if file.state is ThawState.ARCHIVED]
     return _change(look, asked, functools.partial(_request, tools=tools), tools)
 
 
@@ -129,7 +132,7 @@ def wait_until_ready(
         on_round: given what was seen, after each round.
     """
     for _ in wait.rounds(tools.check.fetcher.stop):
-        asked = {place for place, file in enumerate(look.files) if file.state is ThawState.UNDER_WAY}
+        asked = [place for place, file in enumerate(look.files) if file.state is ThawState.UNDER_WAY]
         look = _change(look, asked, functools.partial(_look_again, tools=tools), tools)
         on_round(look)
         if not (look.ended and look.of(ThawState.UNDER_WAY)):
@@ -155,7 +158,7 @@ def _change(
         with lock:
             files[place] = after
 
-    ended = tools.check.crew.run(functools.partial(change_one, place) for place in sorted(places))
+    ended = tools.check.crew.run(functools.partial(change_one, place) for place in places)
     with lock:  # threads that have not ended may still change some
         return ThawLook(files=tuple(files), ended=ended)
 
@@ -168,9 +171,9 @@ def _look(file: ThawFile, tools: ThawTools) -> ThawFile:
         Interrupted: the run is to stop.
     """
     target = file.target
-    found = find_object(target, tools.check.fetcher, tools.check.accept)
+    found = find_object(target, tools.check.fetcher, tools.check.ahead, tools.check.accept)
     seen = replace(file, failure=None, location=found.location, size_bytes=found.info.size_bytes)
-    archived = _ask(found.location, tools)
+    archived = None if is_readable(found.info.storage_class) else _ask(found.location, tools)
     if archived is None or archived.is_restored or found.info.size_bytes == 0:
         return replace(seen, state=ThawState.READY)
     action = decide(look_at_local_file(target, found.info.size_bytes, tools.check, read=True))

@@ -1,19 +1,20 @@
 """Gathers what the way of every file needs: collaborators, set once for a run."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from applier.disk.folders import OutputFolder
 from applier.disk.run_folders import Stagings
 from applier.disk.verified_files import VerifiedFiles
 from applier.restore.crew import Crew
 from applier.restore.find_object import Acceptance
-from applier.restore.part_hints import NoPartHints, PartHints
 from applier.restore.progress import Progress
 from applier.s3.fetcher import Fetcher
+from applier.s3.lists.objects_ahead import ObjectsAhead
 from schemas.paths import path_below
-from schemas.plan import Plan
+from schemas.plan import Plan, PlannedFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +24,7 @@ class CheckTools:
     Args:
         output: the output location.
         fetcher: asks S3.
+        ahead: knows what S3 lists of the files that come next.
         crew: runs pieces of one file at once.
         progress: told the bytes hashed.
         accept: which objects are accepted beside the one that the plan names.
@@ -30,6 +32,7 @@ class CheckTools:
 
     output: OutputFolder
     fetcher: Fetcher
+    ahead: ObjectsAhead
     crew: Crew
     progress: Progress
     accept: Acceptance = field(default_factory=Acceptance)
@@ -57,6 +60,21 @@ class Quarantine:
             if ".corrupted" in file.relative_path
         )
         return cls(keep_healed=keep_healed, planned_paths=planned_paths)
+
+
+class PartHints(Protocol):
+    """Knows the parts' MD5s of files that were verified before."""
+
+    def part_digests(self, file: PlannedFile) -> Sequence[bytes]:
+        """Return the binary MD5 of each part of a planned file, as far as anybody knows; empty if nobody does."""
+
+
+class NoPartHints:
+    """Knows of no file."""
+
+    def part_digests(self, file: PlannedFile) -> Sequence[bytes]:  # noqa: ARG002  # the protocol's signature
+        """See `PartHints.part_digests`."""
+        return ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,6 +53,15 @@ class Archive(Enum):
         return self in {Archive.GLACIER, Archive.DEEP_ARCHIVE}
 
 
+# All but INTELLIGENT_TIERING, which may have moved an object to an archive: its class does not say so.
+_READABLE_CLASSES = frozenset({"STANDARD", "STANDARD_IA", "ONEZONE_IA", "REDUCED_REDUNDANCY", "GLACIER_IR"})
+
+
+def is_readable(storage_class: str | None) -> bool:
+    """Tell whether an object of this storage class can be read at once; False also where that is not known."""
+    return storage_class in _READABLE_CLASSES
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArchivedObject:
     """An object in an archive.

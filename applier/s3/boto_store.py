@@ -4,6 +4,7 @@ These are the first look at a bucket, everything where credentials come with a s
 `.` or `..` segment or a slash at either end.
 """
 
+import functools
 import logging
 import re
 import threading
@@ -22,9 +23,9 @@ from applier.s3.faults import (
     missing_etag,
     wrong_range,
 )
-from applier.s3.lists import MAX_LIST_BYTES, read_version_list
+from applier.s3.lists.read_lists import ask_for_page, ask_for_parts, ask_for_versions
 from applier.s3.network import S3Address
-from applier.s3.protocol import ObjectInfo, ObjectVersion, kept_version, normalized_etag
+from applier.s3.protocol import ListedPage, ObjectInfo, ObjectVersion, PartChecksum, kept_version, normalized_etag
 from applier.s3.signed_http import MAX_TOLD_BYTES, Answer, Question, SignedHttp, Timeouts
 from schemas.etag import MIB
 from schemas.paths import STAGING_FOLDER
@@ -173,18 +174,25 @@ class BotoStore:
         return self.read_headers(location).get("x-amz-server-side-encryption")
 
     def list_versions(self, location: ObjectLocation) -> list[ObjectVersion]:
-        """See `ObjectStore.list_versions`.
+        """See `ObjectStore.list_versions`."""
+        return ask_for_versions(self._list, location)
 
-        A request: S3 sorts by key and then by age, and no key that this one is a prefix of comes before it.
-        """
-        bucket = ObjectLocation(bucket_name=location.bucket_name, key="")
-        query = {"versions": "", "prefix": location.key, "encoding-type": "url"}
-        answer = self.ask("GET", bucket, query=query, max_bytes=MAX_LIST_BYTES)
+    def part_checksums(self, location: ObjectLocation, etag: str) -> list[PartChecksum]:
+        """See `ObjectStore.part_checksums`."""
+        return ask_for_parts(self._list, location, etag)
+
+    def _list(
+        self, location: ObjectLocation, *, query: Mapping[str, str], headers: Mapping[str, str], max_bytes: int
+    ) -> bytes:
+        answer = self.ask("GET", location, query=query, headers=headers, max_bytes=max_bytes)
         answer.raise_for_status()
-        try:
-            return read_version_list(answer.text, location.key)
-        except ValueError as error:
-            raise bad_answer(location, f"its list of versions cannot be read ({error})") from error
+        return answer.text
+
+    def list_page(self, bucket_name: str, after: str, *, with_versions: bool) -> ListedPage:
+        """See `ObjectStore.list_page`."""
+        bucket = ObjectLocation(bucket_name=bucket_name, key="")
+        read_etag = functools.partial(self.read_etag, bucket_name)
+        return ask_for_page(self._list, bucket, after, read_etag, with_versions=with_versions)
 
     def read_range(self, location: ObjectLocation, start: int, end: int, etag: str) -> Iterator[memoryview]:
         """See `ObjectStore.read_range`."""

@@ -108,8 +108,8 @@ def archived(location: ObjectLocation, storage_class: str, restore: str = "") ->
     if restore:  # also where it was done a moment after the bytes were asked for
         detail = f"{storage_class}: {location}: its restore is under way, apply again when it is done"
         return Failure(FailureKind.THAWING, detail)
-    detail = f"{storage_class}: {location}: request a restore (aws s3api restore-object), then apply again"
-    return Failure(FailureKind.ARCHIVED, detail)
+    todo = "request a restore (kraken-plan thaw, or aws s3api restore-object), then apply again"
+    return Failure(FailureKind.ARCHIVED, f"{storage_class}: {location}: {todo}")
 
 
 def being_restored(restore: str) -> bool:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from applier.s3.bandwidth import BandwidthLimit
 from applier.s3.faults import S3Fault, wrong_range
 from applier.s3.outage import OutageWatch
-from applier.s3.protocol import ObjectInfo, ObjectStore, ObjectVersion
+from applier.s3.protocol import ObjectInfo, ObjectStore, ObjectVersion, PartChecksum
 from schemas.s3_location import ObjectLocation
 from schemas.text import printable
 
@@ -126,6 +126,14 @@ class Fetcher:
             Interrupted: the run is to stop.
         """
         return self.retry.call(lambda: self.store.list_versions(location), self.stop)
+
+    def part_checksums(self, location: ObjectLocation, etag: str) -> list[PartChecksum]:
+        """Return what S3 recorded of each part of an object with this etag; empty where it does not say."""
+        try:
+            return self.store.part_checksums(location, etag)
+        except S3Fault as fault:
+            logger.info("%s: no checksums of its parts: %s", printable(str(location)), printable(str(fault)))
+            return []
 
     def download_file_from_s3(
         self,

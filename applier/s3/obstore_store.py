@@ -19,14 +19,10 @@ from obstore.store import S3Store
 from applier.s3.answer_guard import AnswerGuard
 from applier.s3.aws_chain import AwsChain
 from applier.s3.boto_store import BotoStore, check_etag
-from applier.s3.faults import (
-    S3Fault,
-    changed_during_download,
-    wrong_range,
-)
+from applier.s3.faults import S3Fault, changed_during_download, wrong_range
 from applier.s3.network import S3Address
 from applier.s3.obstore_faults import fault_of_text
-from applier.s3.protocol import ObjectInfo, ObjectVersion, kept_version
+from applier.s3.protocol import ListedPage, ObjectInfo, ObjectVersion, PartChecksum, kept_version
 from schemas.errors import ConfigError
 from schemas.etag import MIB
 from schemas.s3_location import ObjectLocation
@@ -105,6 +101,14 @@ class ObstoreStore:
     def list_versions(self, location: ObjectLocation) -> list[ObjectVersion]:
         """See `ObjectStore.list_versions`."""
         return self._boto.list_versions(location)
+
+    def list_page(self, bucket_name: str, after: str, *, with_versions: bool) -> ListedPage:
+        """See `ObjectStore.list_page`."""
+        return self._boto.list_page(bucket_name, after, with_versions=with_versions)
+
+    def part_checksums(self, location: ObjectLocation, etag: str) -> list[PartChecksum]:
+        """See `ObjectStore.part_checksums`."""
+        return self._boto.part_checksums(location, etag)
 
     def read_range(self, location: ObjectLocation, start: int, end: int, etag: str) -> Iterator[memoryview]:
         """See `ObjectStore.read_range`."""

@@ -1,7 +1,7 @@
 """What apply asks of S3, whichever library answers: the store's protocol and what S3 says about an object."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -19,11 +19,13 @@ class ObjectInfo:
         etag: without quotes, as S3 sent it; it may have no known form.
         size_bytes: of the whole object.
         version_id: of the version that was asked about; None where the bucket keeps no versions.
+        storage_class: where S3 keeps it, which only a listing says; None if it was not asked for.
     """
 
     etag: str
     size_bytes: int
     version_id: str | None = None
+    storage_class: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +43,34 @@ class ObjectVersion:
     last_modified: datetime
     etag: str | None = None
     size_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedPage:
+    """One answer out of a bucket's list, which S3 sorts by key.
+
+    Args:
+        objects: what it says about objects, by key and version id; with None as version id, about current versions.
+        last_key: up to and with which key it says all; None if up to the end of the bucket.
+    """
+
+    objects: Mapping[tuple[str, str | None], ObjectInfo]
+    last_key: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartChecksum:
+    """What S3 recorded of one part when it was uploaded.
+
+    Args:
+        size_bytes: of the part.
+        algorithm: as S3 names it, such as `CRC32`.
+        checksum: binary.
+    """
+
+    size_bytes: int
+    algorithm: str
+    checksum: bytes
 
 
 class ObjectStore(Protocol):
@@ -64,6 +94,18 @@ class ObjectStore(Protocol):
 
     def list_versions(self, location: ObjectLocation) -> list[ObjectVersion]:
         """Return the versions of an object, delete markers among them, newest first; at most the newest 1,000."""
+
+    def list_page(self, bucket_name: str, after: str, *, with_versions: bool) -> ListedPage:
+        """Return what S3 lists of a bucket in one answer: about 1,000 objects, or versions of objects.
+
+        Args:
+            bucket_name: the bucket.
+            after: a key; what comes after it is listed.
+            with_versions: list all versions, with their ids, rather than the current ones.
+        """
+
+    def part_checksums(self, location: ObjectLocation, etag: str) -> list[PartChecksum]:
+        """Return what S3 recorded of each part of an object with this etag, in order; empty where it did not."""
 
     def read_range(self, location: ObjectLocation, start: int, end: int, etag: str) -> Iterator[memoryview]:
         """Yield the bytes of a half-open range, exactly so many, in buffers of at most about 1 MiB.

@@ -13,7 +13,7 @@ import click
 from kraken_plan.catalog_options import CatalogOptions, catalog_options
 from kraken_plan.console import say_unless_quiet
 from kraken_plan.output_files import STDOUT, refuse_anything_but_a_plan, write_plan_output
-from kraken_plan.plan_options import plan_output_option
+from kraken_plan.plan_options import plan_output_option, site_option
 from kraken_plan.s3_choice import S3Options, with_chosen_s3
 from kraken_plan.views.compile_text import compile_summary, refusal
 from planner.build_plan import build_download_plan, with_default_project
@@ -26,7 +26,7 @@ from planner.search import Search
 from schemas.errors import ConfigError
 from schemas.plan import Plan
 from schemas.plan_file import serialize_plan
-from schemas.site_config import SiteConfig, load_backup_config, load_site_config
+from schemas.site.config import SiteConfig, load_backup_config, load_site_config
 
 _NOTHING_ASKED = (
     "no raw files are asked for: give their ids, --ids-file FILE or --project PRID (or --instrument, --since, --until, "
@@ -93,9 +93,7 @@ MONGO_USER and MONGO_PASSWORD as AlphaKraken does. A user with the role `read` i
     is_flag=True,
     help="Leave out raw files that were never uploaded to S3, and say how many and why.",
 )
-@click.option(
-    "--config", envvar="KRAKEN_PLAN_CONFIG", show_envvar=True, metavar="YAML", help="The site's alphakraken.<env>.yaml."
-)
+@site_option("where to restore to, S3, and defaults for options")
 @click.option(
     "--to",
     type=click.Choice(["output", _TO_BACKUP]),
@@ -116,8 +114,8 @@ MONGO_USER and MONGO_PASSWORD as AlphaKraken does. A user with the role `read` i
 @click.option(
     "--probe-s3",
     is_flag=True,
-    help="Check every file on S3. Missing, changed, archived and forbidden ones get an error in the plan; all others "
-    "are pinned to their current version.",
+    help="Check every file on S3. Missing, changed and forbidden ones get an error in the plan, archived ones a note; "
+    "all but the former are pinned to their current version.",
 )
 @plan_output_option
 def compile_command(**options: object) -> None:
@@ -200,7 +198,7 @@ def _list_bucket(
     place = parse_listing_address(options.catalog or "")
     from applier.s3.aws_chain import S3Access  # noqa: PLC0415  # boto3 takes its time
     from applier.s3.boto_store import BotoStore  # noqa: PLC0415
-    from applier.s3.bucket_listing import S3BucketListing  # noqa: PLC0415
+    from applier.s3.lists.bucket_listing import S3BucketListing  # noqa: PLC0415
 
     access = S3Access(region=site.region, endpoint_url=site.endpoint_url, profile=options.profile)
     listing = S3BucketListing(BotoStore(access), place)

@@ -9,6 +9,7 @@ from itertools import chain
 import click
 
 from kraken_plan.catalog_options import CatalogOptions, catalog_options
+from kraken_plan.plan_options import site_option
 from kraken_plan.views.found_raw_files import found_as_json, found_lines
 from kraken_plan.views.terminal import stdout_paint, write_all
 from planner.open_catalog import open_catalog
@@ -21,6 +22,7 @@ from schemas.text import shown_on
 class FindOptions(CatalogOptions):
     """What the command line asks for."""
 
+    config: str | None
     as_json: bool
     ids: bool
 
@@ -45,6 +47,7 @@ the catalog's. A million raw files are listed as they come: nothing of them is k
 """,
 )
 @catalog_options
+@site_option("defaults for options, such as the catalog")
 @click.option("--json", "as_json", is_flag=True, help="JSON lines for programs, one for each raw file.")
 @click.option("--ids", is_flag=True, help="The ids alone, one a line, as compile --ids-file reads them.")
 def find_command(**options: object) -> None:

@@ -12,6 +12,7 @@ from applier.restore.preflight import look_before_flight
 from applier.restore.session import open_session
 from applier.restore.status import StatusTotals
 from applier.restore.tools import CheckTools
+from applier.s3.lists.objects_ahead import ObjectsAhead
 from kraken_plan.console import leave, say
 from kraken_plan.progress import shown_progress
 from kraken_plan.shared_options import AccessOptions, access_options, rate_option
@@ -74,7 +75,10 @@ def _status(options: StatusOptions) -> int:
         look = Look.THREE_WAY_BY_SIZE if options.no_local_hash else Look.THREE_WAY
         with shown_progress(plan, stop) as progress:
             crew = Crew(session.jobs, stop.event)
-            tools = CheckTools(output=session.output, fetcher=session.fetcher, crew=crew, progress=progress)
+            ahead = ObjectsAhead(session.fetcher)
+            tools = CheckTools(
+                output=session.output, fetcher=session.fetcher, ahead=ahead, crew=crew, progress=progress
+            )
             seen = check_plan(plan, tools, look, preflight.bucket_failures)
         status = PlanStatus(
             plan_digest=plan.plan_digest or "",

@@ -20,6 +20,7 @@ from applier.restore.thaw import (
 )
 from applier.restore.tools import CheckTools
 from applier.s3.archive import Archives, RestoreRequest, ThawWait, Tier
+from applier.s3.lists.objects_ahead import ObjectsAhead
 from kraken_plan.confirm import confirm
 from kraken_plan.console import leave, say, say_unless_quiet
 from kraken_plan.shared_options import AcceptOptions, accept_options, access_options, max_wait_option, yes_option
@@ -70,7 +71,7 @@ Examples:
 This is the only command that asks S3 to do anything; all others only read. AWS charges for it by bytes and tier. It
 needs s3:RestoreObject, which no other command does. Safe to repeat: what is under way or ready is not asked for again,
 nor is what the local files hold already (they are read to make sure). Entries that the plan could not resolve are left
-out: compile without --probe-s3, which makes errors of archived files.
+out.
 """,
 )
 @access_options
@@ -129,6 +130,7 @@ def _tools(session: Session, options: ThawOptions) -> ThawTools:
     check = CheckTools(
         output=session.output,
         fetcher=session.fetcher,
+        ahead=ObjectsAhead(session.fetcher),
         crew=Crew(session.jobs, session.fetcher.stop),
         progress=Progress(),
         accept=options.accept,
@@ -140,10 +142,7 @@ def _say_what_is_asked(plan: Plan) -> None:
     totals = plan.totals()
     say_unless_quiet(f"asking S3 how it keeps {counted(totals.files, 'file')}")
     if totals.skipped_files:
-        say_unless_quiet(
-            f"left out, because the plan could not resolve them: {counted(totals.skipped_files, 'file')} (to thaw what "
-            "was archived when it was compiled, compile without --probe-s3)"
-        )
+        say_unless_quiet(f"left out, because the plan could not resolve them: {counted(totals.skipped_files, 'file')}")
 
 
 def _request(look: ThawLook, tools: ThawTools) -> ThawLook:

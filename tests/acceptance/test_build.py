@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -11,10 +12,15 @@ from pathlib import Path
 import pytest
 from needs import needs_compiler
 
+from build_share import COMPLETIONS
+from kraken_plan.command_group import COMMANDS
+from schemas.version import __version__
+
 ROOT = Path(__file__).parents[2]
 PACKED = (
     "pyproject.toml",
     "hatch_build.py",
+    "build_share.py",
     "README.md",
     "LICENSE",
     "schemas",
@@ -61,3 +67,21 @@ def test_a_wheel_should_be_built_without_a_compiler(tmp_path: Path) -> None:
         "kraken_plan/views/page.css",
         "kraken_plan/views/page.js",
     } <= set(zipfile.ZipFile(wheel).namelist())
+    assert_shell_files_are_in(wheel)
+
+
+def assert_shell_files_are_in(wheel: Path) -> None:
+    """A man page for every command, in good order and as complete as the help, and the scripts that complete."""
+    names = [f"kraken-plan-{name}" for name in COMMANDS]
+    pages = {f"man/man1/{name}.1" for name in ("kraken-plan", *names)}
+    share = f"kraken_plan-{__version__}.data/data/share"
+    with zipfile.ZipFile(wheel) as archive:
+        found = {name.removeprefix(f"{share}/") for name in archive.namelist() if name.startswith(share)}
+        assert found == pages | set(COMPLETIONS.values())
+        apply_page = archive.read(f"{share}/man/man1/kraken-plan-apply.1").decode()
+        script = archive.read(f"{share}/{COMPLETIONS['bash']}").decode()
+    sections = re.findall("^[.]SH (.*)$", apply_page, re.MULTILINE)
+    assert sections == ["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "EXIT CODES", "EXAMPLES", "NOTES", "SEE ALSO"]
+    assert r"\fB\-\-max\-bandwidth\fP RATE" in apply_page
+    assert "\n  130/143  interrupted (SIGINT/SIGTERM)" in apply_page
+    assert "complete -o nosort -F _kraken_plan_completion kraken-plan" in script

@@ -21,7 +21,7 @@ from planner.build_plan import build_download_plan
 from planner.records import parse_record
 from schemas.plan import UnresolvedFile
 from schemas.results import Failure, FailureKind, FileResult, Outcome, RawFileResult
-from schemas.site_config import SiteConfig
+from schemas.site.config import SiteConfig
 
 PAGES = [pytest.param(page, id=str(page.relative_to(ROOT))) for page in pages()]
 SESSIONS = [page for page in PAGES if "<!-- run -->" in Path(str(page.values[0])).read_text(encoding="utf-8")]

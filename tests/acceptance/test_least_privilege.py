@@ -17,6 +17,8 @@ from network_faults import Answer, Fault, Request
 from plan_samples import catalog_document
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
+from restore_case import raw_file
+from sample_data import MIB, made_up_bytes
 from wire_tap import WireTap
 
 if TYPE_CHECKING:
@@ -43,6 +45,7 @@ def test_the_iam_policy_should_grant_reading_and_nothing_else() -> None:
         "s3:ListBucket",
         "s3:ListBucketVersions",
         "s3:GetObjectVersion",
+        "s3:GetObjectAttributes",
     }
 
 
@@ -64,8 +67,11 @@ def test_the_iam_policies_should_name_buckets_or_objects_as_the_action_needs_it(
 def test_an_identity_that_may_only_read_should_restore_a_plan(
     run_cli: Cli, make_restore_case: MakeRestoreCase, s3_server: EmbeddedS3, s3: "S3Client", faulty_proxy: FaultyProxy
 ) -> None:
-    # given a plan with an older version of one object, pinned, and an object that was deleted since
-    case = make_restore_case(thermo(), bruker(), endpoint_url=faulty_proxy.endpoint_url)
+    # given a plan with an older version of one object, pinned, one that was deleted since, and a corrupt local file
+    parts = raw_file("parts.raw", {"parts.raw": (made_up_bytes("parts", 6 * MIB), 5)})
+    case = make_restore_case(thermo(), bruker(), parts, endpoint_url=faulty_proxy.endpoint_url)
+    case.destination().mkdir()
+    (case.destination() / "parts.raw").write_bytes(bytes(6 * MIB))
     document = json.loads(compile_plan(run_cli, case).read_bytes())
     del document["plan_digest"]
     (pinned,) = document["raw_files"]["sample.raw"]["files"]
@@ -117,6 +123,8 @@ def needed_action(request: Request) -> str:
             return "s3:ListBucket"
         case "GET", "", query if query.partition("&")[0] in {"versions", "versions="}:
             return "s3:ListBucketVersions"
+        case "GET", _, query if key and query.partition("&")[0] in {"attributes", "attributes="}:
+            return "s3:GetObjectAttributes"
         case "HEAD" | "GET", _, query if key:
             return "s3:GetObjectVersion" if "versionId=" in query else "s3:GetObject"
         case "POST", _, query if key and query.partition("&")[0] in {"restore", "restore="}:

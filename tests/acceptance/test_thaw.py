@@ -271,8 +271,10 @@ def test_a_thaw_on_an_s3_without_archives_should_find_everything_ready(
     assert result.stdout.endswith("1 file: 1 ready\n")
 
 
-def test_what_the_plan_left_out_should_be_said(run_cli: Cli, case: RestoreCase) -> None:
-    """A plan that was probed has errors in place of archived files."""
+def test_what_the_plan_left_out_should_be_said(run_cli: Cli, archive: ArchivingS3, case: RestoreCase) -> None:
+    # given a plan that was probed, which has an error in place of a missing file, and notes of archived ones
+    warm = archive.client.head_object(Bucket=case.bucket(), Key="warm.raw")
+    archive.client.delete_object(Bucket=case.bucket(), Key="warm.raw", VersionId=warm["VersionId"])
     probed = case.folder / "probed.json"
     arguments: list[str | Path] = [
         "--catalog",
@@ -288,8 +290,8 @@ def test_what_the_plan_left_out_should_be_said(run_cli: Cli, case: RestoreCase) 
     result = run_cli("thaw", probed, "--yes")
 
     assert result.exit_code == 0, result.stderr
-    assert "left out, because the plan could not resolve them: 4 files (" in result.stderr
-    assert "compile without --probe-s3" in result.stderr
+    assert "left out, because the plan could not resolve them: 1 file\n" in result.stderr
+    assert json.loads(probed.read_bytes())["raw_files"]["cold.raw"]["files"][0]["notes"]
 
 
 # --- apply --wait-for-thaw
@@ -345,7 +347,7 @@ def test_a_wait_for_thaw_that_ends_in_vain_should_report_the_files_as_archived_o
     assert line.startswith("under_way.raw: FAILURE - Archived in GLACIER: s3://")
     assert line.endswith("its restore is under way, apply again when it is done")
     (line,) = lines_of(report, "cold.raw")
-    assert line.endswith("request a restore (aws s3api restore-object), then apply again")
+    assert line.endswith("request a restore (kraken-plan thaw, or aws s3api restore-object), then apply again")
     assert result.stderr.count("under_way.raw: FAILURE") == 1
     written = [json.loads(line) for line in results.read_text(encoding="utf-8").splitlines()[1:]]
     kinds = {line["relative_path"]: line["failure_kind"] for line in written if line["failure_kind"]}

@@ -32,7 +32,7 @@ def test_archived_should_be_named_with_its_class_and_what_to_do_row_13(
     # given
     plan = compile_plan(run_cli, case)
     archive.archive(case.bucket(), "sample.raw", storage_class)
-    todo = "request a restore (aws s3api restore-object), then apply again\n"
+    todo = "request a restore (kraken-plan thaw, or aws s3api restore-object), then apply again\n"
 
     # when / then it is asked for
     line = f"sample.raw: FAILURE - Archived in {storage_class}: s3://{case.bucket()}/sample.raw: {todo}"

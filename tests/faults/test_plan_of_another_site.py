@@ -102,6 +102,25 @@ def test_another_output_location_should_be_applied_if_it_is_allowed(
     assert case.unrestored() == []
 
 
+def test_the_sites_section_should_allow_folders_and_set_options(
+    run_cli: Cli, case: RestoreCase, faulty_proxy: FaultyProxy
+) -> None:
+    plan = compile_plan(run_cli, case)
+    other = another_sites_yaml(case, output=case.folder / "elsewhere")
+    section = f"kraken_plan:\n  allowed_output_roots: [{case.output_location}]\n  options: {{jobs: 2"
+    site = other.read_text(encoding="utf-8") + section
+
+    other.write_text(f"{site}, no_reports: true}}\n", encoding="utf-8")
+    refused = run_cli("apply", plan, "--config", other)
+    assert_refused(refused, case, faulty_proxy, "options.no_reports is not an option: did you mean no_report?")
+
+    other.write_text(f"{site}, no_report: true}}\n", encoding="utf-8")
+    applied = run_cli("apply", plan, environment={"KRAKEN_PLAN_CONFIG": str(other)})
+    assert applied.exit_code == 0, applied.stderr
+    assert case.unrestored() == []
+    assert list(case.output_location.rglob("_download_status_batch_*")) == []
+
+
 def test_allowed_folders_alone_should_bind_a_plan(run_cli: Cli, case: RestoreCase, faulty_proxy: FaultyProxy) -> None:
     result = run_cli("apply", compile_plan(run_cli, case), "--allow-output-root", case.folder / "elsewhere")
     assert_refused(result, case, faulty_proxy, str(case.output_location), f"{case.folder}/elsewhere.")

@@ -24,13 +24,14 @@ def test_a_second_apply_should_verify_skip_and_touch_nothing_row_30(
     # when
     result = run_cli("apply", plan)
 
-    # then nothing changed, every object was asked for, and no body was fetched
+    # then nothing changed, every object was asked for or listed, and no body was fetched
     assert result.exit_code == 0
     assert [picture(path) for path in restored] == before
     assert last_report(case).count("OK - Skipped (already exists)") == 15
     assert len(case.reports()) == 2
     assert faulty_proxy.requests("GET", "sample") == []
-    assert len(faulty_proxy.requests("HEAD", "sample")) == 15
+    listed = any("start-after=" in exchange.request.query for exchange in faulty_proxy.requests("GET"))
+    assert len(faulty_proxy.requests("HEAD", "sample")) in (range(4, 15) if listed else [15])
     assert left_staged(case) == []
 
 

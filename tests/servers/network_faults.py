@@ -122,6 +122,7 @@ class Fault:
         action: What happens to them.
         method: GET, HEAD …; None for any.
         key: Regular expression searched in `/bucket/key` (unquoted).
+        query: Regular expression searched in the query.
         range: Regular expression searched in the Range header.
         skip: So many matching requests pass unharmed first.
         times: So many are hit then; None for all.
@@ -131,6 +132,7 @@ class Fault:
     action: Action
     method: str | None = None
     key: str = ""
+    query: str = ""
     range: str = ""
     skip: int = 0
     times: int | None = None
@@ -141,6 +143,7 @@ class Fault:
         return (
             self.method in (None, request.method)
             and re.search(self.key, request.path) is not None
+            and re.search(self.query, request.query) is not None
             and re.search(self.range, request.range) is not None
             and not (isinstance(self.action, Flip) and not self._flips_something(request))
         )

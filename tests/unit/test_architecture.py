@@ -81,7 +81,7 @@ def test_nobody_should_import_the_command_line() -> None:
 
 def test_the_command_group_should_load_commands_by_name_only() -> None:
     entrance = {"kraken_plan.entry_point", "kraken_plan.command_group", "kraken_plan.console", "kraken_plan.logs"}
-    entrance |= {"kraken_plan.signals", "schemas.errors", "schemas.text", "schemas.version"}
+    entrance |= {"kraken_plan.completion", "kraken_plan.signals", "schemas.errors", "schemas.text", "schemas.version"}
     for module in ("kraken_plan.entry_point", "kraken_plan.command_group", "kraken_plan.console", "kraken_plan.logs"):
         assert {name for name in IMPORTS[module] if name in MODULES} <= entrance
 
@@ -98,7 +98,7 @@ def test_views_should_only_render() -> None:
     ("packages", "module"),
     [
         (("pymongo", "bson"), "planner.mongo_catalog"),
-        (("yaml",), "schemas.site_config"),
+        (("yaml",), "schemas.site.config"),
         (("boto3", "s3transfer"), "applier.s3.aws_chain"),
         (("obstore",), "applier.s3.obstore_store"),
         (("tenacity",), "applier.s3.fetcher"),

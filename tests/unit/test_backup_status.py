@@ -9,7 +9,7 @@ from planner.backup_status import explain_doubt, explain_no_upload, is_never_upl
 from planner.build_plan import build_download_plan, with_default_project
 from planner.records import RawFileRecord, parse_record
 from schemas.plan import RawFilePlan
-from schemas.site_config import SiteConfig
+from schemas.site.config import SiteConfig
 
 SITE = SiteConfig(output_location="/out")
 # All that AlphaKraken writes; see BackupStatus and RawFileStatus there.

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from applier.s3.bandwidth import BandwidthLimit, parse_rate
 from applier.s3.faults import S3Fault
 from applier.s3.fetcher import Fetcher, Interrupted, RetryPolicy
-from applier.s3.protocol import ObjectInfo, ObjectVersion
+from applier.s3.protocol import ListedPage, ObjectInfo, ObjectVersion, PartChecksum
 from schemas.etag import MIB
 from schemas.results import FailureKind
 from schemas.s3_location import ObjectLocation
@@ -57,7 +57,13 @@ class MemoryStore:
     def encryption(self, location: ObjectLocation) -> str | None:
         """Nothing."""
 
+    def part_checksums(self, location: ObjectLocation, etag: str) -> list[PartChecksum]:
+        raise NotImplementedError
+
     def list_versions(self, location: ObjectLocation) -> list[ObjectVersion]:
+        raise NotImplementedError
+
+    def list_page(self, bucket_name: str, after: str, *, with_versions: bool) -> ListedPage:
         raise NotImplementedError
 
     def read_range(self, location: ObjectLocation, start: int, end: int, etag: str) -> Iterator[memoryview]:

@@ -12,7 +12,7 @@ from planner.build_plan import build_download_plan
 from planner.records import parse_record
 from schemas.plan import Plan, PlannedFile, RawFilePlan, UnresolvedFile
 from schemas.plan_file import read_plan
-from schemas.site_config import SiteConfig
+from schemas.site.config import SiteConfig
 
 SITE = SiteConfig(output_location="/out", region="eu-central-1", name="site.yaml")
 ETAG = f"{MD5}__5"

@@ -16,9 +16,9 @@ from planner.records import FileInfoEntry, UnusableEntry
 from planner.search import Search
 from schemas.errors import CatalogError, ConfigError
 from schemas.etag import MIB, Etag, part_count
-from schemas.listed_object import ListedObject, ListedPlace
 from schemas.plan import Plan
-from schemas.site_config import SiteConfig
+from schemas.s3_location import ListedObject, ListedPlace
+from schemas.site.config import SiteConfig
 
 
 class MemoryListing:

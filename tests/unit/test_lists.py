@@ -2,8 +2,8 @@
 
 import pytest
 
-from applier.s3.lists import read_object_page
-from schemas.listed_object import ListedObject
+from applier.s3.lists.read_lists import read_object_page
+from schemas.s3_location import ListedObject
 
 MD5 = "d8e8fca2dc0f896fd7cb4cb0031ba249"
 PAGE = """<?xml version="1.0" encoding="UTF-8"?>

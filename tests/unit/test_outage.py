@@ -16,7 +16,7 @@ from applier.s3.outage import (
     PROBE_SECONDS,
     OutageWatch,
 )
-from applier.s3.protocol import ObjectInfo, ObjectVersion
+from applier.s3.protocol import ListedPage, ObjectInfo, ObjectVersion, PartChecksum
 from schemas.s3_location import ObjectLocation
 
 GET, HEAD, OTHER = ("b", "GET"), ("b", "HEAD"), ("other", "GET")
@@ -243,7 +243,13 @@ class ThrottledStore:
     def encryption(self, location: ObjectLocation) -> str | None:
         """Nothing."""
 
+    def part_checksums(self, location: ObjectLocation, etag: str) -> list[PartChecksum]:
+        raise NotImplementedError
+
     def list_versions(self, location: ObjectLocation) -> list[ObjectVersion]:
+        raise NotImplementedError
+
+    def list_page(self, bucket_name: str, after: str, *, with_versions: bool) -> ListedPage:
         raise NotImplementedError
 
     def read_range(self, location: ObjectLocation, start: int, end: int, etag: str) -> Iterator[memoryview]:

@@ -37,6 +37,11 @@ def test_a_plan_that_cannot_be_read_should_be_named(tmp_path: Path) -> None:
         load_plan("/dev/null/plan.json")
 
 
+def test_a_device_should_be_refused_unread() -> None:
+    with pytest.raises(PlanError, match="it is a device, expected a plan file"):
+        load_plan("/dev/zero")
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_a_plan_without_read_permission_should_be_named(tmp_path: Path) -> None:
     path = tmp_path / "plan.json"

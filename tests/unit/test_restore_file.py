@@ -25,7 +25,8 @@ from applier.restore.progress import Progress
 from applier.restore.tools import CheckTools, RestoreTools
 from applier.s3.faults import S3Fault
 from applier.s3.fetcher import Fetcher, RetryPolicy
-from applier.s3.protocol import ObjectInfo, ObjectVersion
+from applier.s3.lists.objects_ahead import ObjectsAhead
+from applier.s3.protocol import ListedPage, ObjectInfo, ObjectVersion, PartChecksum
 from schemas.plan import Plan, PlannedFile, RawFilePlan, S3Settings
 from schemas.results import FailureKind, FileResult, Outcome
 from schemas.s3_location import ObjectLocation
@@ -61,9 +62,15 @@ class MemoryStore:
         self.requests.append(f"encryption {location.key}")
         return "AES256"
 
+    def part_checksums(self, location: ObjectLocation, etag: str) -> list[PartChecksum]:
+        raise NotImplementedError
+
     def list_versions(self, location: ObjectLocation) -> list[ObjectVersion]:
         self.requests.append(f"versions {location.key}")
         return []
+
+    def list_page(self, bucket_name: str, after: str, *, with_versions: bool) -> ListedPage:
+        raise NotImplementedError
 
     def read_range(self, location: ObjectLocation, start: int, end: int, etag: str) -> Iterator[memoryview]:
         assert etag == self.etag
@@ -95,9 +102,11 @@ def restore(
         opened.callback(stagings.close)
         retry = RetryPolicy(attempts=attempts, first_wait_seconds=0.01)
         stop = stop or threading.Event()
+        fetcher = Fetcher(store=store, retry=retry, stop=stop)
         check = CheckTools(
             output=output,
-            fetcher=Fetcher(store=store, retry=retry, stop=stop),
+            fetcher=fetcher,
+            ahead=ObjectsAhead(fetcher),
             crew=Crew(jobs, stop),
             progress=progress or Progress(),
         )

@@ -15,7 +15,8 @@ from schemas.errors import ConfigError, PlanError
 from schemas.plan import S3Settings
 from schemas.plan_file import read_plan
 from schemas.s3_location import explain_bad_endpoint_url
-from schemas.site_config import SiteConfig, load_site_config, normalize_output_location
+from schemas.site.config import SiteConfig, load_site_config, read_site_settings
+from schemas.site.settings import SiteSettings, normalize_output_location
 
 GOOD = "locations:\n  output: /out\n"
 
@@ -319,3 +320,19 @@ def test_values_that_make_no_sense_to_us_should_not_disturb(tmp_path: Path, othe
     path.write_text(f"other: {other}\n{GOOD}", encoding="utf-8")
 
     assert load_site_config(str(path), None).output_location == load_site_config(None, "/out").output_location
+
+
+def test_the_section_should_be_read_with_what_is_merged_into_it(tmp_path: Path) -> None:
+    text = (
+        "shared: &shared {options: {jobs: 16}, commands: {apply: {on_corrupt: quarantine}}}\n"
+        "kraken_plan: {<<: *shared, allowed_output_roots: [/fs/pool//restore/, /mnt]}\n"
+    )
+    expected = SiteSettings(
+        options={"jobs": "16"},
+        commands={"apply": {"on_corrupt": "quarantine"}},
+        allowed_output_roots=("/fs/pool/restore", "/mnt"),
+    )
+    assert load(tmp_path, GOOD + text).settings == expected
+    assert read_site_settings(str(tmp_path / "alphakraken.test.yaml")) == expected
+    assert load(tmp_path, f"{GOOD}kraken_plan:\n").settings == SiteSettings()
+    assert "kraken_plan: expected a mapping, found the text 'x'" in refusal(tmp_path, f"{GOOD}kraken_plan: x\n")

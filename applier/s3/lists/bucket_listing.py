@@ -9,11 +9,10 @@ from typing import TypeVar
 from applier.s3.boto_store import LENGTH, BotoStore
 from applier.s3.faults import S3Fault, bad_answer
 from applier.s3.fetcher import RetryPolicy
-from applier.s3.lists import MAX_LIST_BYTES, ObjectPage, read_object_page
+from applier.s3.lists.read_lists import MAX_LIST_BYTES, ObjectPage, read_object_page
 from schemas.errors import S3UnansweredError
-from schemas.listed_object import ListedObject, ListedPlace
 from schemas.results import FailureKind
-from schemas.s3_location import ObjectLocation
+from schemas.s3_location import ListedObject, ListedPlace, ObjectLocation
 from schemas.text import counted
 
 logger = logging.getLogger(__name__)

@@ -1,17 +1,18 @@
-"""Reads the settings that kraken-plan needs from AlphaKraken's site YAML: the output location, and where S3 is.
+"""Reads the settings that kraken-plan needs from AlphaKraken's site YAML: output location, S3, a section of its own.
 
 `compile` takes its settings from there, `apply` can check a plan against it. All other keys are none of our business
 and may hold anything. The only yaml import.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import yaml
 
 from schemas.errors import ConfigError
-from schemas.paths import explain_unsafe_absolute_path
 from schemas.s3_location import explain_bad_endpoint_url
+from schemas.site.settings import SECTION, Plain, SiteSettings, normalize_output_location, parse_site_settings
 from schemas.text import human_size, printable, writable
 
 OUTPUT_LOCATION_KEY = "locations.output.absolute_path"
@@ -22,6 +23,7 @@ ENDPOINT_URL_KEY = "backup.s3.endpoint_url"
 
 _TAG = "tag:yaml.org,2002:"
 _MAX_BYTES = 1024 * 1024  # a site's settings have some kilobytes
+_MOST_VALUES = 1000  # in our section; aliases can multiply
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,7 @@ class SiteConfig:
         endpoint_url: address of an S3-compatible server; None for AWS itself.
         name: the YAML's file name; None if there is none.
         backup_location: where the catalog's backup paths lie, if it is the backup that is restored; else None.
+        settings: what the section `kraken_plan:` says.
     """
 
     output_location: str
@@ -41,6 +44,7 @@ class SiteConfig:
     endpoint_url: str | None = None
     name: str | None = None
     backup_location: str | None = None
+    settings: SiteSettings = field(default_factory=SiteSettings)
 
 
 def load_site_config(config_path: str | None, output_root: str | None) -> SiteConfig:
@@ -70,13 +74,14 @@ def read_site_config(config_path: str, output_location: str | None = None) -> Si
     Raises:
         ConfigError: the file cannot be read, or a setting in it is missing or wrong.
     """
-    name = f"site config {printable(config_path)}"
+    name = site_name(config_path)
     settings = _parse_yaml(_read(config_path, name), name)
     config = SiteConfig(
         output_location=output_location or _find_output_location(settings, name),
         region=_text_at(settings, REGION_KEY, name),
         endpoint_url=_text_at(settings, ENDPOINT_URL_KEY, name),
         name=Path(config_path).name,
+        settings=_parse_section(settings, name),
     )
     if config.endpoint_url is not None and (reason := explain_bad_endpoint_url(config.endpoint_url)):
         raise ConfigError(f"{name}: {ENDPOINT_URL_KEY}: {reason}")
@@ -95,7 +100,7 @@ def load_backup_config(config_path: str | None, output_root: str | None) -> Site
     backup_location = read_backup_location(config_path)
     if backup_location is None:
         raise ConfigError(
-            f"site config {printable(config_path)}: {BACKUP_LOCATION_KEY} is missing, and --to backup restores below it"
+            f"{site_name(config_path)}: {BACKUP_LOCATION_KEY} is missing, and --to backup restores below it"
         )
     output_location = None if output_root is None else normalize_output_location(output_root, "--output-root")
     return replace(read_site_config(config_path, output_location or backup_location), backup_location=backup_location)
@@ -107,22 +112,33 @@ def read_backup_location(config_path: str) -> str | None:
     Raises:
         ConfigError: the file cannot be read, or the setting is wrong.
     """
-    name = f"site config {printable(config_path)}"
-    path = _text_at(_parse_yaml(_read(config_path, name), name), BACKUP_LOCATION_KEY, name)
-    return None if path is None else normalize_output_location(path, f"{name}: {BACKUP_LOCATION_KEY}")
+    path = read_site_text(config_path, BACKUP_LOCATION_KEY)
+    return None if path is None else normalize_output_location(path, f"{site_name(config_path)}: {BACKUP_LOCATION_KEY}")
 
 
-def normalize_output_location(path: str, name: str) -> str:
-    """Return the path without doubled and trailing slashes.
+def read_site_text(config_path: str, dotted_path: str) -> str | None:
+    """Return the text under a key of a site YAML, such as `backup.s3.region`; None if there is nothing.
 
     Raises:
-        ConfigError: it is relative or unsafe; the message calls it by the name.
+        ConfigError: the file cannot be read, or something other than text stands there.
     """
-    absolute = "/" if path.startswith("/") else ""
-    normalized = absolute + "/".join(component for component in path.split("/") if component)
-    if reason := explain_unsafe_absolute_path(normalized):
-        raise ConfigError(f"{name} is {printable(path)!r}: {reason} (expected an absolute path without ..)")
-    return normalized
+    name = site_name(config_path)
+    return _text_at(_parse_yaml(_read(config_path, name), name), dotted_path, name)
+
+
+def read_site_settings(config_path: str) -> SiteSettings:
+    """Return what a site YAML says in the section `kraken_plan:`.
+
+    Raises:
+        ConfigError: the file cannot be read, or the section has a key that is unknown or a value of the wrong kind.
+    """
+    name = site_name(config_path)
+    return _parse_section(_parse_yaml(_read(config_path, name), name), name)
+
+
+def site_name(config_path: str) -> str:
+    """Return what messages call a site YAML."""
+    return f"site config {printable(config_path)}"
 
 
 def _read(config_path: str, name: str) -> bytes:
@@ -164,6 +180,46 @@ def _find_output_location(settings: yaml.MappingNode, name: str) -> str:
     if path is None:
         raise ConfigError(f"{name}: {OUTPUT_LOCATION_KEY} is missing: set it there, or give --output-root")
     return normalize_output_location(path, f"{name}: {key}")
+
+
+def _parse_section(settings: yaml.MappingNode, name: str) -> SiteSettings:
+    section = _value_at(settings, SECTION, name)
+    place, left = f"{name}: {SECTION}", iter(range(_MOST_VALUES))
+    try:
+        return parse_site_settings(None if section is None else _plain(section, place, left), name)
+    except RecursionError:  # aliases can make a value part of itself
+        raise ConfigError(f"{place}: nested too deeply") from None
+
+
+def _plain(value: yaml.Node, place: str, left: Iterator[int]) -> Plain:
+    """Return what a node holds, scalars as the text that stands there; `left` runs out where there is too much."""
+    _count(place, left)
+    match value:
+        case yaml.SequenceNode():
+            return tuple(_plain(one, place, left) for one in value.value)
+        case yaml.MappingNode():
+            keys = dict.fromkeys(_keys(value, place, left))
+            entries = {key: _entry(value, key, f"{place}.{printable(key)}") for key in keys}
+            return {key: _plain(found, f"{place}.{key}", left) for key, found in entries.items() if found is not None}
+    return None if value.tag == f"{_TAG}null" else writable(str(value.value))
+
+
+def _count(place: str, left: Iterator[int]) -> None:
+    if next(left, None) is None:
+        raise ConfigError(f"{place}: the section {SECTION} has more than {_MOST_VALUES:,} keys and values")
+
+
+def _keys(mapping: yaml.MappingNode, place: str, left: Iterator[int]) -> Iterator[str]:
+    """Yield the keys of a mapping and of those that are merged into it (`<<`)."""
+    for key, value in mapping.value:
+        _count(place, left)
+        if key.tag == f"{_TAG}merge":
+            merged = value.value if isinstance(value, yaml.SequenceNode) else [value]
+            yield from (key for one in merged if isinstance(one, yaml.MappingNode) for key in _keys(one, place, left))
+        elif key.tag == f"{_TAG}str":
+            yield writable(key.value)
+        else:
+            raise ConfigError(f"{place}: expected text as key, found {_describe(key)}")
 
 
 def _text_at(settings: yaml.MappingNode, dotted_path: str, name: str) -> str | None:

@@ -1,0 +1,251 @@
+"""Asks S3 by listings for what many requests of a single object would say: etag, size, storage class.
+
+A listing says it of 1,000 objects. It serves only where it confirms what the plan says, because S3's word on a single
+object counts: whatever is not listed, or listed otherwise, is asked for by itself.
+"""
+
+import bisect
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TypeVar
+
+from applier.s3.faults import BAD_CREDENTIALS_CODES, S3Fault
+from applier.s3.fetcher import Fetcher
+from applier.s3.protocol import ListedPage, ObjectInfo
+from schemas.results import FailureKind
+from schemas.s3_location import ObjectLocation
+from schemas.text import printable
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+# How many objects are looked ahead for: at first few, so that the first file does not wait.
+_FIRST_WINDOW, _WINDOW = 1_000, 10_000
+# Most runs ask for few objects, or for all.
+_ASKED_BEFORE_LISTING = 4
+# S3 charges about so much more for a listing than for a question about one object.
+_LEAST_ANSWERS = 10
+# What S3 listed so long ago is asked for again.
+_FRESH_SECONDS = 300.0
+_LAST_CHARACTER = "\U0010ffff"
+
+_Name = tuple[str, str]
+"""Key and version id, an empty one for the current version; sorted as S3 sorts them, by UTF-8 bytes."""
+
+
+class ObjectsAhead:
+    """Knows what S3 lists of the objects that a run asks for next.
+
+    Args:
+        fetcher: asks S3.
+        with_version_ids: list what takes `s3:ListBucketVersions`, because the ids of current versions are needed.
+        clock: seconds that only grow.
+    """
+
+    def __init__(
+        self, fetcher: Fetcher, *, with_version_ids: bool = False, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._lister = _Lister(fetcher=fetcher, clock=clock)
+        self._with_version_ids = with_version_ids
+        self._windows: tuple[dict[tuple[str, bool], _Stretch], ...] = ()
+
+    def look_ahead(self, items: Iterable[T], location_of: Callable[[T], ObjectLocation]) -> Iterator[T]:
+        """Yield items, a good number of them behind where their objects are learnt: they can be asked for together."""
+        items, size = iter(items), _FIRST_WINDOW
+        while window := list(islice(items, size)):
+            names: dict[tuple[str, bool], list[_Name]] = {}
+            for item in window:
+                location = location_of(item)
+                names.setdefault(self._list_of(location), []).append(_name(location))
+            stretches = {
+                (bucket, versions): _Stretch(bucket, sorted(found), self._lister, with_versions=versions)
+                for (bucket, versions), found in names.items()
+            }
+            self._windows = (stretches, *self._windows[:1])  # some of the window before are still under way
+            yield from window
+            size = _WINDOW
+
+    def listed(self, location: ObjectLocation) -> ObjectInfo | None:
+        """Return what S3 lists of an object; None where nothing is known, and it is to be asked for by itself.
+
+        Raises:
+            Interrupted: the run is to stop.
+        """
+        for window in self._windows:
+            stretch = window.get(self._list_of(location))
+            if stretch is not None and (name := _name(location)) in stretch:
+                return stretch.listed(name)
+        return None
+
+    def _list_of(self, location: ObjectLocation) -> tuple[str, bool]:
+        return location.bucket_name, self._with_version_ids or location.version_id is not None
+
+
+def _name(location: ObjectLocation) -> _Name:
+    return location.key, location.version_id or ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Lister:
+    """Lists buckets, as far as that is permitted and possible.
+
+    Args:
+        fetcher: asks S3.
+        clock: seconds that only grow.
+        refusing: buckets that cannot be listed, and whether that is with versions.
+    """
+
+    fetcher: Fetcher
+    clock: Callable[[], float]
+    refusing: set[tuple[str, bool]] = field(default_factory=set)
+
+    def list_from(self, bucket_name: str, key: str, *, with_versions: bool) -> ListedPage | None:
+        """Return a page that begins at a key, or a little before it; None if there is none to be had.
+
+        One attempt: whoever asks for the object by itself then has all retries, and says what is wrong.
+
+        Raises:
+            Interrupted: the run is to stop.
+        """
+        self.fetcher.raise_if_stopped()
+        try:
+            return self.fetcher.store.list_page(bucket_name, _just_before(key), with_versions=with_versions)
+        except S3Fault as fault:
+            self.fetcher.raise_if_stopped()
+            bucket = printable(bucket_name)
+            if fault.failure.kind is FailureKind.ACCESS_DENIED and fault.code not in BAD_CREDENTIALS_CODES:
+                self.refusing.add((bucket_name, with_versions))
+                right = "s3:ListBucketVersions" if with_versions else "s3:ListBucket"
+                logger.warning(
+                    "bucket %s: %s is not permitted, so every object takes a request of its own", bucket, right
+                )
+            else:
+                logger.info("bucket %s cannot be listed: %s", bucket, printable(str(fault)))
+            return None
+
+
+class _Stretch:
+    """Objects of one bucket that are asked for at about the same time.
+
+    Args:
+        bucket_name: the bucket.
+        names: of the objects, sorted.
+        lister: lists the bucket.
+        with_versions: whether it lists versions.
+    """
+
+    def __init__(self, bucket_name: str, names: list[_Name], lister: _Lister, *, with_versions: bool) -> None:
+        self._list, self._names, self._lister = (bucket_name, with_versions), names, lister
+        self._lock = threading.Lock()
+        self._pace = _Pace()
+        # what was listed, and when; None of an object that is not listed, or was asked for already
+        self._answers: dict[_Name, tuple[ObjectInfo, float] | None] = {}
+        self._following: dict[_Name, _Name] = {}  # the first one of the next page, by the middle one of a page
+
+    def __contains__(self, name: _Name) -> bool:
+        place = bisect.bisect_left(self._names, name)
+        return place < len(self._names) and self._names[place] == name
+
+    def listed(self, name: _Name) -> ObjectInfo | None:
+        """See `ObjectsAhead.listed`; what was listed is given once.
+
+        Raises:
+            Interrupted: the run is to stop.
+        """
+        self._list_for(name)
+        answer = self._answers.get(name)
+        if answer is None:
+            return None
+        self._answers[name] = None
+        if (following := self._following.pop(name, None)) is not None:
+            self._list_for(following)  # while others still have the second half of this page to do
+        info, listed_at = answer
+        return info if self._lister.clock() - listed_at < _FRESH_SECONDS else None
+
+    def _list_for(self, name: _Name) -> None:
+        """See that it is known what S3 lists under a name, if that is worth a listing."""
+        if name in self._answers or self._list in self._lister.refusing:
+            return
+        place = bisect.bisect_left(self._names, name)
+        with self._pace.turn(place):
+            if name in self._answers or self._list in self._lister.refusing:
+                return  # another thread has listed it meanwhile
+            if self._pace.is_asking_singly() or not self._are_many_unknown(place):
+                self._answers[name] = None
+                return
+            bucket_name, with_versions = self._list
+            page = self._lister.list_from(bucket_name, name[0], with_versions=with_versions)
+            answered = 0 if page is None else self._take(page, place)
+            self._answers.setdefault(name, None)
+            self._pace.note(answered)
+
+    def _are_many_unknown(self, place: int) -> bool:
+        """Tell whether there are enough objects, from a place on, of which nothing is known yet."""
+        next_names = self._names[place : place + _LEAST_ANSWERS]
+        return len(next_names) == _LEAST_ANSWERS and not any(name in self._answers for name in next_names)
+
+    def _take(self, page: ListedPage, begin: int) -> int:
+        """Take from a page what it says of the names from a place on, and return of how many it says something new."""
+        now, last_key = self._lister.clock(), page.last_key
+        end = len(self._names)
+        if last_key is not None:
+            end = bisect.bisect_right(self._names, (last_key, _LAST_CHARACTER))
+        answered = 0
+        with self._lock:
+            for key, version_id in self._names[begin:end]:
+                if (key, version_id) not in self._answers:
+                    info = page.objects.get((key, version_id or None))
+                    self._answers[key, version_id] = None if info is None else (info, now)
+                    answered += info is not None
+            if begin < end < len(self._names):
+                self._following[self._names[(begin + end) // 2]] = self._names[end]
+        return answered
+
+
+class _Pace:
+    """Decides when a listing is worth while: as long as the one before has answered for enough objects.
+
+    Where one has not, ever more objects are asked for by themselves before the next.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._singly, self._pause = _ASKED_BEFORE_LISTING, _ASKED_BEFORE_LISTING
+        self._pays = False
+        self._turns = tuple(threading.Lock() for _ in range(16))
+
+    def turn(self, place: int) -> threading.Lock:
+        """Return what to hold while listing from a place on: once listings pay, far places are listed at once."""
+        return self._turns[place // 64 % len(self._turns) if self._pays else 0]
+
+    def is_asking_singly(self) -> bool:
+        """Tell whether the next object is to be asked for by itself, and count it."""
+        with self._lock:
+            self._singly -= 1
+            return self._singly >= 0
+
+    def note(self, answered: int) -> None:
+        """Note of how many objects a listing has said something new."""
+        with self._lock:
+            self._pays = answered >= _LEAST_ANSWERS
+            if self._pays:
+                self._singly, self._pause = 0, _ASKED_BEFORE_LISTING
+            else:
+                self._pause *= 2
+                self._singly = self._pause
+
+
+def _just_before(key: str) -> str:
+    """Return a text that sorts before a key, with next to nothing between the two: a listing begins behind it.
+
+    >>> _just_before("a.raw")
+    'a.rav'
+    """
+    last = ord(key[-1]) - 1
+    is_character = last >= ord(" ") and not 0xD800 <= last <= 0xDFFF  # noqa: PLR2004  # not half of one
+    return key[:-1] + (chr(last) if is_character else "")
