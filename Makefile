@@ -18,8 +18,8 @@ help:  ## list the targets
 $(READY): pyproject.toml .ci/environment hatch_build.py applier/disk/md5_lanes.c
 	bash .ci/environment $(VENV) dev
 
-demo: $(READY)  ## the main job on an embedded S3 server and an exported catalog
-	$(BIN)/python examples/demo/demo.py
+demo: $(READY)  ## the main job on an embedded S3 server and an exported catalog; KEEP=1 keeps it in demo-world to try
+	@$(BIN)/python examples/demo/demo.py $(if $(KEEP),demo-world)
 
 world: $(READY)  ## the world of the tutorial, in the folder demo-world, until Ctrl-C
 	$(BIN)/python examples/demo/world.py demo-world
