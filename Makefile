@@ -71,7 +71,7 @@ test-lowest: $(READY)  ## the quick tests with the lowest version of each depend
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .pythons/lowest
 	$(BIN)/uv pip compile --quiet --no-header --resolution lowest-direct --python $(BIN)/python pyproject.toml \
 	    --output-file .pythons/lowest/lowest.txt
-	$(BIN)/uv pip install --quiet --python .pythons/lowest/bin/python --constraints .pythons/lowest/lowest.txt \
+	$(BIN)/uv pip install --quiet --python .pythons/lowest/bin/python --override .pythons/lowest/lowest.txt \
 	    --editable ".[dev]"
 	.pythons/lowest/bin/python -m pytest -q -n $(WORKERS) $(QUICK)
 
