@@ -1,26 +1,22 @@
 """Carries out a plan for `apply` and `restore`: preflight -> run -> reports -> exit code."""
 
 import functools
-import logging
 import os
-import platform
 import uuid
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from applier.disk.folders import OutputFolder
 from applier.disk.leftovers import planned_names, unfinished_names
 from applier.disk.names import find_merged_files
 from applier.disk.run_folders import Stagings
 from applier.disk.verified_files import VerifiedFiles
 from applier.reports.kept_run import keep_run
-from applier.reports.report import WrittenReports, write_reports
-from applier.reports.results_writer import ResultSink, SinkPair, results_sink
+from applier.reports.results_target import results_sink
+from applier.reports.results_writer import ResultSink, SinkPair
 from applier.reports.run_records import RunRecords
 from applier.restore.apply_plan import apply_plan
 from applier.restore.check_file import Look
@@ -36,28 +32,26 @@ from applier.s3.archive import ThawWait
 from applier.s3.bandwidth import BandwidthLimit
 from applier.s3.lists.objects_ahead import ObjectsAhead
 from kraken_plan.console import leave, say, say_unless_quiet
-from kraken_plan.progress import shown_progress
-from kraken_plan.report_results import print_paths
-from kraken_plan.run_counts import RunCounts, plan_at_start
-from kraken_plan.run_screen import EndOfRun, describe_s3, say_end, say_start
+from kraken_plan.kept_results import find_state_folder
+from kraken_plan.options.approvals import ApprovedOptions, check_required_approvals
+from kraken_plan.report_results import ReportChoice, print_paths, summarize_end, write_wanted_reports
 from kraken_plan.s3_choice import S3Options, explain_other_s3
-from kraken_plan.shared_options import AcceptOptions
+from kraken_plan.screen.begin_and_end import EndOfRun, describe_s3, say_end, say_start
+from kraken_plan.screen.progress import shown_progress
+from kraken_plan.screen.run_counts import RunCounts, plan_at_start
 from kraken_plan.signals import StopRequest, stop_on_signals
+from kraken_plan.this_run import begin_run
 from kraken_plan.views.status_text import dry_run_line
 from schemas.errors import DestinationError, PreflightError
-from schemas.paths import path_below
 from schemas.plan import Plan
 from schemas.plan_conflicts import explain_one_file, refuse_one_file, with_conflicts_as_errors
 from schemas.plan_file import serialize_plan
-from schemas.results import Failure
+from schemas.results import Failure, RunHead
 from schemas.tally import Tally
-from schemas.text import printable
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ApplyOptions(AcceptOptions):
+class ApplyOptions(ApprovedOptions):
     """What the command line asks for."""
 
     dry_run: bool
@@ -70,6 +64,8 @@ class ApplyOptions(AcceptOptions):
     wait_for_thaw: bool
     max_wait: int
     skip_conflicts: bool
+    report: str
+    report_dir: str | None
     no_report: bool
     keep_run: bool = False  # the plan stands in no file yet: keep it, and the results, beside the reports
 
@@ -79,18 +75,9 @@ class ApplyOptions(AcceptOptions):
         return self.on_corrupt == "quarantine"
 
     @property
-    def state_folder(self) -> Path | None:
-        """Where the results of runs are kept: https://specifications.freedesktop.org/basedir-spec; None if nowhere."""
-        if self.state_dir is not None:
-            return self.state_dir
-        base = Path(os.environ.get("XDG_STATE_HOME", ""))
-        if base.is_absolute():
-            return base / "kraken-plan"
-        try:
-            home = Path.home()
-        except RuntimeError:  # a user without one
-            return None
-        return home / ".local/state/kraken-plan" if home.is_absolute() and home.is_dir() else None
+    def report_choice(self) -> ReportChoice:
+        """Which reports to write, and where."""
+        return ReportChoice(report="never" if self.no_report else self.report, report_dir=self.report_dir)
 
     @property
     def thaw_wait(self) -> ThawWait | None:
@@ -104,6 +91,9 @@ def carry_out(reviewed: Plan, options: ApplyOptions) -> int:
     Raises:
         KrakenPlanError: it is refused, and nothing was touched.
     """
+    approvals = check_required_approvals(reviewed, options)
+    for approval in approvals:
+        say_unless_quiet(f"approved by {approval}")
     s3 = S3Options(endpoint_url=options.endpoint_url, region=options.region, profile=options.profile)
     if words := explain_other_s3(reviewed, s3, os.environ):
         say_unless_quiet(words)
@@ -121,24 +111,30 @@ def carry_out(reviewed: Plan, options: ApplyOptions) -> int:
             raise PreflightError(problems)
         if options.dry_run:
             return _dry_run(session, stop, options, preflight.bucket_failures)
-        return _restore(session, stop, options, preflight.bucket_failures)
+        return _restore(session, stop, options, preflight.bucket_failures, approvals)
 
 
-def _restore(session: Session, stop: StopRequest, options: ApplyOptions, bucket_failures: Mapping[str, Failure]) -> int:
+def _restore(
+    session: Session,
+    stop: StopRequest,
+    options: ApplyOptions,
+    bucket_failures: Mapping[str, Failure],
+    approvals: tuple[str, ...],
+) -> int:
     plan, output = _without_merged_files(session, options), session.output
     resumable_names, max_idle_folders = functools.partial(planned_names, plan), allowed_idle_folders(session.jobs)
-    run_id, started_at, host = uuid.uuid4().hex[:16], datetime.now(UTC), platform.node()
+    run_id, head = uuid.uuid4().hex[:16], begin_run(plan, approvals)
     stagings = Stagings(output, run_id, resumable_names, max_idle_folders)
-    records = RunRecords(options.state_folder, plan.plan_digest)
+    records = RunRecords(find_state_folder(options.state_dir), plan.plan_digest)
     kept_paths: tuple[str, ...] = ()
     with ExitStack() as opened:
         if options.keep_run:
-            kept_paths, results = _keep_run(session, stagings, started_at, host)
+            kept_paths, results = _keep_run(session, stagings, head)
             opened.callback(results.close)
         else:
-            results = opened.enter_context(results_sink(options.results, options.plan, plan, started_at, host))
+            results = opened.enter_context(results_sink(options.results, options.plan, plan, head))
         counts = RunCounts(plan_at_start(plan, bucket_failures), session.fetcher.outage.silence)
-        sink = SinkPair(results, records.start(plan, started_at, host, run_id))
+        sink = SinkPair(results, records.start(head, run_id))
         tools = RestoreTools(
             check=_check_tools(session, counts, options.accept),
             stagings=stagings,
@@ -150,46 +146,31 @@ def _restore(session: Session, stop: StopRequest, options: ApplyOptions, bucket_
         with shown_progress(counts, options.progress_kind, stop):
             result, ended = apply_plan(plan, tools, sink, bucket_failures, options.thaw_wait)
             counts.end(Tally.of(result))
-        well = sink.close() and result.succeeded
         try:
-            if options.no_report:
-                for destination in result.by_destination():
-                    stagings.sweep(path_below(destination, output.path))
-                reports = WrittenReports(paths=(), complete=_is_in_place(output))
-            else:
-                reports = write_reports(result, output, stagings, datetime.now(UTC))
+            reports = write_wanted_reports(result, head, (output, stagings), options.report_choice)
         finally:
             if ended:
                 stagings.close(functools.partial(unfinished_names, plan, result))
-        say_end(session, options, EndOfRun(plan=plan, result=result, state=counts.state(), stop=stop, kept=kept_paths))
-        well = print_paths([*reports.paths, *kept_paths]) and reports.complete and well
+        state = counts.state()
+        say_end(session, options, EndOfRun(plan=plan, result=result, state=state, stop=stop, kept=kept_paths))
+        well = print_paths([*reports.paths, *kept_paths]) and reports.complete and result.succeeded
+        exit_code = stop.exit_code or (0 if well else 1)
+        sink.run_ended(summarize_end(result, head, exit_code, reports.paths, state.fetched_bytes))
+        well = sink.close() and well
     return _exit_code(stop, well=well, ended=ended)
 
 
-def _keep_run(
-    session: Session, stagings: Stagings, started_at: datetime, host: str
-) -> tuple[tuple[str, ...], ResultSink]:
+def _keep_run(session: Session, stagings: Stagings, head: RunHead) -> tuple[tuple[str, ...], ResultSink]:
     """Keep the plan, and give the sink that keeps the results.
 
     Raises:
         DestinationError: they cannot be kept, and nothing is left behind.
     """
     try:
-        place = session.output, stagings
-        return keep_run(session.plan, serialize_plan(session.plan), place, started_at, host)
+        return keep_run(session.plan, serialize_plan(session.plan), (session.output, stagings), head)
     except DestinationError:
         stagings.close(lambda _destination: frozenset())
         raise
-
-
-def _is_in_place(output: OutputFolder) -> bool:
-    """Tell whether the output location is where the run found it; without a report, nothing else notices at the end."""
-    try:
-        output.check_in_place()
-    except OSError as error:
-        logger.error("%s: %s", printable(output.path), error.strerror)  # noqa: TRY400  # not a bug
-        return False
-    return True
 
 
 def _without_merged_files(session: Session, options: ApplyOptions) -> Plan:

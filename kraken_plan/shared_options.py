@@ -1,8 +1,8 @@
-"""The options that several commands have, each defined once."""
+"""The options that several commands have, each defined once; those of commands that only review: `plan_options`."""
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import click
@@ -12,22 +12,20 @@ from applier.restore.jobs import DEFAULT_JOBS, MOST_JOBS
 from applier.restore.session import PlaceSettings, S3Choice, SessionSettings
 from applier.s3.bandwidth import parse_rate
 from applier.s3.outage import MAX_OUTAGE_SECONDS
-from kraken_plan.output_files import STDOUT
-from kraken_plan.progress import ProgressKind
-from kraken_plan.site_defaults import take_site_defaults
+from kraken_plan.plan_options import plan_argument, site_option
+from kraken_plan.screen.progress import ProgressKind
 from schemas.plan_source import plan_name
+from schemas.site.settings import parse_duration
 
 _Command = Callable[..., Any]
-_DURATION = re.compile(r"([0-9]{1,6})([smhd]?)")
-_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-def _parse_duration(_context: click.Context, _parameter: click.Parameter, text: str) -> int:
-    """Return seconds."""
-    found = _DURATION.fullmatch(text)
-    if found is None:
-        raise click.BadParameter(f"{text!r} is not a duration: expected seconds, or a number with m, h or d, as in 48h")
-    return int(found[1]) * _SECONDS[found[2]]
+def take_duration(_context: click.Context, _parameter: click.Parameter, text: str | None) -> int | None:
+    """Return the seconds that an option gives; None if it is not given."""
+    try:
+        return None if text is None else parse_duration(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 def _parse_rate(_context: click.Context, _parameter: click.Parameter, text: str | None) -> int | None:
@@ -37,8 +35,6 @@ def _parse_rate(_context: click.Context, _parameter: click.Parameter, text: str 
         raise click.BadParameter(str(error)) from error
 
 
-plan_argument = click.argument("plan", metavar="PLAN")
-
 output_root_option = click.option(
     "--output-root",
     envvar="KRAKEN_PLAN_OUTPUT_ROOT",
@@ -46,19 +42,6 @@ output_root_option = click.option(
     metavar="DIR",
     help="Restore below DIR instead of the plan's output_location.",
 )
-
-
-def site_option(words: str) -> Callable[[_Command], _Command]:
-    """Return the option that names the site YAML, from which a command takes defaults for its other options, too."""
-    return click.option(
-        "--config",
-        envvar="KRAKEN_PLAN_CONFIG",
-        show_envvar=True,
-        metavar="YAML",
-        is_eager=True,
-        callback=take_site_defaults,
-        help=f"The site's alphakraken.<env>.yaml: {words}.",
-    )
 
 
 config_option = site_option(
@@ -72,14 +55,6 @@ allow_output_root_option = click.option(
     multiple=True,
     help="Allow plans to restore below DIR, too, and not only below the site's output location; any other place is "
     "refused. Can be repeated.",
-)
-
-plan_output_option = click.option(
-    "-o", "--output", metavar="FILE", default=STDOUT, help="Write the plan to FILE, whole or not at all."
-)
-
-html_option = click.option(
-    "--html", metavar="FILE", help="Write one self-contained page for a browser to FILE instead."
 )
 
 
@@ -237,8 +212,25 @@ max_wait_option = click.option(
     metavar="TIME",
     default="48h",
     show_default=True,
-    callback=_parse_duration,
+    callback=take_duration,
     help="How long to wait at most for what S3 is restoring: seconds, or a number with m, h or d.",
+)
+
+
+max_time_option = click.option(
+    "--max-time",
+    metavar="TIME",
+    callback=take_duration,
+    help="Begin no further file after TIME, and leave the rest to the next run: seconds, or a number with m, h or d.",
+)
+
+
+report_dir_option = click.option(
+    "--report-dir",
+    metavar="DIR",
+    type=click.Path(),
+    callback=lambda _context, _parameter, path: None if path is None else str(Path(path).absolute()),
+    help="Write the txt reports into DIR instead of the destinations.",
 )
 
 

@@ -14,8 +14,8 @@ from applier.restore.status import StatusTotals
 from applier.restore.tools import CheckTools
 from applier.s3.lists.objects_ahead import ObjectsAhead
 from kraken_plan.console import leave, say
-from kraken_plan.progress import shown_progress
-from kraken_plan.run_counts import RunCounts, plan_at_start
+from kraken_plan.screen.progress import shown_progress
+from kraken_plan.screen.run_counts import RunCounts, plan_at_start
 from kraken_plan.shared_options import AccessOptions, access_options, rate_option
 from kraken_plan.signals import stop_on_signals
 from kraken_plan.views.status_text import PlanStatus, status_as_json, status_lines

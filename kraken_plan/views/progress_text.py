@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from kraken_plan.run_counts import RunState
+from kraken_plan.screen.run_counts import RunState
 from schemas.tally import Tally
 from schemas.text import human_size
 

@@ -54,7 +54,7 @@ def test_parts_should_make_the_report_that_the_whole_plan_would(
     # then the reports are of all of it, and the files are there
     assert done.exit_code == 1
     counts = "17 verified, 0 failed, 1 unresolvable, 0 not attempted"
-    reason = "not restored: 1 raw file; absent.raw: RawFile not found in the catalog"
+    reason = "not verified: 1 unresolvable; the first: absent.raw: RawFile not found in the catalog"
     assert done.stderr == f"5 raw files, 18 entries: {counts}\n{reason}\n"
     reports = [path for project in ("PRID001", "PRID002") for path in case.reports(project)]
     at_the_top = list(case.output_location.glob("_download*"))
@@ -194,8 +194,9 @@ def test_report_should_read_what_a_killed_run_has_left(run_cli: Cli, make_restor
     case = make_restore_case(thermo("a.raw", size_bytes=1000), thermo("b.raw", size_bytes=1000))
     plan = compile_plan(run_cli, case)
     assert run_cli("apply", plan, "--results", "results.jsonl", "--no-report", "--jobs", "1").exit_code == 0
-    content = (run_cli.folder / "results.jsonl").read_bytes()
-    (run_cli.folder / "results.jsonl").write_bytes(content[:-20])
+    *finished, summary = (run_cli.folder / "results.jsonl").read_bytes().splitlines(keepends=True)
+    assert summary.startswith(b'{"run_summary": ')
+    (run_cli.folder / "results.jsonl").write_bytes(b"".join(finished)[:-20])
 
     # when
     done = report(run_cli, plan, "results.jsonl")

@@ -66,8 +66,13 @@ def test_every_room_should_have_been_read() -> None:
         ("planner", {"schemas"}),
         ("applier.s3", {"schemas"}),
         ("applier.target", {"schemas"}),
+        ("applier.approvals", {"schemas"}),
         ("applier.disk", {"schemas", "applier.target"}),
         ("applier.reports", {"schemas", "applier.disk"}),
+        (
+            "applier.verify",
+            {"schemas", "applier.target", "applier.s3", "applier.disk", "applier.reports", "applier.restore"},
+        ),
         ("applier.restore", {"schemas", "applier.target", "applier.s3", "applier.disk", "applier.reports"}),
     ],
 )
@@ -103,7 +108,7 @@ def test_views_should_only_render() -> None:
         (("boto3", "s3transfer"), "applier.s3.aws_chain"),
         (("obstore",), "applier.s3.obstore_store"),
         (("tenacity",), "applier.s3.fetcher"),
-        (("tqdm",), "kraken_plan.progress"),
+        (("tqdm",), "kraken_plan.screen.progress"),
         (("jinja2",), "kraken_plan.views.page"),
         (("orjson",), "schemas.plan_text"),
         (("jsonschema", "jsonschema_rs"), "schemas.plan_schema"),

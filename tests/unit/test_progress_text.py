@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from applier.s3.outage import Silence
-from kraken_plan.run_counts import RunState
+from kraken_plan.screen.run_counts import RunState
 from kraken_plan.views.progress_text import progress_line, progress_record
 from schemas.tally import Amount, Fate, Tally
 

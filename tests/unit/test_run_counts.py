@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from plan_samples import make_plan, planned_file, planned_raw_file, unresolved_raw_file
 
 from applier.s3.outage import Silence
-from kraken_plan.run_counts import RunCounts, plan_at_start
+from kraken_plan.screen.run_counts import RunCounts, plan_at_start
 from schemas.results import Failure, FailureKind, FileResult, Outcome
 from schemas.tally import Amount, Fate, Tally
 

@@ -15,7 +15,7 @@ from typing import NoReturn, assert_never
 from kraken_plan.console import kept_below, say, write_line, write_on_terminal
 from kraken_plan.log_format import json_line, time_text
 from kraken_plan.logs import is_quiet
-from kraken_plan.run_counts import RunCounts
+from kraken_plan.screen.run_counts import RunCounts
 from kraken_plan.signals import StopRequest
 from kraken_plan.views.progress_text import progress_line, progress_record
 
