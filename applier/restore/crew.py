@@ -77,9 +77,9 @@ class Crew:
         pieces = iter(pieces)
         first = list(islice(pieces, 2))
         if len(first) <= 1:  # nearly always: files are small
-            for piece in first:
+            for only_piece in first:
                 self.raise_if_stopped()
-                piece()
+                only_piece()
             return
         share = _Share(chain(first, pieces), at_once or self.threads, self._lock)
         with self._lock:
