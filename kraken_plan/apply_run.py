@@ -37,7 +37,7 @@ from kraken_plan.options.approvals import ApprovedOptions, check_required_approv
 from kraken_plan.report_results import ReportChoice, print_paths, summarize_end, write_wanted_reports
 from kraken_plan.s3_choice import S3Options, explain_other_s3
 from kraken_plan.screen.begin_and_end import EndOfRun, describe_s3, say_end, say_start
-from kraken_plan.screen.progress import shown_progress
+from kraken_plan.screen.progress import ProgressKind, shown_progress
 from kraken_plan.screen.run_counts import RunCounts, plan_at_start
 from kraken_plan.signals import StopRequest, stop_on_signals
 from kraken_plan.this_run import begin_run
@@ -67,6 +67,7 @@ class ApplyOptions(ApprovedOptions):
     report: str
     report_dir: str | None
     no_report: bool
+    progress: ProgressKind
     keep_run: bool = False  # the plan stands in no file yet: keep it, and the results, beside the reports
 
     @property
@@ -143,7 +144,7 @@ def _restore(
             hints=records,
             s3_name=str(describe_s3(session)),
         )
-        with shown_progress(counts, options.progress_kind, stop):
+        with shown_progress(counts, options.progress, stop):
             result, ended = apply_plan(plan, tools, sink, bucket_failures, options.thaw_wait)
             counts.end(Tally.of(result))
         try:
@@ -187,7 +188,7 @@ def _without_merged_files(session: Session, options: ApplyOptions) -> Plan:
 
 def _dry_run(session: Session, stop: StopRequest, options: ApplyOptions, bucket_failures: Mapping[str, Failure]) -> int:
     counts = RunCounts(plan_at_start(session.plan), session.fetcher.outage.silence, only_looks=True)
-    with shown_progress(counts, options.progress_kind, stop):
+    with shown_progress(counts, options.progress, stop):
         tools = _check_tools(session, counts, options.accept)
         look = check_plan(session.plan, tools, Look.THREE_WAY, bucket_failures)
     for file in look.files:

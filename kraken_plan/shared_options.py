@@ -84,12 +84,6 @@ class AccessOptions:
     retries: int
     timeout: float
     max_outage: float
-    progress: str
-
-    @property
-    def progress_kind(self) -> ProgressKind:
-        """How to show how far the run has come."""
-        return ProgressKind(self.progress)
 
     @property
     def session_settings(self) -> SessionSettings:
@@ -148,14 +142,6 @@ _ACCESS_OPTIONS = (
         help="How long to wait in mid-run for an S3 that does not answer at all, before giving up on the rest of a "
         "bucket.",
     ),
-    click.option(
-        "--progress",
-        type=click.Choice([kind.value for kind in ProgressKind]),
-        default=ProgressKind.AUTO.value,
-        show_default=True,
-        help="Show progress as one line that is redrawn (bar), a line every 30 s (plain), a JSON line every second, or "
-        "not at all; auto is bar on a terminal, plain elsewhere, none with -q. All on stderr.",
-    ),
 )
 
 
@@ -206,6 +192,16 @@ def accept_options(command: _Command) -> _Command:
     """Give a command the further options of `AcceptOptions`."""
     return _with_options(command, _ACCEPT_OPTIONS)
 
+
+progress_option = click.option(
+    "--progress",
+    type=click.Choice([kind.value for kind in ProgressKind]),
+    default=ProgressKind.AUTO.value,
+    show_default=True,
+    callback=lambda _context, _parameter, name: ProgressKind(name),
+    help="Show progress as one line that is redrawn (bar), a line every 30 s (plain), a JSON line every second, or "
+    "not at all; auto is bar on a terminal, plain elsewhere, none with -q. All on stderr.",
+)
 
 max_wait_option = click.option(
     "--max-wait",

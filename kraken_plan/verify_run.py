@@ -131,7 +131,7 @@ def _verify(
         sink = opened.enter_context(results_sink(options.results, options.apply.plan, plan, head))
         counts = RunCounts(plan_at_start(plan))
         tools = _tools(output, counts, options, stop)
-        with shown_progress(counts, options.apply.progress_kind, stop):
+        with shown_progress(counts, options.apply.progress, stop):
             result, ended = verify_plan(plan, tools, record, options.extent(), sink)
             counts.end(Tally.of(result))
         well = sink.close()

@@ -17,7 +17,7 @@ from applier.target import Target, distinct_targets, location_of
 from schemas.paths import path_below
 from schemas.plan import Plan, PlannedFile, RawFilePlan, UnresolvedFile
 from schemas.results import ApplyResult, Failure, FailureKind, FileResult, Outcome, RawFileResult
-from schemas.tally import fate_of_file
+from schemas.tally import Fate, fate_of_file
 from schemas.text import human_size, printable
 
 logger = logging.getLogger(__name__)
@@ -226,7 +226,7 @@ class _Results:
 
 def _log(result: FileResult, target: Target, s3_name: str) -> None:
     """Log how a file ended, in a line of its own; a log in JSON has the same as fields."""
-    level = logging.INFO if result.failure is None else logging.ERROR
+    level = logging.ERROR if fate_of_file(result) is Fate.FAILED else logging.INFO
     if not logger.isEnabledFor(level):
         return
     retries = f", {result.retries} {'retry' if result.retries == 1 else 'retries'}" if result.retries else ""

@@ -14,9 +14,9 @@ from applier.restore.status import StatusTotals
 from applier.restore.tools import CheckTools
 from applier.s3.lists.objects_ahead import ObjectsAhead
 from kraken_plan.console import leave, say
-from kraken_plan.screen.progress import shown_progress
+from kraken_plan.screen.progress import ProgressKind, shown_progress
 from kraken_plan.screen.run_counts import RunCounts, plan_at_start
-from kraken_plan.shared_options import AccessOptions, access_options, rate_option
+from kraken_plan.shared_options import AccessOptions, access_options, progress_option, rate_option
 from kraken_plan.signals import stop_on_signals
 from kraken_plan.views.status_text import PlanStatus, status_as_json, status_lines
 from kraken_plan.views.terminal import show_lines, stdout_paint, write_all
@@ -30,6 +30,7 @@ class StatusOptions(AccessOptions):
     no_local_hash: bool
     rate: int | None
     as_json: bool
+    progress: ProgressKind
 
 
 @click.command(
@@ -57,6 +58,7 @@ not give. The time is estimated only for a rate that you name, because nothing i
     "--no-local-hash", is_flag=True, help="Compare only the sizes of local files: quick, but verifies nothing."
 )
 @rate_option("--rate", "Estimate the time that fetching takes at this rate")
+@progress_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 def status_command(**options: object) -> None:
     """Compare PLAN, S3 and the local files, and show what apply would do; `-` reads the plan from stdin.
@@ -75,7 +77,7 @@ def _status(options: StatusOptions) -> int:
         preflight = look_before_flight(plan, session.output, session.fetcher, session.jobs)
         look = Look.THREE_WAY_BY_SIZE if options.no_local_hash else Look.THREE_WAY
         counts = RunCounts(plan_at_start(plan), session.fetcher.outage.silence, only_looks=True)
-        with shown_progress(counts, options.progress_kind, stop):
+        with shown_progress(counts, options.progress, stop):
             crew = Crew(session.jobs, stop.event)
             ahead = ObjectsAhead(session.fetcher)
             tools = CheckTools(output=session.output, fetcher=session.fetcher, ahead=ahead, crew=crew, progress=counts)

@@ -14,7 +14,7 @@ from typing import NoReturn, assert_never
 
 from kraken_plan.console import kept_below, say, write_line, write_on_terminal
 from kraken_plan.log_format import json_line, time_text
-from kraken_plan.logs import is_quiet
+from kraken_plan.logs import is_quiet, writes_json
 from kraken_plan.screen.run_counts import RunCounts
 from kraken_plan.signals import StopRequest
 from kraken_plan.views.progress_text import progress_line, progress_record
@@ -60,7 +60,7 @@ def shown_progress(counts: RunCounts, kind: ProgressKind, stop: StopRequest) -> 
         case ProgressKind.JSON:
             shown = _ticking(lambda: _write_record(counts), _JSON_SECONDS)
         case ProgressKind.PLAIN:
-            shown = _ticking(lambda: say(describe()), _LINE_SECONDS)
+            shown = _ticking(lambda: _say_line(describe()), _LINE_SECONDS)
         case ProgressKind.NONE | ProgressKind.AUTO:
             shown = nullcontext()
         case other:
@@ -79,6 +79,11 @@ def _chosen(kind: ProgressKind) -> ProgressKind:
         return ProgressKind.NONE
     draws = sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
     return ProgressKind.BAR if draws else ProgressKind.PLAIN
+
+
+def _say_line(line: str) -> None:
+    """Say a line that stands among those of a log, with the time as they have it."""
+    say(line if writes_json() else f"{time_text(time.time())} {line}")
 
 
 def _write_record(counts: RunCounts) -> None:
