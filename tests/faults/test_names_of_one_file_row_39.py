@@ -133,7 +133,7 @@ def test_both_names_of_one_file_should_fail_and_stay_failed_row_39(
         assert f"f: FAILURE - Conflicts with PRID002/f: {SAYS}" in reports
         assert f"f: FAILURE - Conflicts with PRID001/f: {SAYS}" in reports
         assert "sample.raw: OK - Downloaded" in reports
-        assert results.read_text().count("Conflicts with") == 2
+        assert "".join(results.read_text().splitlines()[:-1]).count("Conflicts with") == 2  # the last one sums up
         assert left_staged(case) == []
 
         # and run by run the same bytes stand there
