@@ -117,6 +117,18 @@ def check_signature(message: bytes, signature: str) -> str:
     return _key_in(checked.stdout)
 
 
+def find_program() -> str:
+    """Return the path of ssh-keygen.
+
+    Raises:
+        ApprovalError: it is not installed.
+    """
+    program = shutil.which("ssh-keygen")
+    if program is None:
+        raise ApprovalError(f"ssh-keygen is not installed, which signs and checks approvals: {_INSTALL}")
+    return program
+
+
 @contextmanager
 def signing_key(named: str | None) -> Iterator[Path]:
     """Lend the key to sign with: the one that is named, else the first of ~/.ssh, else the agent's only one.
@@ -169,9 +181,7 @@ def _signature_file(signature: str) -> Iterator[str]:
 def _run(
     arguments: Sequence[str], stdin: bytes, seconds: float, *, keep_stderr: bool = True
 ) -> subprocess.CompletedProcess[bytes]:
-    program = shutil.which("ssh-keygen")
-    if program is None:
-        raise ApprovalError(f"ssh-keygen is not installed, which signs and checks approvals: {_INSTALL}")
+    program = find_program()
     try:
         return subprocess.run(
             [program, *arguments],

@@ -68,7 +68,7 @@ def site_defaults(context: click.Context, settings: SiteSettings, name: str) -> 
         ConfigError: an option is unknown, cannot be set there, or its value is wrong.
     """
     command = context.info_name or ""
-    own = _settable(context.command)
+    own = settable_options(context.command)
     defaults: dict[str, Any] = {}
     for option, value, place in _settings_for(command, settings, f"{name}: {SECTION}"):
         if option in own:
@@ -85,7 +85,7 @@ def _settings_for(command: str, settings: SiteSettings, place: str) -> Iterator[
         yield option, value, f"{place}.commands.{command}.{option}"
 
 
-def _settable(command: click.Command) -> dict[str, click.Option]:
+def settable_options(command: click.Command) -> dict[str, click.Option]:
     """Return the options of a command that a site can set, by the name that they have in its YAML."""
     options = (parameter for parameter in command.params if isinstance(parameter, click.Option))
     named = {max(option.opts, key=len).lstrip("-").replace("-", "_"): option for option in options}
@@ -109,7 +109,7 @@ def _refuse_unknown(context: click.Context, settings: SiteSettings, place: str, 
     if settings.options.keys() <= set(own) and settings.commands.keys() <= {context.info_name}:
         known: Mapping[str, Collection[str]] = {str(context.info_name): own}
     else:
-        known = dict(_all_settable(context))
+        known = dict(_allsettable_options(context))
     anywhere = {option for options in known.values() for option in options}
     for option in settings.options:
         _refuse_unless_known(option, anywhere, f"{place}.options.{option}")
@@ -121,14 +121,14 @@ def _refuse_unknown(context: click.Context, settings: SiteSettings, place: str, 
             _refuse_unless_known(option, known[command], f"{place}.commands.{command}.{option}")
 
 
-def _all_settable(context: click.Context) -> Iterator[tuple[str, Collection[str]]]:
+def _allsettable_options(context: click.Context) -> Iterator[tuple[str, Collection[str]]]:
     """Yield every command that reads the site YAML, with its options; loads them all."""
     group = context.find_root().command
     if isinstance(group, click.Group):
         commands = {name: group.get_command(context, name) for name in group.list_commands(context)}
         for name, command in commands.items():
             if command is not None and any(parameter.name == CONFIG for parameter in command.params):
-                yield name, _settable(command)
+                yield name, settable_options(command)
 
 
 def _refuse_unless_known(option: str, known: Collection[str], place: str) -> None:
