@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from schemas.errors import ConfigError
+from schemas.errors import ConfigError, WrongSystemError
 from schemas.site.settings import SECTION, Setting, SiteSettings
 from schemas.text import explain_unknown
 
@@ -109,7 +109,10 @@ def _refuse_unknown(context: click.Context, settings: SiteSettings, place: str, 
     if settings.options.keys() <= set(own) and settings.commands.keys() <= {context.info_name}:
         known: Mapping[str, Collection[str]] = {str(context.info_name): own}
     else:
-        known = dict(_allsettable_options(context))
+        try:
+            known = dict(_all_settable(context))
+        except WrongSystemError:  # not all commands can be loaded, so nobody can say what they know
+            return
     anywhere = {option for options in known.values() for option in options}
     for option in settings.options:
         _refuse_unless_known(option, anywhere, f"{place}.options.{option}")
@@ -121,7 +124,7 @@ def _refuse_unknown(context: click.Context, settings: SiteSettings, place: str, 
             _refuse_unless_known(option, known[command], f"{place}.commands.{command}.{option}")
 
 
-def _allsettable_options(context: click.Context) -> Iterator[tuple[str, Collection[str]]]:
+def _all_settable(context: click.Context) -> Iterator[tuple[str, Collection[str]]]:
     """Yield every command that reads the site YAML, with its options; loads them all."""
     group = context.find_root().command
     if isinstance(group, click.Group):
