@@ -27,19 +27,8 @@ _ELSEWHERE = {
     "max_approval_age": f"set {SECTION}.approvals.max_age",
 }
 _OF_ONE_RUN = frozenset(
-    {
-        "approvals",
-        "dry_run",
-        "expect_digest",
-        "html",
-        "ids_column",
-        "ids_file",
-        "output",
-        "plan",
-        "restart",
-        "results",
-        "yes",
-    }
+    {"approvals", "dry_run", "expect_digest", "html", "ids_column", "ids_file", "json", "output"}
+    | {"plan", "restart", "results", "settings", "yes"}
 )
 
 
