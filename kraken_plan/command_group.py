@@ -5,8 +5,7 @@ Loads nothing but click and what errors need, so that `--help` answers at once.
 
 import gc
 import importlib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -22,8 +21,7 @@ EXIT_READER_GONE = 141  # 128 + SIGPIPE, as shells show it
 _ENVIRONMENT_PREFIX = "KRAKEN_PLAN"
 
 
-@dataclass(frozen=True, slots=True)
-class _Command:
+class _Command(NamedTuple):
     """Where a command is found."""
 
     module: str
@@ -64,7 +62,6 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in COMMANDS and cmd_name not in self.commands:
             entry = COMMANDS[cmd_name]
-            gc.disable()  # modules are not garbage, and collecting again and again while they load takes time
             command: click.Command = getattr(importlib.import_module(entry.module), entry.attribute)
             gc.freeze()
             gc.enable()
