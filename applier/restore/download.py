@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import chain, islice
 
 from applier.disk.hashing import ByteRange, WrongSizeError, cores, hash_ranges, hashed_together
-from applier.disk.part_hashing import Part, PartHasher
+from applier.disk.part_hashing import SEGMENT_BYTES, Part, PartHasher
 from applier.disk.staged_file import StagedFile
 from applier.disk.staging import SegmentSource
 from applier.restore.crew import Task
@@ -73,9 +73,10 @@ def download(  # noqa: PLR0913  # what, from where, to where, and with what
         OSError: the file system failed.
     """
     expected = Etag.parse(target.file.expected_etag)
-    hasher = PartHasher(
-        hashed_ranges(expected, source.info.size_bytes, target.file.chunk_size_mb), on_done=staged.end_part
-    )
+    ranges = hashed_ranges(expected, source.info.size_bytes, target.file.chunk_size_mb)
+    if len(ranges) == 1 and not staged.can_be_resumed and 0 < source.info.size_bytes <= SEGMENT_BYTES:
+        return _download_in_one(source, staged, verified, tools, multipart=expected.parts is not None)
+    hasher = PartHasher(ranges, on_done=staged.end_part)
     filling = _Filling(source, staged, copies, hasher, verified, tools)
     tools.crew.share(filling.staged_earlier())
     missing = filling.missing()
@@ -89,6 +90,18 @@ def download(  # noqa: PLR0913  # what, from where, to where, and with what
         part_digests=hasher.digests,
         fetched_parts=len(filling.fetched_parts),
     )
+
+
+def _download_in_one(
+    source: FoundObject, staged: StagedFile, verified: VerifiedBytes, tools: CheckTools, *, multipart: bool
+) -> Downloaded:
+    """Fill a staged file by one request: most files are that small."""
+    whole = (0, source.info.size_bytes)
+    tools.fetcher.download_file_from_s3(source.location, source.info.etag, whole, staged.write)
+    if staged.size_bytes() != source.info.size_bytes:
+        raise WrongSizeError
+    digests = hash_ranges(staged.descriptor, [whole], verified.add)
+    return Downloaded(etag=fold_part_digests(digests, multipart=multipart), part_digests=digests, fetched_parts=1)
 
 
 @dataclass(frozen=True, slots=True)
