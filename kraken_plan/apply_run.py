@@ -1,25 +1,22 @@
 """Carries out a plan for `apply` and `restore`: preflight -> run -> reports -> exit code."""
 
 import functools
-import logging
 import os
-import platform
 import uuid
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from applier.disk.folders import OutputFolder
 from applier.disk.leftovers import planned_names, unfinished_names
 from applier.disk.names import find_merged_files
 from applier.disk.run_folders import Stagings
 from applier.disk.verified_files import VerifiedFiles
 from applier.reports.kept_run import keep_run
-from applier.reports.results_writer import ResultSink, SinkPair, results_sink
+from applier.reports.results_target import results_sink
+from applier.reports.results_writer import ResultSink, SinkPair
 from applier.reports.run_records import RunRecords
 from applier.restore.apply_plan import apply_plan
 from applier.restore.crew import Crew
@@ -33,21 +30,19 @@ from applier.s3.archive import ThawWait
 from applier.s3.bandwidth import BandwidthLimit
 from applier.s3.lists.objects_ahead import ObjectsAhead
 from kraken_plan.console import leave, say, say_unless_quiet
+from kraken_plan.kept_results import find_state_folder
 from kraken_plan.progress import shown_progress
-from kraken_plan.report_results import report_results
+from kraken_plan.report_results import ReportChoice, print_paths, summarize_end, write_wanted_reports
 from kraken_plan.s3_choice import S3Options, explain_other_s3
 from kraken_plan.shared_options import AcceptOptions
 from kraken_plan.signals import StopRequest, stop_on_signals
+from kraken_plan.this_run import begin_run
 from kraken_plan.views.result_text import summary_line, unresolvable_line
 from schemas.errors import DestinationError, PreflightError
-from schemas.paths import path_below
 from schemas.plan import Plan
 from schemas.plan_conflicts import explain_one_file, refuse_one_file, with_conflicts_as_errors
 from schemas.plan_file import serialize_plan
-from schemas.results import Failure
-from schemas.text import printable
-
-logger = logging.getLogger(__name__)
+from schemas.results import Failure, RunHead
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +59,8 @@ class ApplyOptions(AcceptOptions):
     wait_for_thaw: bool
     max_wait: int
     skip_conflicts: bool
+    report: str
+    report_dir: str | None
     no_report: bool
     keep_run: bool = False  # the plan stands in no file yet: keep it, and the results, beside the reports
 
@@ -73,18 +70,9 @@ class ApplyOptions(AcceptOptions):
         return self.on_corrupt == "quarantine"
 
     @property
-    def state_folder(self) -> Path | None:
-        """Where the results of runs are kept: https://specifications.freedesktop.org/basedir-spec; None if nowhere."""
-        if self.state_dir is not None:
-            return self.state_dir
-        base = Path(os.environ.get("XDG_STATE_HOME", ""))
-        if base.is_absolute():
-            return base / "kraken-plan"
-        try:
-            home = Path.home()
-        except RuntimeError:  # a user without one
-            return None
-        return home / ".local/state/kraken-plan" if home.is_absolute() and home.is_dir() else None
+    def report_choice(self) -> ReportChoice:
+        """Which reports to write, and where."""
+        return ReportChoice(report="never" if self.no_report else self.report, report_dir=self.report_dir)
 
     @property
     def thaw_wait(self) -> ThawWait | None:
@@ -120,18 +108,18 @@ def carry_out(reviewed: Plan, options: ApplyOptions) -> int:
 def _restore(session: Session, stop: StopRequest, options: ApplyOptions, bucket_failures: Mapping[str, Failure]) -> int:
     plan, output = _without_merged_files(session, options), session.output
     resumable_names, max_idle_folders = functools.partial(planned_names, plan), allowed_idle_folders(session.jobs)
-    run_id, started_at, host = uuid.uuid4().hex[:16], datetime.now(UTC), platform.node()
+    run_id, head = uuid.uuid4().hex[:16], begin_run(plan)
     stagings = Stagings(output, run_id, resumable_names, max_idle_folders)
-    records = RunRecords(options.state_folder, plan.plan_digest)
+    records = RunRecords(find_state_folder(options.state_dir), plan.plan_digest)
     kept_paths: tuple[str, ...] = ()
     with ExitStack() as opened:
         if options.keep_run:
-            kept_paths, results = _keep_run(session, stagings, started_at, host)
+            kept_paths, results = _keep_run(session, stagings, head)
             opened.callback(results.close)
         else:
-            results = opened.enter_context(results_sink(options.results, options.plan, plan, started_at, host))
+            results = opened.enter_context(results_sink(options.results, options.plan, plan, head))
         progress = opened.enter_context(shown_progress(plan, stop))
-        sink = SinkPair(results, records.start(plan, started_at, host, run_id))
+        sink = SinkPair(results, records.start(head, run_id))
         tools = RestoreTools(
             check=_check_tools(session, progress, options.accept),
             stagings=stagings,
@@ -140,14 +128,11 @@ def _restore(session: Session, stop: StopRequest, options: ApplyOptions, bucket_
             hints=records,
         )
         result, ended = apply_plan(plan, tools, sink, bucket_failures, options.thaw_wait)
-        well = sink.close() and result.succeeded
         try:
-            if options.no_report:
-                for destination in result.by_destination():
-                    stagings.sweep(path_below(destination, output.path))
-                well = _is_in_place(output) and well
-            else:
-                well = report_results(result, output, stagings, kept_paths) and well
+            reports = write_wanted_reports(result, head, (output, stagings), options.report_choice)
+            well = print_paths([*reports.paths, *kept_paths]) and reports.complete and result.succeeded
+            sink.run_ended(summarize_end(result, head, stop.exit_code or (0 if well else 1), reports.paths))
+            well = sink.close() and well
             say_unless_quiet(summary_line(result))
             if line := unresolvable_line(result):  # everything else that failed was logged
                 say(line)
@@ -157,30 +142,17 @@ def _restore(session: Session, stop: StopRequest, options: ApplyOptions, bucket_
     return _exit_code(stop, well=well, ended=ended)
 
 
-def _keep_run(
-    session: Session, stagings: Stagings, started_at: datetime, host: str
-) -> tuple[tuple[str, ...], ResultSink]:
+def _keep_run(session: Session, stagings: Stagings, head: RunHead) -> tuple[tuple[str, ...], ResultSink]:
     """Keep the plan, and give the sink that keeps the results.
 
     Raises:
         DestinationError: they cannot be kept, and nothing is left behind.
     """
     try:
-        place = session.output, stagings
-        return keep_run(session.plan, serialize_plan(session.plan), place, started_at, host)
+        return keep_run(session.plan, serialize_plan(session.plan), (session.output, stagings), head)
     except DestinationError:
         stagings.close(lambda _destination: frozenset())
         raise
-
-
-def _is_in_place(output: OutputFolder) -> bool:
-    """Tell whether the output location is where the run found it; without a report, nothing else notices at the end."""
-    try:
-        output.check_in_place()
-    except OSError as error:
-        logger.error("%s: %s", printable(output.path), error.strerror)  # noqa: TRY400  # not a bug
-        return False
-    return True
 
 
 def _without_merged_files(session: Session, options: ApplyOptions) -> Plan:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -22,8 +23,10 @@ _DURATION = re.compile(r"([0-9]{1,6})([smhd]?)")
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-def _parse_duration(_context: click.Context, _parameter: click.Parameter, text: str) -> int:
+def _parse_duration(_context: click.Context, _parameter: click.Parameter, text: str | None) -> int | None:
     """Return seconds."""
+    if text is None:
+        return None
     found = _DURATION.fullmatch(text)
     if found is None:
         raise click.BadParameter(f"{text!r} is not a duration: expected seconds, or a number with m, h or d, as in 48h")
@@ -230,6 +233,23 @@ max_wait_option = click.option(
     show_default=True,
     callback=_parse_duration,
     help="How long to wait at most for what S3 is restoring: seconds, or a number with m, h or d.",
+)
+
+
+max_time_option = click.option(
+    "--max-time",
+    metavar="TIME",
+    callback=_parse_duration,
+    help="Begin no further file after TIME, and leave the rest to the next run: seconds, or a number with m, h or d.",
+)
+
+
+report_dir_option = click.option(
+    "--report-dir",
+    metavar="DIR",
+    type=click.Path(),
+    callback=lambda _context, _parameter, path: None if path is None else str(Path(path).absolute()),
+    help="Write the txt reports into DIR instead of the destinations.",
 )
 
 

@@ -50,6 +50,7 @@ class FailureKind(Enum):
     INTERRUPTED = "Not attempted (interrupted)"
     NOT_ATTEMPTED = "Not attempted"
     NOT_AS_RESTORED = "Not as restored: {}"
+    NOT_AS_PLANNED = "Not as planned: {}"
     UNFORESEEN = "Unforeseen error: {}"
 
     @property
@@ -189,12 +190,42 @@ class ApplyResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunHead:
-    """Which plan a run applied, to where, and when it began (UTC, by the clock of its host)."""
+    """How a run began.
+
+    Args:
+        plan_digest: of the plan that it applied.
+        output_location: where to.
+        started_at: UTC, by the clock of its host.
+        host: the name of its computer.
+        user: who ran it.
+        options: what the command line and the environment asked for, as `--jobs 16`.
+        approvals: who has approved the plan, where that was asked for.
+    """
 
     plan_digest: str
     output_location: str
     started_at: datetime
     host: str | None = None
+    user: str | None = None
+    options: tuple[str, ...] = ()
+    approvals: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunEnd:
+    """How a run ended.
+
+    Args:
+        ended_at: UTC, by the clock of its host.
+        exit_code: what it left with; None if it was not known yet.
+        fetched_bytes: how much it fetched from S3, as far as its results tell.
+        reports: absolute paths of the reports that it wrote.
+    """
+
+    ended_at: datetime
+    exit_code: int | None = None
+    fetched_bytes: int = 0
+    reports: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,8 +250,16 @@ class RecordedRawFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedRun:
-    """What one run wrote. `name` is what messages call it."""
+    """What one run wrote.
+
+    Args:
+        name: what messages call it.
+        head: how it began.
+        lines: how its files ended.
+        end: how it ended itself; None if it was killed.
+    """
 
     name: str
     head: RunHead
     lines: tuple[RecordedFile | RecordedRawFile, ...] = ()
+    end: RunEnd | None = None

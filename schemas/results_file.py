@@ -1,9 +1,9 @@
-"""Writes and reads the results file of `apply --results`: JSON lines, a head and then a line for each file as it ends.
+"""Writes and reads the results file of `apply --results`: JSON lines, a head, a line for each file, and a summary.
 
-A run that is killed leaves the lines of what it had finished. A raw file that failed as a whole has one line, whose
-`relative_path` is null. A line names the bytes that it is about (`expected_etag`, `chunk_size_mb`) and their place
-(`absolute_dest_path`), so it counts for every plan that asks for these: the one that was applied, or the one that it
-was split from. Characters that are not printable are escaped, so no name can steer the terminal of a reader.
+A run that is killed leaves the head and the lines of what it had finished. A raw file that failed as a whole has one
+line, whose `relative_path` is null. A line names the bytes that it is about (`expected_etag`, `chunk_size_mb`) and
+their place (`absolute_dest_path`), so it counts for every plan that asks for these: the one that was applied, or the
+one that it was split from. Unprintable characters are escaped, so no name can steer the terminal of a reader.
 
 Reading is strict: the only damage it accepts is a last line that a kill has cut off. The files of several runs may be
 joined with `cat`.
@@ -12,14 +12,15 @@ joined with `cat`.
 import json
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from schemas.errors import ResultsError
 from schemas.paths import explain_unsafe_absolute_path
-from schemas.plan import Plan, PlannedFile, RawFilePlan, UnresolvedFile
+from schemas.plan import PlannedFile, RawFilePlan, UnresolvedFile
 from schemas.results import (
     Failure,
     FailureKind,
@@ -29,36 +30,46 @@ from schemas.results import (
     RecordedFile,
     RecordedRawFile,
     RecordedRun,
+    RunEnd,
     RunHead,
 )
-from schemas.results_fields import HEAD_FIELDS, LINE_FIELDS, OPTIONAL_LINE_FIELDS, check_fields
+from schemas.results_fields import END_FIELDS, HEAD_FIELDS, LINE_FIELDS, OPTIONAL_LINE_FIELDS, check_fields, parse_json
 from schemas.text import printable
 from schemas.version import CREATED_BY
 
 logger = logging.getLogger(__name__)
 
-RESULTS_VERSION = "1.0"
+RESULTS_VERSION = "1.1"
+SUMMARY_VERSION = "1.0"
+TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 HEAD_BEGINS = b'{"results_version": '
 MAX_LINE_BYTES = 1024 * 1024
 
 _BEFORE_A_HEAD = re.compile(b"(?=" + re.escape(HEAD_BEGINS) + b")")
-_TIMESTAMP_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 _KINDS = {kind.name.lower(): kind for kind in FailureKind}
 _OUTCOMES = {outcome.value: outcome for outcome in Outcome}
 
 
-def head_line(plan: Plan, started_at: datetime, host: str) -> str:
-    """Return the first line: which plan, restored to where, when (UTC), on which host, by which program."""
+def head_line(head: RunHead) -> str:
+    """Return the first line: which plan, restored to where, when (UTC), where, by whom, how, by which program."""
     return _line(
         {
             "results_version": RESULTS_VERSION,
-            "plan_digest": plan.plan_digest,
-            "output_location": plan.output_location,
-            "started_at": started_at.strftime(_TIMESTAMP_FORMAT),
-            "host": host,
+            "plan_digest": head.plan_digest,
+            "output_location": head.output_location,
+            "started_at": head.started_at.strftime(TIME_FORMAT),
+            "host": head.host,
+            "user": head.user,
+            "options": list(head.options),
+            "approvals": list(head.approvals),
             "written_by": CREATED_BY,
         }
     )
+
+
+def summary_line(record: Mapping[str, object]) -> str:
+    """Return the last line, which a run that is killed leaves out: the record that sums it up."""
+    return _line(record)
 
 
 def file_line(raw_file: RawFilePlan, file: PlannedFile | UnresolvedFile, result: FileResult) -> str:
@@ -103,7 +114,7 @@ def _failure_record(failure: Failure | None) -> dict[str, str | None]:
     return {"failure_kind": failure.kind.name.lower(), "message": failure.message}
 
 
-def _line(record: dict[str, object]) -> str:
+def _line(record: Mapping[str, object]) -> str:
     line = json.dumps(record, ensure_ascii=False)
     if not line.isprintable():  # only within strings: everything else that json writes is
         line = "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in line)
@@ -133,16 +144,28 @@ def read_results(file: BinaryIO, name: str) -> list[RecordedRun]:
     Raises:
         ResultsError: it is not a results file; the message names the line.
     """
-    runs: list[tuple[str, RunHead, list[RecordedFile | RecordedRawFile]]] = []
+    runs: list[_Reading] = []
     for number, record in _records(file, name):
         place = f"{name}: line {number}"
-        if runs and "results_version" not in record:
-            runs[-1][2].append(_recorded(record, place))
+        if not runs or "results_version" in record:
+            runs.append(_Reading(f"{name} (from line {number})" if runs else name, _head(record, place)))
+        elif "run_summary" in record:
+            runs[-1].end = _end(record, place)
         else:
-            runs.append((f"{name} (from line {number})" if runs else name, _head(record, place), []))
+            runs[-1].lines.append(_recorded(record, place))
     if not runs:
         logger.warning("%s holds no results: its run ended before it had any", name)
-    return [RecordedRun(name=run_name, head=head, lines=tuple(lines)) for run_name, head, lines in runs]
+    return [RecordedRun(name=run.name, head=run.head, lines=tuple(run.lines), end=run.end) for run in runs]
+
+
+@dataclass(slots=True)
+class _Reading:
+    """What was read of one run so far."""
+
+    name: str
+    head: RunHead
+    lines: list[RecordedFile | RecordedRawFile] = field(default_factory=list)
+    end: RunEnd | None = None
 
 
 def _records(file: BinaryIO, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -157,7 +180,7 @@ def _records(file: BinaryIO, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
             raise ResultsError(f"{place} is longer than any that `apply --results` writes")
         for piece in filter(None, _BEFORE_A_HEAD.split(line)):
             try:
-                record = _parse_json(piece)
+                record = parse_json(piece)
             except ValueError as error:
                 begins_well = number > 1 or HEAD_BEGINS.startswith(piece[: len(HEAD_BEGINS)])
                 if piece.endswith(b"\n") or not begins_well:
@@ -169,42 +192,48 @@ def _records(file: BinaryIO, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
             yield number, record
 
 
-def _parse_json(text: bytes) -> object:
-    try:
-        value: object = json.loads(text.decode("utf-8"), parse_constant=_refuse_constant)
-        if b"\\u" in text:  # an escaped lone surrogate has no UTF-8 form
-            json.dumps(value, ensure_ascii=False).encode()
-    except (UnicodeError, json.JSONDecodeError) as error:
-        raise ValueError(f"not JSON: {error}") from None
-    except RecursionError:
-        raise ValueError("not JSON: brackets nested too deeply") from None
-    except ValueError:  # int() of more than 4,300 digits
-        raise ValueError("not JSON: a number that no file has") from None
-    return value
-
-
-def _refuse_constant(literal: str) -> float:
-    raise json.JSONDecodeError(f"{literal} is not a number", literal, 0)
-
-
 def _head(record: dict[str, Any], place: str) -> RunHead:
     if "results_version" not in record:
         raise ResultsError(f"{place}: no results_version: this file was not written by `apply --results`")
-    record = {"host": None, **record}
+    record = {"host": None, "user": None, "options": [], "approvals": [], **record}
     check_fields(record, HEAD_FIELDS, place)
-    version = record["results_version"]
-    if version.partition(".")[0] != RESULTS_VERSION.partition(".")[0]:
-        raise ResultsError(f"{place}: results_version is {printable(version)}, this program reads {RESULTS_VERSION}")
-    try:
-        started_at = datetime.strptime(record["started_at"], _TIMESTAMP_FORMAT).replace(tzinfo=UTC)
-    except ValueError:
-        raise ResultsError(f"{place}: started_at is {printable(record['started_at'])}, not a time in UTC") from None
+    _check_version(record, "results_version", RESULTS_VERSION, place)
     location = record["output_location"]
     if reason := explain_unsafe_absolute_path(location):
         raise ResultsError(f"{place}: output_location is {printable(location)}: {reason}")
     return RunHead(
-        plan_digest=record["plan_digest"], output_location=location, started_at=started_at, host=record["host"]
+        plan_digest=record["plan_digest"],
+        output_location=location,
+        started_at=_time(record, "started_at", place),
+        host=record["host"],
+        user=record["user"],
+        options=tuple(record["options"]),
+        approvals=tuple(record["approvals"]),
     )
+
+
+def _end(record: dict[str, Any], place: str) -> RunEnd:
+    """Return how a run ended; the sums in its summary are those of its lines, and are made of these again."""
+    check_fields(record, END_FIELDS, place)
+    _check_version(record, "run_summary", SUMMARY_VERSION, place)
+    return RunEnd(
+        ended_at=_time(record, "ended_at", place),
+        exit_code=record["exit_code"],
+        fetched_bytes=record["fetched_bytes"],
+        reports=tuple(record["reports"]),
+    )
+
+
+def _check_version(record: dict[str, Any], name: str, known: str, place: str) -> None:
+    if record[name].partition(".")[0] != known.partition(".")[0]:
+        raise ResultsError(f"{place}: {name} is {printable(record[name])}, this program reads {known}")
+
+
+def _time(record: dict[str, Any], name: str, place: str) -> datetime:
+    try:
+        return datetime.strptime(record[name], TIME_FORMAT).replace(tzinfo=UTC)
+    except ValueError:
+        raise ResultsError(f"{place}: {name} is {printable(record[name])}, not a time in UTC") from None
 
 
 def _recorded(record: dict[str, Any], place: str) -> RecordedFile | RecordedRawFile:

@@ -7,6 +7,8 @@ from typing import assert_never
 from schemas.results import Failure, FailureKind, RawFileResult
 from schemas.tally import Fate, fate_of_failure
 
+_UNRESOLVED = Failure(FailureKind.UNRESOLVED, "some of its files could not be resolved: see the plan")
+
 
 @dataclass(frozen=True, slots=True)
 class Cause:
@@ -28,6 +30,15 @@ class FailedEntry:
     raw_file_id: str
     relative_path: str | None
     failure: Failure
+
+    @property
+    def name(self) -> str:
+        """What people call it: its path, which usually begins with its raw file's name, or else both."""
+        path = self.relative_path
+        if path is None:
+            return self.raw_file_id
+        begins_so = path == self.raw_file_id or path.startswith(f"{self.raw_file_id}/")
+        return path if begins_so else f"{self.raw_file_id}: {path}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +93,8 @@ def cause_of(kind: FailureKind) -> Cause:  # noqa: C901, PLR0911, PLR0912  # a t
             return Cause("Not attempted", "yes")
         case FailureKind.NOT_AS_RESTORED:
             return Cause("Not as restored", "yes")
+        case FailureKind.NOT_AS_PLANNED:
+            return Cause("Not as planned", "yes")
         case FailureKind.UNFORESEEN:
             return Cause("Unforeseen error", "perhaps")
         case _:
@@ -118,7 +131,10 @@ def _failed_entries(raw_files: Iterable[RawFileResult]) -> Iterator[tuple[Failed
         if (failure := raw_file.failure) is not None:
             whole = fate_of_failure(failure.kind) is Fate.UNRESOLVABLE
             entries = 1 if whole else raw_file.planned_files - raw_file.unresolved_files
-            yield FailedEntry(raw_file.raw_file_id, None, failure), entries
+            if entries:
+                yield FailedEntry(raw_file.raw_file_id, None, failure), entries
+            if raw_file.unresolved_files and not whole:
+                yield FailedEntry(raw_file.raw_file_id, None, _UNRESOLVED), raw_file.unresolved_files
         for file in raw_file.files:
             if file.failure is not None:
                 yield FailedEntry(raw_file.raw_file_id, file.relative_path, file.failure), 1

@@ -5,7 +5,6 @@ Both names begin as the reports' do, which no plan may use for a file of its own
 
 import os
 from collections.abc import Iterable
-from datetime import datetime
 from pathlib import Path
 
 from applier.disk.folders import OutputFolder
@@ -15,6 +14,7 @@ from applier.reports.results_writer import ResultsWriter
 from schemas.errors import DestinationError
 from schemas.paths import join_path, path_below
 from schemas.plan import Plan
+from schemas.results import RunHead
 from schemas.results_file import head_line
 from schemas.text import printable
 
@@ -22,7 +22,7 @@ _PLAN_SUFFIX, _RESULTS_SUFFIX = ".plan.json", ".results.jsonl"
 
 
 def keep_run(
-    plan: Plan, content: Iterable[bytes], place: tuple[OutputFolder, Stagings], started_at: datetime, host: str
+    plan: Plan, content: Iterable[bytes], place: tuple[OutputFolder, Stagings], run: RunHead
 ) -> tuple[tuple[str, str], ResultsWriter]:
     """Write a plan, whole or not at all, and begin its results file.
 
@@ -32,8 +32,7 @@ def keep_run(
         plan: as it is applied.
         content: the plan file's, in pieces.
         place: the output location, and staging folders below it.
-        started_at: UTC; it is part of both names.
-        host: the name of this computer.
+        run: how the run begins; its time is part of both names.
 
     Returns:
         The absolute paths of both files, and what takes the results.
@@ -46,7 +45,7 @@ def keep_run(
     kept_in = destinations.pop() if len(destinations) == 1 else plan.output_location
     try:
         with stagings.lent(path_below(kept_in, output.path)) as staging:
-            plan_name = write_new_file(content, kept_in, dated_names(started_at, _PLAN_SUFFIX), (output, staging))
+            plan_name = write_new_file(content, kept_in, dated_names(run.started_at, _PLAN_SUFFIX), (output, staging))
             staging.reserve_report()  # once more: the plan has taken its space
         name = plan_name.removesuffix(_PLAN_SUFFIX) + _RESULTS_SUFFIX
         with output.folder(path_below(kept_in, output.path)) as folder:
@@ -57,5 +56,5 @@ def keep_run(
             f"{printable(kept_in)}: the plan and the results cannot be kept there: {error.strerror or error}"
         ) from None
     path = join_path(kept_in, name)
-    writer = ResultsWriter(Path(path), descriptor, head_line(plan, started_at, host).encode())
+    writer = ResultsWriter(Path(path), descriptor, head_line(run).encode())
     return (join_path(kept_in, plan_name), path), writer

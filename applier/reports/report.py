@@ -3,23 +3,26 @@
 import itertools
 import logging
 import os
+import uuid
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from applier.disk.folders import OutputFolder, sync_folder, write_all
 from applier.disk.rename import rename_to_first_free_name
 from applier.disk.run_folders import Stagings
 from applier.disk.staging import REPORT, Staging
-from schemas.etag import MIB
+from applier.reports.report_text import ReportedRun, render_report
+from schemas.errors import ConfigError
 from schemas.paths import REPORT_PREFIX, join_path, path_below
-from schemas.results import MD5_BYTES, ApplyResult, FileResult, Outcome, RawFileResult
+from schemas.results import ApplyResult
 from schemas.text import printable
-from schemas.version import CREATED_BY
 
 logger = logging.getLogger(__name__)
 
-_RULE = "=" * 80
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +33,26 @@ class WrittenReports:
     complete: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reporting:
+    """What the reports of a run are to say besides its results, and where they are to be.
+
+    Args:
+        written_at: UTC.
+        runs: which are reported.
+        folder: to write all of them into; by default, each into its destination.
+    """
+
+    written_at: datetime
+    runs: Sequence[ReportedRun] = ()
+    folder: str | None = None
+
+
 def write_reports(
-    result: ApplyResult, output: OutputFolder, stagings: Stagings, written_at: datetime
+    result: ApplyResult,
+    output: OutputFolder,
+    stagings: Stagings,
+    reporting: Reporting,
 ) -> WrittenReports:
     """Write the report of every destination that a run's plan names; log which ones cannot be written.
 
@@ -39,33 +60,50 @@ def write_reports(
         result: of the run.
         output: the output location.
         stagings: lend folders on the same file system as a destination.
-        written_at: UTC.
+        reporting: when, of which runs, and where to.
     """
+    written_at, folder = reporting.written_at, reporting.folder
     paths, complete = [], True
     for destination, raw_files in result.by_destination().items():
+        report = render_report(result.plan_digest, destination, raw_files, written_at, reporting.runs)
+        text = (piece.encode() for piece in report)
         try:
+            if folder is not None:
+                stagings.sweep(path_below(destination, output.path))
+                paths.append(write_into_folder(text, folder, dated_names(written_at, ".txt")))
+                continue
             with stagings.lent(path_below(destination, output.path)) as staging:
-                place = output, staging
-                paths.append(write_batch_status_report(result, destination, raw_files, written_at, place))
+                paths.append(write_batch_status_report(text, destination, written_at, (output, staging)))
         except OSError as error:
-            logger.error("%s: the report cannot be written: %s", printable(destination), error.strerror)  # noqa: TRY400  # not a bug
+            place = printable(folder or destination)
+            logger.error("%s: the report cannot be written: %s", place, error.strerror)  # noqa: TRY400  # not a bug
             complete = False
     return WrittenReports(paths=tuple(paths), complete=complete)
 
 
+def check_report_dir(folder: str) -> None:
+    """See that reports can be written into a folder.
+
+    Raises:
+        ConfigError: they cannot.
+    """
+    reason = None
+    if not Path(folder).is_dir():
+        reason = "expected a folder, which exists"
+    elif not os.access(folder, os.W_OK | os.X_OK):
+        reason = "no file can be written there"
+    if reason is not None:
+        raise ConfigError(f"--report-dir {printable(folder)}: {reason}")
+
+
 def write_batch_status_report(
-    result: ApplyResult,
-    destination: str,
-    raw_files: Sequence[RawFileResult],
-    written_at: datetime,
-    place: tuple[OutputFolder, Staging],
+    text: Iterable[bytes], destination: str, written_at: datetime, place: tuple[OutputFolder, Staging]
 ) -> str:
-    """Write the report of one destination.
+    """Write the report of one destination into it.
 
     Args:
-        result: of the run that is reported.
+        text: of the report, in pieces.
         destination: absolute path of the destination.
-        raw_files: those that belong there.
         written_at: UTC.
         place: the output location, and a staging folder on the same file system where the report is written first.
 
@@ -76,9 +114,31 @@ def write_batch_status_report(
     Raises:
         OSError: it could not be written, or not where its path says.
     """
-    text = render_report(result.plan_digest, destination, raw_files, written_at)
-    name = write_new_file((piece.encode() for piece in text), destination, dated_names(written_at, ".txt"), place)
+    name = write_new_file(text, destination, dated_names(written_at, ".txt"), place)
     return join_path(destination, name)
+
+
+def write_into_folder(content: Iterable[bytes], folder_path: str, names: Iterator[str]) -> str:
+    """Write a file of ours into any folder, whole or not at all, under the first name that is free; return its path.
+
+    Raises:
+        OSError: it could not be written.
+    """
+    folder = os.open(folder_path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    unfinished = f"{REPORT_PREFIX}{uuid.uuid4().hex}.tmp"
+    try:
+        descriptor = os.open(unfinished, _NEW_FILE, 0o666, dir_fd=folder)
+        try:
+            _write_whole(descriptor, content)
+            name = rename_to_first_free_name(unfinished, folder, names, folder)
+            sync_folder(folder)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(unfinished, dir_fd=folder)
+            raise
+    finally:
+        os.close(folder)
+    return join_path(folder_path, name)
 
 
 def write_new_file(
@@ -98,15 +158,7 @@ def write_new_file(
     output, staging = place
     descriptor = staging.open_report()
     try:
-        try:
-            size_bytes = 0
-            for piece in content:
-                write_all(descriptor, memoryview(piece), size_bytes)
-                size_bytes += len(piece)
-            os.ftruncate(descriptor, size_bytes)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        _write_whole(descriptor, content)
         with output.folder(path_below(destination, output.path), create=True) as folder:
             staging.give_rights_of_new_file(REPORT, folder)
             name = rename_to_first_free_name(REPORT, staging.descriptor, names, folder)
@@ -117,89 +169,21 @@ def write_new_file(
     return name
 
 
+def _write_whole(descriptor: int, content: Iterable[bytes]) -> None:
+    """Write all of a file's content, see that it is stored, and close it."""
+    try:
+        size_bytes = 0
+        for piece in content:
+            write_all(descriptor, memoryview(piece), size_bytes)
+            size_bytes += len(piece)
+        os.ftruncate(descriptor, size_bytes)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def dated_names(written_at: datetime, suffix: str) -> Iterator[str]:
     """Yield names for a file of ours: `_download_status_batch_{YYYYMMDD_HHMMSS}`, then the same with `_2` and so on."""
     stem = f"{REPORT_PREFIX}{written_at:%Y%m%d_%H%M%S}"
     yield f"{stem}{suffix}"
     yield from (f"{stem}_{number}{suffix}" for number in itertools.count(2))
-
-
-def render_report(
-    plan_digest: str, destination: str, raw_files: Sequence[RawFileResult], written_at: datetime
-) -> Iterator[str]:
-    """Yield the text of a report in pieces, one per raw file: a large plan's report has a hundred megabytes."""
-    total = sum(raw_file.planned_files for raw_file in raw_files)
-    successful = sum(file.outcome.succeeded for raw_file in raw_files for file in raw_file.files)
-    failed_raw_files = sum(raw_file.failure is not None for raw_file in raw_files)
-    head = [
-        "S3 Download Batch Status Report",
-        "================================",
-        f"Destination: {printable(destination)}",
-        f"Timestamp: {written_at:%Y-%m-%d %H:%M:%S} UTC",
-        f"Raw Files Processed: {len(raw_files)}",
-        "",
-        "Overall Summary:",
-        "----------------",
-        f"Total raw files: {len(raw_files)}",
-        f"Total files: {total}",
-        f"Successful files: {successful}",
-        f"Failed files: {total - successful}",
-        *([f"Failed raw files: {failed_raw_files}"] if failed_raw_files else []),
-        f"Status: {_status(raw_files, successful)}",
-        "",
-        _RULE,
-    ]
-    yield _text(head)
-    yield from (_text(_section(raw_file)) for raw_file in raw_files)
-    yield _text([f"Plan: {plan_digest}", f"Written by: {CREATED_BY}"])
-
-
-def _text(lines: Sequence[str]) -> str:
-    return "".join(f"{line}\n" for line in lines)
-
-
-def _status(raw_files: Sequence[RawFileResult], successful_files: int) -> str:
-    if all(raw_file.succeeded for raw_file in raw_files):
-        return "SUCCESS"
-    return "PARTIAL FAILURE" if successful_files else "FAILURE"
-
-
-def _section(raw_file: RawFileResult) -> list[str]:
-    head = [
-        f"Raw File: {printable(raw_file.raw_file_id)}",
-        f"Project ID: {printable(raw_file.project_id or '-')}",
-        f"S3 Bucket: {printable(raw_file.bucket_name or '-')}",
-        f"Files: {raw_file.planned_files}",
-        *(f"Note: {printable(note)}" for note in raw_file.notes),
-        "",
-    ]
-    if raw_file.failure is not None:
-        return [*head, f"ERROR: {raw_file.failure.message}", "", _RULE]
-    return [*head, "Files:", "------", *(_file_line(file) for file in raw_file.files), "", _RULE]
-
-
-def _file_line(file: FileResult) -> str:
-    return f"{printable(file.relative_path)}: {_outcome(file)}"
-
-
-def _outcome(file: FileResult) -> str:
-    remark = f" {printable(file.remark)}" if file.remark else ""
-    match file.outcome:
-        case Outcome.DOWNLOADED:
-            size_mb = (file.size_bytes or 0) / MIB
-            return f"OK - Downloaded and verified{remark} ({size_mb:.1f} MB in {file.duration_seconds:.1f}s)"
-        case Outcome.SKIPPED:
-            return "OK - Skipped (already exists)"
-        case Outcome.HEALED:
-            kept = f"; corrupt file kept as {printable(file.corrupt_copy)}" if file.corrupt_copy else ""
-            return f"OK - Self-healed ({_how_much(file)} re-downloaded{remark}{kept})"
-        case Outcome.FAILED:
-            return f"FAILURE - {file.failure.message if file.failure else 'no reason recorded'}"
-
-
-def _how_much(file: FileResult) -> str:
-    """Return how much of a corrupt file was fetched again: all of it, or some of its parts."""
-    parts = len(file.part_md5s) // MD5_BYTES
-    if file.fetched_parts is None or file.fetched_parts >= parts:
-        return "hash mismatch detected,"
-    return f"{file.fetched_parts} of {parts} parts"

@@ -1,26 +1,17 @@
-"""Writes the results file of a run, line by line as files end, and lets nothing in it be lost in silence.
-
-A file is written by one run: it is locked meanwhile, and looked at once more at the end, because on some file systems a
-lock does not reach other hosts.
-"""
+"""Writes the results file of a run, line by line as files end, and lets nothing in it be lost in silence."""
 
 import errno
-import fcntl
 import logging
 import os
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from datetime import datetime
 from pathlib import Path
 
 from applier.disk.folders import write_all
-from schemas.errors import ConfigError
-from schemas.paths import REPORT_PREFIX, STAGING_FOLDER, folded_path, join_path, path_below
-from schemas.plan import Plan, PlannedFile, RawFilePlan, UnresolvedFile
+from applier.reports.run_summary import RunSummary
+from schemas.plan import PlannedFile, RawFilePlan, UnresolvedFile
 from schemas.results import FileResult, RawFileResult
-from schemas.results_file import HEAD_BEGINS, file_line, head_line, raw_file_line
+from schemas.results_file import file_line, raw_file_line, summary_line
 from schemas.text import printable
 
 logger = logging.getLogger(__name__)
@@ -37,6 +28,9 @@ class ResultSink:
 
     def raw_file_failed(self, result: RawFileResult) -> None:
         """A raw file has failed as a whole."""
+
+    def run_ended(self, summary: RunSummary) -> None:
+        """The run has ended: nothing but `close` follows."""
 
     def close(self) -> bool:
         """Take no more results, and tell whether all of them were passed on."""
@@ -63,6 +57,11 @@ class SinkPair(ResultSink):
         """See `ResultSink`."""
         for sink in (self._needed, self._useful):
             sink.raw_file_failed(result)
+
+    def run_ended(self, summary: RunSummary) -> None:
+        """See `ResultSink`."""
+        for sink in (self._needed, self._useful):
+            sink.run_ended(summary)
 
     def close(self) -> bool:
         """See `ResultSink`."""
@@ -93,6 +92,10 @@ class ResultsWriter(ResultSink):
     def raw_file_failed(self, result: RawFileResult) -> None:
         """See `ResultSink`."""
         self._write(raw_file_line(result).encode())
+
+    def run_ended(self, summary: RunSummary) -> None:
+        """See `ResultSink`."""
+        self._write(summary_line(summary.as_record()).encode())
 
     def close(self) -> bool:
         """See `ResultSink`; a second time, it only tells."""
@@ -163,6 +166,11 @@ class LazyResultsWriter(ResultsWriter):
                 return
         self._write_waiting()
 
+    def run_ended(self, summary: RunSummary) -> None:
+        """See `ResultSink`."""
+        self._write_waiting()
+        super().run_ended(summary)
+
     def close(self) -> bool:
         """See `ResultSink`."""
         self._write_waiting()
@@ -174,105 +182,3 @@ class LazyResultsWriter(ResultsWriter):
             self._written_at = time.monotonic()
         if lines:
             self._write(lines)
-
-
-@contextmanager
-def results_sink(path: Path | None, source: str, plan: Plan, started_at: datetime, host: str) -> Iterator[ResultSink]:
-    """Give the sink of a run: a results file, or nothing.
-
-    Args:
-        path: of the file; an earlier results file is replaced, anything else is left untouched.
-        source: the plan's path, which must not be overwritten.
-        plan: as it is applied.
-        started_at: UTC.
-        host: the name of this computer.
-
-    Raises:
-        ConfigError: the file cannot be written, another run is writing it, or it would be in the plan's way.
-    """
-    if path is None:
-        yield ResultSink()
-        return
-    if reason := _explain_bad_place(path, source, plan):
-        raise ConfigError(f"--results {printable(str(path))}: {reason}")
-    head = head_line(plan, started_at, host).encode()
-    writer = ResultsWriter(path, _open_results(path), head)
-    try:
-        yield writer
-    finally:
-        writer.close()
-
-
-def _open_results(path: Path) -> int:
-    """Return a descriptor of the file, locked and empty."""
-    name = printable(str(path))
-    try:
-        if path.exists() and not path.is_file():  # opening a FIFO would wait for its other end
-            reason: str | None = "something that is not a file already exists there"
-        else:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-            reason = _make_ours(descriptor)
-    except OSError as error:
-        reason = error.strerror or str(error)
-    if reason is not None:
-        raise ConfigError(f"--results {name}: {reason}")
-    return descriptor
-
-
-def _make_ours(descriptor: int) -> str | None:
-    """Lock and empty an open file; where that must not be, close it and return why."""
-    with ExitStack() as undo:
-        undo.callback(os.close, descriptor)
-        if not _lock(descriptor):
-            return "another run is writing to it; give each run a file of its own"
-        if os.pread(descriptor, len(HEAD_BEGINS), 0) not in {b"", HEAD_BEGINS}:
-            return "a file that does not hold results already exists there; it was left untouched"
-        os.ftruncate(descriptor, 0)
-        undo.pop_all()
-    return None
-
-
-def _lock(descriptor: int) -> bool:
-    """Lock a file until it is closed, and tell whether nobody else has it; where nothing can be locked, nobody has."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError as error:
-        logger.info("the results file cannot be locked: %s", error.strerror)
-    return True
-
-
-def _explain_bad_place(path: Path, source: str, plan: Plan) -> str | None:
-    """Return why no results may be written to a path; None if they may."""
-    with suppress(OSError):  # of what cannot be looked at, opening it says more
-        if Path(source).exists() and path.samefile(source):
-            return "this is the plan itself"
-    name = folded_path(path.name)
-    if STAGING_FOLDER in folded_path(os.path.realpath(path)).split("/") or name.startswith(REPORT_PREFIX):
-        return f"{STAGING_FOLDER} and {REPORT_PREFIX}… are kraken-plan's own names"
-    if any(_is_same_folder(path.parent, folder) for folder in _folders_with(name, plan)):
-        return "the plan restores a file to this place, or below it"
-    return None
-
-
-def _folders_with(name: str, plan: Plan) -> set[str]:
-    """Return the folders in which a plan needs this name, folded, for a file or for a folder on the way to one."""
-    folders = set()
-    for raw_file, file in plan.planned_files():
-        below = path_below(raw_file.absolute_dest_path(file), plan.output_location)
-        if name not in folded_path(below):
-            continue
-        components = below.split("/")
-        for depth, component in enumerate(components):
-            if folded_path(component) == name:
-                folders.add(join_path(plan.output_location, "/".join(components[:depth])))
-    return folders
-
-
-def _is_same_folder(one: Path, other: str) -> bool:
-    """Tell whether two paths are one folder, through links and mounts; what is not there is none."""
-    try:
-        return one.samefile(other)
-    except OSError:
-        return False

@@ -10,12 +10,11 @@ import os
 import re
 import threading
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 
 from applier.reports.results_writer import LazyResultsWriter, ResultSink
-from schemas.plan import Plan, PlannedFile
-from schemas.results import MD5_BYTES
+from schemas.plan import PlannedFile
+from schemas.results import MD5_BYTES, RunHead
 from schemas.results_file import head_line
 from schemas.text import printable
 
@@ -49,18 +48,16 @@ class RunRecords:
         except OSError:
             return []
 
-    def start(self, plan: Plan, started_at: datetime, host: str, run_id: str) -> ResultSink:
+    def start(self, run: RunHead, run_id: str) -> ResultSink:
         """Return a sink that keeps the results of a new run, and remove those of the oldest ones.
 
         Args:
-            plan: as it is applied.
-            started_at: UTC.
-            host: the name of this computer.
+            run: how it begins.
             run_id: what no other run has.
         """
         if self._folder is None:
             return ResultSink()
-        path = self._folder / f"{started_at:%Y%m%dT%H%M%SZ}-{run_id}.jsonl"
+        path = self._folder / f"{run.started_at:%Y%m%dT%H%M%SZ}-{run_id}.jsonl"
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             for old in self.paths()[: -KEPT_RUNS + 1]:
@@ -70,7 +67,7 @@ class RunRecords:
             words = "the results of this run are not kept for later (%s: %s); --state-dir names another folder"
             logger.warning(words, printable(str(self._folder)), error.strerror)
             return ResultSink()
-        return LazyResultsWriter(path, descriptor, head_line(plan, started_at, host).encode())
+        return LazyResultsWriter(path, descriptor, head_line(run).encode())
 
     def part_digests(self, file: PlannedFile) -> Sequence[bytes]:
         """Return the binary MD5 of each part of a planned file as a run recorded it; empty if none did."""

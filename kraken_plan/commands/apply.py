@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kraken_plan.shared_options import accept_options, access_options, max_wait_option, rate_option
+from kraken_plan.kept_results import state_dir_option
+from kraken_plan.shared_options import accept_options, access_options, max_wait_option, rate_option, report_dir_option
 from schemas.errors import PlanError
 from schemas.text import printable
 
@@ -48,16 +49,10 @@ makes it say how far it has come.
     "--results",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Write the result of each file to FILE, as JSON lines. Not for two runs at once.",
+    help="Also write the result of each file to FILE, as JSON lines. Replaces earlier results, but not those of "
+    "another plan. Not for two runs at once.",
 )
-@click.option(
-    "--state-dir",
-    envvar="KRAKEN_PLAN_STATE_DIR",
-    show_envvar=True,
-    metavar="DIR",
-    type=click.Path(path_type=Path),
-    help="Keep the results of the last ten runs of each plan in DIR. [default: ~/.local/state/kraken-plan]",
-)
+@state_dir_option
 @rate_option("--max-bandwidth", "Fetch at most this much over all jobs; the default is no limit")
 @click.option(
     "--on-corrupt",
@@ -81,7 +76,15 @@ makes it say how far it has come.
     help="If the destination's file system does not keep two names of the plan apart (such as A.raw and a.raw), "
     "report both as failures and restore everything else.",
 )
-@click.option("--no-report", is_flag=True, help="Write no txt reports.")
+@report_dir_option
+@click.option(
+    "--report",
+    type=click.Choice(["always", "changes", "never"]),
+    default="always",
+    show_default=True,
+    help="When to write txt reports: changes leaves them out if every file was right already.",
+)
+@click.option("--no-report", is_flag=True, help="Write no txt reports, as --report never does.")
 def apply_command(**options: object) -> None:
     """Restore what PLAN says, and verify it; `-` reads the plan from stdin.
 
@@ -101,6 +104,7 @@ def _apply(options: "ApplyOptions") -> int:
         raise click.UsageError(
             "--results is for what was restored: leave it out with --dry-run, which restores nothing"
         )
+    options.report_choice.check()
     reviewed = load_plan(options.plan)
     _check_digest(reviewed, options)
     return carry_out(reviewed, options)

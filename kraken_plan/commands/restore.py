@@ -40,6 +40,7 @@ _FIXED_FOR_APPLY = {
     "expect_digest": None,
     "results": None,
     "no_report": False,
+    "report": "always",
     "keep_run": True,
 }
 
@@ -86,6 +87,8 @@ def restore_command(**options: object) -> None:
 
 
 def _restore(options: Mapping[str, object]) -> int:
+    apply_options = _pick(ApplyOptions, options, _FIXED_FOR_APPLY)
+    apply_options.report_choice.check()
     plan, summary = _make_checked_plan(_pick(CompileOptions, options, _FIXED_FOR_COMPILE))
     is_asked = not options["yes"]
     shown = [*plan_lines(plan, _PLAN_NAME, unpainted, with_files=False, exact=False), "", *summary]
@@ -95,7 +98,7 @@ def _restore(options: Mapping[str, object]) -> int:
             if not confirm(_question(plan), stop.event):
                 say("nothing was restored")
                 return stop.exit_code or _EXIT_REFUSED
-    return carry_out(plan, _pick(ApplyOptions, options, _FIXED_FOR_APPLY))
+    return carry_out(plan, apply_options)
 
 
 def _make_checked_plan(options: CompileOptions) -> tuple[Plan, list[str]]:

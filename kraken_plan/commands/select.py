@@ -9,6 +9,7 @@ import click
 
 from applier.reports.confirm_results import confirm_results
 from kraken_plan.console import say_unless_quiet
+from kraken_plan.kept_results import load_kept_runs, state_dir_option
 from kraken_plan.output_files import STDOUT, refuse_to_overwrite, write_plan_output
 from kraken_plan.shared_options import plan_argument, plan_output_option
 from planner.raw_file_ids import split_at_commas
@@ -24,8 +25,11 @@ from schemas.errors import ConfigError
 from schemas.plan import Plan
 from schemas.plan_file import serialize_plan
 from schemas.plan_source import load_plan, plan_name
+from schemas.results import RecordedRun
 from schemas.results_file import load_results
 from schemas.text import counted, human_size
+
+_KEPT = ""  # stands for RESULTS where --failed has none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +42,7 @@ class SelectOptions:
     include: tuple[str, ...]
     exclude: tuple[str, ...]
     failed: tuple[str, ...]
+    state_dir: Path | None
     resolvable: bool
     output: str
 
@@ -53,6 +58,7 @@ Exit codes:
 Examples:
   kraken-plan select plan.json --project PRID001 -o prid001.json
   kraken-plan select plan.json --raw-file 20250115_a.d,20250116_b.raw --include '*.tdf*' -o some.json
+  kraken-plan select plan.json --failed -o again.json
   kraken-plan select plan.json --failed results.jsonl -o again.json
   kraken-plan select plan.json --resolvable -o clean.json
   kraken-plan select plan.json --exclude '*.mgf' | kraken-plan apply -
@@ -73,11 +79,14 @@ Several values of one option widen the selection, several options narrow it. Pat
 @click.option("--exclude", metavar="GLOB", multiple=True, help="Leave out files whose relative path matches.")
 @click.option(
     "--failed",
-    metavar="RESULTS",
+    metavar="[RESULTS]",
     multiple=True,
-    help="Take what failed or was not attempted in the apply that wrote RESULTS, or is no longer there; of several, "
-    "the latest counts.",
+    is_flag=False,
+    flag_value=_KEPT,
+    help="Take what failed, was not attempted, or is no longer there. RESULTS is a file that `apply --results` "
+    "wrote; of several, the latest run counts. Without it, the results that are kept of the last ten applies of PLAN.",
 )
+@state_dir_option
 @click.option("--resolvable", is_flag=True, help="Take only what can be restored, nothing that has an error.")
 @plan_output_option
 def select_command(**options: object) -> None:
@@ -103,7 +112,7 @@ def _select(options: SelectOptions) -> int:
         )
     of = plan
     if options.failed:
-        runs = [run for path in options.failed for run in load_results(path)]
+        runs = [run for path in options.failed for run in _load_runs(path, plan, options.state_dir)]
         of = select_failed(plan, confirm_results(plan, runs, datetime.now(UTC)))
         if not of.raw_files:
             raise ConfigError("nothing in the plan has failed, so there is nothing to select")
@@ -115,6 +124,10 @@ def _select(options: SelectOptions) -> int:
     write_plan_output(serialize_plan(selected), options.output)
     say_unless_quiet(f"selected {_extent(selected)}, of {_extent(plan)}")
     return 0
+
+
+def _load_runs(path: str, plan: Plan, state_dir: Path | None) -> list[RecordedRun]:
+    return load_kept_runs(plan, state_dir) if path == _KEPT else load_results(path)
 
 
 def _extent(plan: Plan) -> str:

@@ -19,9 +19,10 @@ from kraken_plan.views.plan_sections import (
     skipped_text,
 )
 from kraken_plan.views.plan_summary import PlanSummary, summarize_plan
+from kraken_plan.views.run_facts import run_facts
 from kraken_plan.views.table import Tone, Toned
 from schemas.plan import Plan, PlannedFile, PlanTotals, RawFilePlan, UnresolvedFile
-from schemas.results import ApplyResult, FileResult, Outcome, RawFileResult
+from schemas.results import ApplyResult, FileResult, Outcome, RawFileResult, RecordedRun
 from schemas.text import counted, human_size, printable
 
 _PLAN_STATES = {
@@ -36,20 +37,21 @@ _ALREADY_RIGHT = State(words=Toned("already right", Tone.GOOD), mark="✓")
 _RESULT_STATES = (_FAILED, _PLAN_STATES[IN_PART], _HEALED, _DOWNLOADED, _ALREADY_RIGHT)
 
 
-def plan_page(plan: Plan, name: str, result: ApplyResult | None = None) -> Page:
+def plan_page(plan: Plan, name: str, result: ApplyResult | None = None, runs: Sequence[RecordedRun] = ()) -> Page:
     """Return the page of a plan.
 
     Args:
         plan: the plan.
         name: how the user named it.
         result: how an apply of it ended; without one, the page shows what will be restored.
+        runs: which runs the result is of.
     """
     summary = summarize_plan(plan)
     return Page(
         title="Restore plan" if result is None else "Restore results",
         subtitle=name,
         figures=_plan_figures(summary.totals) if result is None else _result_figures(result, summary),
-        facts=plan_facts(plan),
+        facts=[*run_facts(runs), *plan_facts(plan)],
         sections=plan_sections(summary),
         table=BigTable(
             title="Raw files and their files",

@@ -349,13 +349,16 @@ def test_results_should_hold_a_line_for_each_entry(run_cli: Cli, make_restore_ca
 
     run_cli("apply", plan, "--results", case.folder / "results.jsonl", "--no-report")
 
-    head, *lines = map(json.loads, (case.folder / "results.jsonl").read_text(encoding="utf-8").splitlines())
+    head, *lines, summary = map(json.loads, (case.folder / "results.jsonl").read_text(encoding="utf-8").splitlines())
     assert head["plan_digest"] == json.loads(plan.read_bytes())["plan_digest"]
     by_id = {line["raw_file_id"]: line for line in lines}
     assert by_id["sample.raw"]["outcome"] == "downloaded"
     assert by_id["sample.raw"]["size_bytes"] == 1000
     assert by_id["absent.raw"]["relative_path"] is None
     assert by_id["absent.raw"]["message"] == "RawFile not found in the catalog"
+    assert (summary["verified"], summary["unresolvable"], summary["entries"]) == (1, 1, 2)
+    assert (summary["exit_code"], summary["fetched_bytes"], summary["options"]) == (1, 1000, head["options"])
+    assert head["options"] == [f"--results {case.folder / 'results.jsonl'}", "--no-report"]
     assert list(case.output_location.rglob("_download*")) == []
 
 

@@ -22,7 +22,7 @@ CONTENT = made_up_bytes("truncated", SIZE_BYTES)
 CHUNK_SIZE_MB = 5
 LAST_PART = 35 * MIB
 PARTS = 8
-HEALED = "sample.raw: OK - Self-healed (hash mismatch detected, re-downloaded)\n"
+HEALED = "sample.raw: OK - Self-healed (hash mismatch detected, re-downloaded) ("
 
 
 @pytest.fixture

@@ -14,13 +14,13 @@ from console_blocks import Command, commands_in, is_as_shown, run_session
 from real_blocks import DOCS, EXAMPLE_REPORT, README, ROOT, pages, with_real_blocks
 from world import demo_world
 
-from applier.reports.report import render_report
+from applier.reports.report_text import ReportedRun, render_report
 from kraken_plan.command_group import COMMANDS, EXIT_READER_GONE, cli
 from kraken_plan.entry_point import EXIT_BUG
 from planner.build_plan import build_download_plan
 from planner.records import parse_record
 from schemas.plan import UnresolvedFile
-from schemas.results import Failure, FailureKind, FileResult, Outcome, RawFileResult
+from schemas.results import Failure, FailureKind, FileResult, Outcome, RawFileResult, RunEnd, RunHead
 from schemas.site.config import SiteConfig
 
 PAGES = [pytest.param(page, id=str(page.relative_to(ROOT))) for page in pages()]
@@ -210,11 +210,15 @@ def _report_of_everything() -> Iterator[str]:
     ]
     base = {"raw_file_id": "r", "project_id": None, "destination_base": "/o", "bucket_name": None}
     whole = [
-        RawFileResult(**base, planned_files=0, failure=Failure(kind, "x"))  # type: ignore[arg-type]  # text and None
+        RawFileResult(**base, planned_files=5, failure=Failure(kind, "x"))  # type: ignore[arg-type]  # text and None
         for kind in FailureKind
     ]
     raw_files = [RawFileResult(**base, planned_files=len(ends), files=tuple(ends), notes=("n",)), *whole]  # type: ignore[arg-type]
-    return render_report("sha256:0", "/o", raw_files, datetime(2026, 1, 1, tzinfo=UTC))
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    head = RunHead(plan_digest="sha256:0", output_location="/o", started_at=now, approvals=("somebody",))
+    runs = [ReportedRun(head=head, end=end, name="r") for end in (RunEnd(ended_at=now), None)]
+    yield from render_report("sha256:0", "/o", raw_files, now, runs)
+    yield from render_report("sha256:0", "/o", raw_files, now, runs[:1])
 
 
 def test_picture_of_the_architecture_should_name_every_room() -> None:

@@ -194,8 +194,9 @@ def test_report_should_read_what_a_killed_run_has_left(run_cli: Cli, make_restor
     case = make_restore_case(thermo("a.raw", size_bytes=1000), thermo("b.raw", size_bytes=1000))
     plan = compile_plan(run_cli, case)
     assert run_cli("apply", plan, "--results", "results.jsonl", "--no-report", "--jobs", "1").exit_code == 0
-    content = (run_cli.folder / "results.jsonl").read_bytes()
-    (run_cli.folder / "results.jsonl").write_bytes(content[:-20])
+    *finished, summary = (run_cli.folder / "results.jsonl").read_bytes().splitlines(keepends=True)
+    assert summary.startswith(b'{"run_summary": ')
+    (run_cli.folder / "results.jsonl").write_bytes(b"".join(finished)[:-20])
 
     # when
     done = report(run_cli, plan, "results.jsonl")

@@ -190,8 +190,9 @@ def test_results_should_replace_those_of_an_earlier_run(run_cli: Cli, make_resto
 
     for outcome in ("downloaded", "skipped"):
         assert run_cli("apply", plan, "--results", results).exit_code == 0
-        _, line = map(json.loads, results.read_text(encoding="utf-8").splitlines())
+        _, line, summary = map(json.loads, results.read_text(encoding="utf-8").splitlines())
         assert line["outcome"] == outcome
+        assert summary[outcome.replace("skipped", "already_right")] == summary["verified"] == 1
 
 
 def test_results_should_name_what_the_plan_could_not_resolve(run_cli: Cli, make_restore_case: MakeRestoreCase) -> None:
@@ -206,7 +207,7 @@ def test_results_should_name_what_the_plan_could_not_resolve(run_cli: Cli, make_
 
     # then
     assert result.exit_code == 1
-    _, *lines = map(json.loads, (run_cli.folder / "results.jsonl").read_text(encoding="utf-8").splitlines())
+    _, *lines, _ = map(json.loads, (run_cli.folder / "results.jsonl").read_text(encoding="utf-8").splitlines())
     told = {line["relative_path"]: (line["outcome"], line["message"]) for line in lines}
     assert told == {"many.d/0": ("failed", "no etag in the catalog"), "many.d/1": ("downloaded", None)}
     assert len(lines) == 2

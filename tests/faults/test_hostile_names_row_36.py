@@ -113,8 +113,9 @@ def test_results_should_hold_every_name_whole_row_36(run_cli: Cli, make_restore_
 
     run_cli("apply", "-", "--results", "results.jsonl", "--retries", "0", stdin=plan)
 
-    head, *lines = (run_cli.folder / "results.jsonl").read_text(encoding="utf-8").splitlines()
+    head, *lines, summary = (run_cli.folder / "results.jsonl").read_text(encoding="utf-8").splitlines()
     assert "results_version" in json.loads(head)
+    assert json.loads(summary)["entries"] == len(lines)
     told = {(entry["raw_file_id"], entry["relative_path"]) for entry in map(json.loads, lines)}
     raw_files = json.loads(plan)["raw_files"]
     files = {(name, file["relative_path"]) for name, raw_file in raw_files.items() for file in raw_file["files"]}

@@ -18,7 +18,7 @@ from network_faults import Fault, Stall
 from restore_case import raw_file
 from waiting import wait_for
 
-HEALED = "sample.raw: OK - Self-healed (hash mismatch detected, re-downloaded)\n"
+HEALED = "sample.raw: OK - Self-healed (hash mismatch detected, re-downloaded) ("
 
 
 # --- row 24: wrong bytes

@@ -18,7 +18,8 @@ from waiting import wait_for
 
 def recorded(results: Path) -> dict[str, str]:
     """The outcome of each file in a results file."""
-    _, *lines = map(json.loads, results.read_text(encoding="utf-8").splitlines())
+    _, *lines, summary = map(json.loads, results.read_text(encoding="utf-8").splitlines())
+    assert "run_summary" in summary
     return {line["relative_path"]: line["outcome"] for line in lines}
 
 

@@ -1,9 +1,9 @@
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from applier.reports.report import render_report
-from schemas.results import Failure, FailureKind, FileResult, Outcome, RawFileResult
+from applier.reports.report_text import ReportedRun, render_report
+from schemas.results import Failure, FailureKind, FileResult, Outcome, RawFileResult, RunEnd, RunHead
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "reports" / "_download_status_batch_20250204_143022.txt"
 DESTINATION = "/fs/pool/pool-0/alphakraken_sandbox/output/PRID001"
@@ -37,8 +37,21 @@ def raw_file(raw_file_id: str, *files: FileResult, failure: Failure | None = Non
     )
 
 
+RUN = ReportedRun(
+    head=RunHead(
+        plan_digest=DIGEST,
+        output_location="/fs/pool/pool-0/alphakraken_sandbox/output",
+        started_at=WRITTEN_AT - timedelta(minutes=12),
+        host="pool-node-3",
+        user="operator",
+        options=("--jobs 16", "--on-corrupt quarantine"),
+    ),
+    end=RunEnd(ended_at=WRITTEN_AT),
+)
+
+
 def rendered(*raw_files: RawFileResult) -> str:
-    return "".join(render_report(DIGEST, DESTINATION, raw_files, WRITTEN_AT))
+    return "".join(render_report(DIGEST, DESTINATION, raw_files, WRITTEN_AT, [RUN]))
 
 
 def test_notes_should_stand_in_the_head_of_their_raw_file_on_a_line_each() -> None:

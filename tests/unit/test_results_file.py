@@ -23,6 +23,7 @@ from schemas.results import (
     RecordedFile,
     RecordedRawFile,
     RecordedRun,
+    RunHead,
 )
 from schemas.results_file import MAX_LINE_BYTES, file_line, head_line, load_results, raw_file_line, read_results
 
@@ -30,7 +31,16 @@ STARTED_AT = datetime(2026, 11, 24, 6, 0, 0, tzinfo=UTC)
 PLAN = make_plan(planned_raw_file("s.d", planned_file("s.d/a"), planned_file("s.d/b")))
 (RAW_FILE,) = PLAN.raw_files
 DIGEST = "sha256:" + "0" * 64
-HEAD = head_line(PLAN, STARTED_AT, "node-7").replace("null", json.dumps(DIGEST))
+HEAD = head_line(
+    RunHead(
+        plan_digest=DIGEST,
+        output_location="/out",
+        started_at=STARTED_AT,
+        host="node-7",
+        user="me",
+        options=("--jobs 4",),
+    )
+)
 SKIPPED = FileResult(relative_path="s.d/a", outcome=Outcome.SKIPPED, size_bytes=3, duration_seconds=0.5)
 LINE = file_line(RAW_FILE, planned_file("s.d/a"), SKIPPED)
 

@@ -1,0 +1,60 @@
+"""Describes the run that begins for its results and reports: where, by whom, since when, and with which options."""
+
+import os
+import platform
+import pwd
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import click
+from click.core import ParameterSource
+
+from schemas.plan import Plan
+from schemas.results import RunHead
+
+_GIVEN = frozenset({ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT})
+_URI = re.compile(r"(?s)(?!s3:)([A-Za-z0-9+.-]+://).*@")
+
+
+def begin_run(plan: Plan) -> RunHead:
+    """Return how a run over a plan begins, now."""
+    return RunHead(
+        plan_digest=plan.plan_digest or "",
+        output_location=plan.output_location,
+        started_at=datetime.now(UTC),
+        host=platform.node(),
+        user=_user_name(),
+        options=tuple(given_options()),
+    )
+
+
+def given_options() -> Iterator[str]:
+    """Yield the options that the command line and the environment give, as `--jobs 16`; no password is among them."""
+    context = click.get_current_context(silent=True)
+    while context is not None:
+        for parameter in context.command.params:
+            name = parameter.name or ""
+            if isinstance(parameter, click.Option) and context.get_parameter_source(name) in _GIVEN:
+                yield from _written(parameter, context.params.get(name))
+        context = context.parent
+
+
+def _written(option: click.Option, value: object) -> Iterator[str]:
+    name = max(option.opts, key=len)
+    if option.is_flag:
+        if value:
+            yield name
+        return
+    values = value if isinstance(value, tuple | list) else [value]
+    for one in values:
+        shown = _URI.sub(r"\1…@", str(one))
+        yield f"{name} {shown}"
+
+
+def _user_name() -> str:
+    """Return who runs this process; a container may have no name for its user."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
