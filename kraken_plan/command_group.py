@@ -5,12 +5,15 @@ Loads nothing but click and what errors need, so that `--help` answers at once.
 
 import gc
 import importlib
+import os
+from types import ModuleType
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from kraken_plan.completion import offer_commands, offer_paths
 from kraken_plan.logs import logging_options
+from schemas.errors import WrongSystemError
 from schemas.version import __version__
 
 if TYPE_CHECKING:
@@ -37,6 +40,8 @@ COMMANDS = {
     "compile": _command("compile", "compile_command", "Make a plan from the catalog."),
     "find": _command("find", "find_command", "List raw files of the catalog."),
     "show": _command("show", "show_command", "Show what a plan restores, for review."),
+    "approve": _command("approve", "approve_command", "Approve a plan: sign its digest with your SSH key."),
+    "approvals": _command("approvals", "approvals_command", "Show and check who has approved a plan."),
     "status": _command("status", "status_command", "Show what apply would do, and change nothing."),
     "apply": _command("apply", "apply_command", "Restore what a plan says, and verify it."),
     "verify": _command("verify", "verify_command", "Verify local files against a plan, without S3."),
@@ -63,7 +68,7 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in COMMANDS and cmd_name not in self.commands:
             entry = COMMANDS[cmd_name]
-            command: click.Command = getattr(importlib.import_module(entry.module), entry.attribute)
+            command: click.Command = getattr(_load(cmd_name, entry.module), entry.attribute)
             gc.freeze()
             gc.enable()
             command.params += logging_options()
@@ -89,6 +94,22 @@ class _LazyGroup(click.Group):
             ctx.exit(EXIT_READER_GONE)
 
 
+def _load(command: str, module: str) -> ModuleType:
+    """Import the module of a command.
+
+    Raises:
+        WrongSystemError: it restores or looks at files, which Windows does not have all the calls for.
+    """
+    try:
+        return importlib.import_module(module)
+    except (ImportError, AttributeError):
+        if hasattr(os, "O_DIRECTORY"):
+            raise
+        raise WrongSystemError(
+            f"{command} runs on Linux; here, plans can be made and reviewed (compile, show, diff, validate)"
+        ) from None
+
+
 @click.group(
     cls=_LazyGroup,
     params=logging_options(),
@@ -96,7 +117,7 @@ class _LazyGroup(click.Group):
     epilog="""\b
 Exit codes:
   0        all well
-  1        done, but something is not well (it is named)
+  1        finished, but with problems, which are listed
   2        refused or unusable, nothing touched
   70       a bug, or out of memory
   129      hung up (SIGHUP); what was done is reported

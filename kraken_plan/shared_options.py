@@ -1,6 +1,5 @@
-"""The options that several commands have, each defined once."""
+"""The options that several commands have, each defined once; those of commands that only review: `plan_options`."""
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,26 +10,22 @@ import click
 from applier.restore.jobs import DEFAULT_JOBS, MOST_JOBS
 from applier.s3.bandwidth import parse_rate
 from applier.s3.outage import MAX_OUTAGE_SECONDS
-from kraken_plan.output_files import STDOUT
-from kraken_plan.site_defaults import take_site_defaults
+from kraken_plan.plan_options import plan_argument, site_option
+from schemas.site.settings import parse_duration
 
 if TYPE_CHECKING:  # what a run needs, and help does not
     from applier.restore.find_object import Acceptance
     from applier.restore.session import SessionSettings
 
 _Command = Callable[..., Any]
-_DURATION = re.compile(r"([0-9]{1,6})([smhd]?)")
-_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-def _parse_duration(_context: click.Context, _parameter: click.Parameter, text: str | None) -> int | None:
-    """Return seconds."""
-    if text is None:
-        return None
-    found = _DURATION.fullmatch(text)
-    if found is None:
-        raise click.BadParameter(f"{text!r} is not a duration: expected seconds, or a number with m, h or d, as in 48h")
-    return int(found[1]) * _SECONDS[found[2]]
+def take_duration(_context: click.Context, _parameter: click.Parameter, text: str | None) -> int | None:
+    """Return the seconds that an option gives; None if it is not given."""
+    try:
+        return None if text is None else parse_duration(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 def _parse_rate(_context: click.Context, _parameter: click.Parameter, text: str | None) -> int | None:
@@ -40,8 +35,6 @@ def _parse_rate(_context: click.Context, _parameter: click.Parameter, text: str 
         raise click.BadParameter(str(error)) from error
 
 
-plan_argument = click.argument("plan", metavar="PLAN")
-
 output_root_option = click.option(
     "--output-root",
     envvar="KRAKEN_PLAN_OUTPUT_ROOT",
@@ -49,19 +42,6 @@ output_root_option = click.option(
     metavar="DIR",
     help="Restore below DIR instead of the plan's output_location.",
 )
-
-
-def site_option(words: str) -> Callable[[_Command], _Command]:
-    """Return the option that names the site YAML, from which a command takes defaults for its other options, too."""
-    return click.option(
-        "--config",
-        envvar="KRAKEN_PLAN_CONFIG",
-        show_envvar=True,
-        metavar="YAML",
-        is_eager=True,
-        callback=take_site_defaults,
-        help=f"The site's alphakraken.<env>.yaml: {words}.",
-    )
 
 
 config_option = site_option(
@@ -75,14 +55,6 @@ allow_output_root_option = click.option(
     multiple=True,
     help="Allow plans to restore below DIR, too, and not only below the site's output location; any other place is "
     "refused. Can be repeated.",
-)
-
-plan_output_option = click.option(
-    "-o", "--output", metavar="FILE", default=STDOUT, help="Write the plan to FILE, whole or not at all."
-)
-
-html_option = click.option(
-    "--html", metavar="FILE", help="Write one self-contained page for a browser to FILE instead."
 )
 
 
@@ -231,7 +203,7 @@ max_wait_option = click.option(
     metavar="TIME",
     default="48h",
     show_default=True,
-    callback=_parse_duration,
+    callback=take_duration,
     help="How long to wait at most for what S3 is restoring: seconds, or a number with m, h or d.",
 )
 
@@ -239,7 +211,7 @@ max_wait_option = click.option(
 max_time_option = click.option(
     "--max-time",
     metavar="TIME",
-    callback=_parse_duration,
+    callback=take_duration,
     help="Begin no further file after TIME, and leave the rest to the next run: seconds, or a number with m, h or d.",
 )
 

@@ -72,7 +72,8 @@ def test_verify_should_load_no_vendor_of_s3(run_cli: Cli) -> None:
 
     exit_code, loaded = vendors_loaded_by(run_cli, "verify", "plan.json", "--output-root", str(run_cli.folder))
 
-    assert (exit_code, loaded) == (1, [])
+    assert exit_code == 1
+    assert not set(loaded) & set(VENDORS)
 
 
 def test_apply_should_load_the_s3_vendors_once_it_asks_s3(run_cli: Cli) -> None:
