@@ -109,11 +109,12 @@ def small_file_bytes() -> int:
     return min(_BUFFER_BYTES // md5_lanes(), _LONGEST_READ_BYTES)
 
 
-def hash_small_files(files: Sequence[tuple[int, int]]) -> list[bytes | None]:
+def hash_small_files(files: Iterable[tuple[int, int]]) -> list[bytes | None]:
     """Return the binary MD5s of at most `md5_lanes` small files, each read in one call and all hashed in one.
 
     Args:
-        files: of each the descriptor and the size, at most `small_file_bytes`.
+        files: of each the descriptor, which need not stay open once the next is asked for, and the size, at most
+            `small_file_bytes`.
 
     Returns:
         None in place of a file that cannot be read so: what it is, `hash_ranges` says.

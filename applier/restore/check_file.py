@@ -7,7 +7,7 @@ asks whether what would be fetched can be read.
 import errno
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
@@ -89,19 +89,25 @@ def look_at_small_files(targets: Sequence[Target], tools: CheckTools) -> dict[st
     seen: dict[str, LocalState] = {}
     if len(targets) == 1:
         return seen
-    files: list[tuple[Target, os.stat_result, int]] = []
-    with ExitStack() as opened:
+    files: list[tuple[Target, os.stat_result]] = []
+
+    def open_in_turn() -> Iterator[tuple[int, int]]:
         for target in targets:
             descriptor = _open_local_file(target, tools.output)
             if isinstance(descriptor, LocalState):
                 continue
-            opened.callback(_close, descriptor)
-            with suppress(OSError):
+            try:
                 found = os.fstat(descriptor)
                 if found.st_size == target.file.expected_size:
-                    files.append((target, found, descriptor))
-        digests = hash_small_files([(descriptor, found.st_size) for _, found, descriptor in files])
-    for (target, found, _), digest in zip(files, digests, strict=True):
+                    files.append((target, found))
+                    yield descriptor, found.st_size
+            except OSError:
+                pass  # `look_at_local_file` says what it is
+            finally:
+                _close(descriptor)
+
+    digests = hash_small_files(open_in_turn())
+    for (target, found), digest in zip(files, digests, strict=True):
         if digest is None:
             continue
         etag = fold_part_digests([digest], multipart=Etag.parse(target.file.expected_etag).parts is not None)
