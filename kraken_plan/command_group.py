@@ -6,9 +6,8 @@ Loads nothing but click and what errors need, so that `--help` answers at once.
 import gc
 import importlib
 import os
-from dataclasses import dataclass
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -25,8 +24,7 @@ EXIT_READER_GONE = 141  # 128 + SIGPIPE, as shells show it
 _ENVIRONMENT_PREFIX = "KRAKEN_PLAN"
 
 
-@dataclass(frozen=True, slots=True)
-class _Command:
+class _Command(NamedTuple):
     """Where a command is found."""
 
     module: str
@@ -71,7 +69,6 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in COMMANDS and cmd_name not in self.commands:
             entry = COMMANDS[cmd_name]
-            gc.disable()  # modules are not garbage, and collecting again and again while they load takes time
             command: click.Command = getattr(_load(cmd_name, entry.module), entry.attribute)
             gc.freeze()
             gc.enable()
