@@ -19,8 +19,6 @@ from applier.reports.results_target import results_sink
 from applier.reports.results_writer import ResultSink, SinkPair
 from applier.reports.run_records import RunRecords
 from applier.restore.apply_plan import apply_plan
-from applier.restore.check_file import Look
-from applier.restore.check_plan import check_plan
 from applier.restore.crew import Crew
 from applier.restore.find_object import Acceptance
 from applier.restore.jobs import allowed_idle_folders
@@ -33,15 +31,15 @@ from applier.s3.bandwidth import BandwidthLimit
 from applier.s3.lists.objects_ahead import ObjectsAhead
 from kraken_plan.console import leave, say, say_unless_quiet
 from kraken_plan.kept_results import find_state_folder
-from kraken_plan.options.approvals import ApprovedOptions, check_required_approvals
+from kraken_plan.options.required_approvals import ApprovedOptions, check_required_approvals
 from kraken_plan.report_results import ReportChoice, print_paths, summarize_end, write_wanted_reports
 from kraken_plan.s3_choice import S3Options, explain_other_s3
 from kraken_plan.screen.begin_and_end import EndOfRun, describe_s3, say_end, say_start
-from kraken_plan.screen.progress import ProgressKind, shown_progress
+from kraken_plan.screen.kinds import ProgressKind
+from kraken_plan.screen.progress import shown_progress
 from kraken_plan.screen.run_counts import RunCounts, plan_at_start
 from kraken_plan.signals import StopRequest, stop_on_signals
 from kraken_plan.this_run import begin_run
-from kraken_plan.views.status_text import dry_run_line
 from schemas.errors import DestinationError, PreflightError
 from schemas.plan import Plan
 from schemas.plan_conflicts import explain_one_file, refuse_one_file, with_conflicts_as_errors
@@ -187,6 +185,10 @@ def _without_merged_files(session: Session, options: ApplyOptions) -> Plan:
 
 
 def _dry_run(session: Session, stop: StopRequest, options: ApplyOptions, bucket_failures: Mapping[str, Failure]) -> int:
+    from applier.restore.check_file import Look  # noqa: PLC0415  # most runs are not dry
+    from applier.restore.check_plan import check_plan  # noqa: PLC0415
+    from kraken_plan.views.status_text import dry_run_line  # noqa: PLC0415
+
     counts = RunCounts(plan_at_start(session.plan), session.fetcher.outage.silence, only_looks=True)
     with shown_progress(counts, options.progress, stop):
         tools = _check_tools(session, counts, options.accept)

@@ -6,9 +6,8 @@ Loads nothing but click and what errors need, so that `--help` answers at once.
 import gc
 import importlib
 import os
-from dataclasses import dataclass
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -25,8 +24,7 @@ EXIT_READER_GONE = 141  # 128 + SIGPIPE, as shells show it
 _ENVIRONMENT_PREFIX = "KRAKEN_PLAN"
 
 
-@dataclass(frozen=True, slots=True)
-class _Command:
+class _Command(NamedTuple):
     """Where a command is found."""
 
     module: str
@@ -53,6 +51,7 @@ COMMANDS = {
     "select": _command("select", "select_command", "Make a smaller plan from a plan."),
     "split": _command("split", "split_command", "Split a plan into N plans of equal size."),
     "report": _command("report", "report_command", "Write one set of reports for several applies."),
+    "doctor": _command("doctor", "doctor_command", "Check that all that a restore needs is there."),
     "validate": _command("plan_file", "validate_command", "Check a plan file."),
     "seal": _command("plan_file", "seal_command", "Renew a plan's digest after a deliberate edit."),
     "schema": _command("plan_file", "schema_command", "Print the JSON Schema of the plan file."),
@@ -70,7 +69,6 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in COMMANDS and cmd_name not in self.commands:
             entry = COMMANDS[cmd_name]
-            gc.disable()  # modules are not garbage, and collecting again and again while they load takes time
             command: click.Command = getattr(_load(cmd_name, entry.module), entry.attribute)
             gc.freeze()
             gc.enable()

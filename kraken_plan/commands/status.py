@@ -14,7 +14,8 @@ from applier.restore.status import StatusTotals
 from applier.restore.tools import CheckTools
 from applier.s3.lists.objects_ahead import ObjectsAhead
 from kraken_plan.console import leave, say
-from kraken_plan.screen.progress import ProgressKind, shown_progress
+from kraken_plan.screen.kinds import ProgressKind
+from kraken_plan.screen.progress import shown_progress
 from kraken_plan.screen.run_counts import RunCounts, plan_at_start
 from kraken_plan.shared_options import AccessOptions, access_options, progress_option, rate_option
 from kraken_plan.signals import stop_on_signals

@@ -9,12 +9,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from enum import Enum
 from typing import NoReturn, assert_never
 
 from kraken_plan.console import kept_below, say, write_line, write_on_terminal
 from kraken_plan.log_format import json_line, time_text
 from kraken_plan.logs import is_quiet, writes_json
+from kraken_plan.screen.kinds import ProgressKind
 from kraken_plan.screen.run_counts import RunCounts
 from kraken_plan.signals import StopRequest
 from kraken_plan.views.progress_text import progress_line, progress_record
@@ -27,16 +27,6 @@ _USUAL_COLUMNS = 80
 # in the first row, tmux would take that for clearing the screen, and keep a copy of it.
 _ERASE_REST, _NO_WRAP, _WRAP = "\x1b[J", "\x1b[?7l", "\x1b[?7h"
 _ERASE = f"\r {_ERASE_REST}\r\x1b[K"
-
-
-class ProgressKind(Enum):
-    """How progress is shown; the value is what users call it."""
-
-    AUTO = "auto"
-    BAR = "bar"
-    PLAIN = "plain"
-    JSON = "json"
-    NONE = "none"
 
 
 @contextmanager

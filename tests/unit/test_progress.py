@@ -9,7 +9,8 @@ from plan_samples import make_plan
 from waiting import wait_for
 
 from kraken_plan.screen import progress
-from kraken_plan.screen.progress import ProgressKind, shown_progress
+from kraken_plan.screen.kinds import ProgressKind
+from kraken_plan.screen.progress import shown_progress
 from kraken_plan.screen.run_counts import RunCounts, plan_at_start
 from kraken_plan.signals import StopRequest
 
