@@ -27,9 +27,9 @@ from kraken_plan.shared_options import (
     output_root_option,
     report_dir_option,
 )
+from kraken_plan.views.end_text import failures_line, summary_line
 from kraken_plan.views.page import render_page
 from kraken_plan.views.plan_page import plan_page
-from kraken_plan.views.result_text import failures_line, summary_line
 from schemas.plan import Plan
 from schemas.plan_source import load_plan, plan_name
 from schemas.results import RecordedRun

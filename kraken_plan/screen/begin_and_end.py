@@ -14,8 +14,7 @@ from kraken_plan.logs import is_quiet
 from kraken_plan.screen.run_counts import RunState
 from kraken_plan.shared_options import AccessOptions
 from kraken_plan.signals import StopRequest
-from kraken_plan.views.end_text import EndedRun, end_lines
-from kraken_plan.views.result_text import failures_line
+from kraken_plan.views.end_text import EndedRun, end_lines, failures_line
 from kraken_plan.views.start_text import S3Name, start_lines
 from schemas.plan import Plan
 from schemas.plan_source import STDIN, plan_name

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from applier.reports.causes import FailureGroup, group_failures
 from kraken_plan.views.plan_sections import NAMES_SHOWN, file_name
 from kraken_plan.views.progress_text import clock_text, rate_text
-from kraken_plan.views.result_text import summary_line
-from schemas.results import ApplyResult
+from schemas.results import ApplyResult, Failure
 from schemas.tally import VERIFIED_FATES, Fate, Tally
-from schemas.text import human_size, printable
+from schemas.text import counted, human_size, printable
 
 _MOST_NAMED = 3
 _MOST_UNRESOLVABLE_NAMED = 10
@@ -51,6 +50,23 @@ def end_lines(end: EndedRun) -> Iterator[str]:
     if end.staged_bytes:
         yield f"staged: {human_size(end.staged_bytes)} of unfinished files are kept, and the next run resumes from them"
     yield from _next_commands(end, tally)
+
+
+def summary_line(result: ApplyResult) -> str:
+    """Return in one line how the entries of a plan have ended: the sum that results, reports and pages have, too."""
+    return f"{counted(len(result.raw_files), 'raw file')}, {Tally.of(result).describe()}"
+
+
+def failures_line(result: ApplyResult) -> str | None:
+    """Return in one line what is not verified, and why the first of it is not; None if everything is."""
+    first = next(_failures(result), None)
+    if first is None:
+        return None
+    tally = Tally.of(result)
+    amounts = ((tally.failed, "failed"), (tally.unresolvable, "unresolvable"), (tally.not_attempted, "not attempted"))
+    counts = ", ".join(f"{amount.entries:,} {word}" for amount, word in amounts if amount.entries)
+    name, failure = first
+    return f"not verified: {counts}; the first: {name}: {failure.message}"
 
 
 def _verified_text(end: EndedRun, tally: Tally) -> str:
@@ -108,3 +124,12 @@ def _name(raw_file_id: str, relative_path: str | None) -> str:
 
 def _reason(message: str) -> str:
     return printable(message, _LONGEST_REASON)
+
+
+def _failures(result: ApplyResult) -> Iterator[tuple[str, Failure]]:
+    for raw_file in result.raw_files:
+        if raw_file.failure is not None:
+            yield printable(raw_file.raw_file_id, NAMES_SHOWN), raw_file.failure
+        for file in raw_file.files:
+            if file.failure is not None:
+                yield file_name(raw_file.raw_file_id, file.relative_path), file.failure
