@@ -74,7 +74,8 @@ approve one plan, each with a key of their own. An edited plan has another diges
 def approve_command(**options: object) -> None:
     """Approve each PLAN: sign its digest with your SSH key, and add that to PLAN.approvals.
 
-    Says what is approved, and asks nothing itself: a key may ask for a passphrase or a touch. Prints the paths of the files of approvals.
+    Says what is approved. Asks nothing itself, but a key may ask for a passphrase or a touch. Prints the paths of the
+    files of approvals.
     """
     _approve(ApproveOptions(**options))  # type: ignore[arg-type]  # click checked the types
 
