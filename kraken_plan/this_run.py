@@ -3,18 +3,17 @@
 import os
 import platform
 import pwd
-import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import click
 from click.core import ParameterSource
 
+from kraken_plan.options.origins import without_login
 from schemas.plan import Plan
 from schemas.results import RunHead
 
 _GIVEN = frozenset({ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT, ParameterSource.DEFAULT_MAP})
-_URI = re.compile(r"(?s)(?!s3:)([A-Za-z0-9+.-]+://).*@")
 
 
 def begin_run(plan: Plan, approvals: tuple[str, ...] = ()) -> RunHead:
@@ -54,8 +53,7 @@ def _written(option: click.Option, value: object) -> Iterator[str]:
         return
     values = value if isinstance(value, tuple | list) else [value]
     for one in values:
-        shown = _URI.sub(r"\1…@", str(one))
-        yield f"{name} {shown}"
+        yield f"{name} {without_login(str(one))}"
 
 
 def _user_name() -> str:
