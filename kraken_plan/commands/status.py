@@ -27,6 +27,7 @@ class StatusOptions(AccessOptions):
     """What the command line asks for."""
 
     no_local_hash: bool
+    with_all: bool
     rate: int | None
     as_json: bool
 
@@ -55,6 +56,7 @@ not give. The time is estimated only for a rate that you name, because nothing i
 @click.option(
     "--no-local-hash", is_flag=True, help="Compare only the sizes of local files: quick, but verifies nothing."
 )
+@click.option("--all", "with_all", is_flag=True, help="Show a line for every file, and not only what is not right.")
 @rate_option("--rate", "Estimate the time that fetching takes at this rate")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 def status_command(**options: object) -> None:
@@ -90,7 +92,7 @@ def _status(options: StatusOptions) -> int:
         if options.as_json:
             write_all(status_as_json(status))
         else:
-            show_lines(status_lines(status, stdout_paint()))
+            show_lines(status_lines(status, stdout_paint(), with_all=options.with_all))
         exit_code = stop.exit_code or (0 if StatusTotals.of(seen.files).nothing_to_do else 1)
         if not seen.ended:  # threads still wait for S3
             leave(exit_code)
