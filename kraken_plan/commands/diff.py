@@ -9,9 +9,9 @@ import click
 from kraken_plan.output_files import write_page
 from kraken_plan.shared_options import html_option
 from kraken_plan.views.as_json import diff_as_json
-from kraken_plan.views.diff_page import diff_page
 from kraken_plan.views.diff_text import Compared, diff_lines
-from kraken_plan.views.page import render_page
+from kraken_plan.views.pages.diff_page import diff_page
+from kraken_plan.views.pages.page import render_page
 from kraken_plan.views.terminal import show_lines, stdout_paint, write_all
 from planner.plan_diff import diff_plans
 from schemas.errors import ConfigError, KrakenPlanError

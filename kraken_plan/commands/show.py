@@ -7,8 +7,8 @@ import click
 from kraken_plan.output_files import write_page
 from kraken_plan.shared_options import html_option, plan_argument
 from kraken_plan.views.as_json import plan_as_json
-from kraken_plan.views.page import render_page
-from kraken_plan.views.plan_page import plan_page
+from kraken_plan.views.pages.page import render_page
+from kraken_plan.views.pages.plan_page import plan_page
 from kraken_plan.views.plan_text import plan_lines
 from kraken_plan.views.terminal import show_lines, stdout_paint, write_all
 from schemas.plan_source import load_plan, plan_name
@@ -53,8 +53,8 @@ set.
 def show_command(**options: object) -> None:
     """Show what PLAN restores, for review; `-` reads it from stdin.
 
-    Shows who made it, when and from what; how much goes where; the largest files; what is skipped and why; and every
-    raw file.
+    Shows who made it, when and from what; how much goes where; the largest files; what is unresolvable and why; and
+    every raw file.
     """
     _show(ShowOptions(**options))  # type: ignore[arg-type]  # click checked the types
 

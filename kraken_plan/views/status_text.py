@@ -43,9 +43,14 @@ class PlanStatus:
         return self.preflight.problems()
 
     @property
+    def bytes_to_fetch(self) -> int:
+        """How much apply would fetch, at most."""
+        return StatusTotals.of(self.files).bytes_to_fetch
+
+    @property
     def seconds_to_fetch(self) -> int | None:
         """How long it takes to fetch what is missing, at the rate given."""
-        return None if self.rate is None else round(StatusTotals.of(self.files).bytes_to_fetch / self.rate)
+        return None if self.rate is None else round(self.bytes_to_fetch / self.rate)
 
 
 _MOST_NAMED = 20
@@ -65,9 +70,9 @@ _TONES = {
     None: Tone.BAD,
 }
 _TO_DO = {
-    Action.VERIFY: "Not read: apply would verify",
-    Action.DOWNLOAD: "Missing: apply would download",
-    Action.HEAL: "Not as planned: apply would heal",
+    Action.VERIFY: "Not read",
+    Action.DOWNLOAD: "Not there",
+    Action.HEAL: "Not as planned",
 }
 
 
@@ -111,14 +116,21 @@ class ReasonGroup:
     """Entries that are not verified for one reason.
 
     Args:
-        title: the reason, how many there are, and what helps.
+        words: the reason.
+        helps: what helps against it.
         is_failure: whether apply cannot do anything about them.
         files: in the plan's order.
     """
 
-    title: str
+    words: str
+    helps: str
     is_failure: bool
     files: Sequence[FileStatus]
+
+    @property
+    def title(self) -> str:
+        """The reason, how many there are, how large they are, and what helps."""
+        return f"{self.words}: {_entries(self.files)}. {self.helps}"
 
 
 def group_by_reason(files: Iterable[FileStatus]) -> list[ReasonGroup]:
@@ -131,27 +143,22 @@ def group_by_reason(files: Iterable[FileStatus]) -> list[ReasonGroup]:
         elif file.action in to_do:
             to_do[file.action].append(file)
     by_number = sorted(failures.items(), key=lambda item: -len(item[1]))
-    return [
-        *(
-            ReasonGroup(title=f"{cause.title}: {_entries(found)}. {_again(cause)}", is_failure=True, files=found)
-            for cause, found in by_number
-        ),
-        *(
-            ReasonGroup(title=f"{_TO_DO[action]} {_entries(found)}", is_failure=False, files=found)
-            for action, found in to_do.items()
-            if found
-        ),
+    cannot = [
+        ReasonGroup(words=cause.title, helps=f"Applying again helps: {cause.again}", is_failure=True, files=found)
+        for cause, found in by_number
     ]
+    can = [
+        ReasonGroup(words=_TO_DO[action], helps=f"Apply would {action.value} them", is_failure=False, files=found)
+        for action, found in to_do.items()
+        if found
+    ]
+    return [*cannot, *can]
 
 
 def _entries(files: Sequence[FileStatus]) -> str:
     entries = "1 entry" if len(files) == 1 else f"{len(files):,} entries"
     size_bytes = sum(file.size_bytes or 0 for file in files)
     return f"{entries}, {human_size(size_bytes)}" if size_bytes else entries
-
-
-def _again(cause: Cause) -> str:
-    return f"Applying again helps: {cause.again}"
 
 
 def _apply(file: FileStatus) -> Cell:

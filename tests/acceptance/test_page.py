@@ -10,8 +10,9 @@ from browser import NARROW, WIDE, Tabs
 from plan_samples import make_plan, planned_file, planned_raw_file, unresolved_raw_file
 from playwright.sync_api import Locator, Page, expect
 
-from kraken_plan.views.page import render_page
-from kraken_plan.views.plan_page import plan_page
+from kraken_plan.views.pages.page import render_page
+from kraken_plan.views.pages.plan_page import plan_page
+from kraken_plan.views.pages.result_page import result_page
 from kraken_plan.views.plan_sections import NOTHING
 from schemas.plan import Plan, RawFilePlan, UnresolvedFile
 from schemas.results import ApplyResult, Failure, FailureKind, FileResult, Outcome, RawFileResult
@@ -35,7 +36,9 @@ DIGEST = f"sha256:{'5' * 64}"
 
 def written(plan: Plan, folder: Path, result: ApplyResult | None = None) -> Path:
     path = folder / "page.html"
-    path.write_bytes(render_page(plan_page(replace(plan, plan_digest=DIGEST), "plan.json", result)))
+    sealed = replace(plan, plan_digest=DIGEST)
+    page = plan_page(sealed, "plan.json") if result is None else result_page(sealed, "plan.json", result)
+    path.write_bytes(render_page(page))
     return path
 
 

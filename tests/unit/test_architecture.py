@@ -103,7 +103,7 @@ def test_views_should_only_render() -> None:
         (("obstore",), "applier.s3.obstore_store"),
         (("tenacity",), "applier.s3.fetcher"),
         (("tqdm",), "kraken_plan.progress"),
-        (("jinja2",), "kraken_plan.views.page"),
+        (("jinja2",), "kraken_plan.views.pages.page"),
         (("orjson",), "schemas.plan_text"),
         (("jsonschema", "jsonschema_rs"), "schemas.plan_schema"),
     ],

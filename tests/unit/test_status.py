@@ -52,13 +52,13 @@ def test_what_is_not_right_should_be_grouped_by_reason_and_add_up() -> None:
     groups = group_by_reason(files)
 
     # then
-    assert [(group.title.partition(":")[0], len(group.files), group.is_failure) for group in groups] == [
+    assert [(group.words, len(group.files), group.is_failure) for group in groups] == [
         ("S3 key not found", 2, True),
         ("Timed out", 1, True),
         ("Unresolvable", 1, True),
         ("Not attempted", 1, True),
         ("Not read", 1, False),
-        ("Missing", 1, False),
+        ("Not there", 1, False),
         ("Not as planned", 1, False),
     ]
     tally = Tally.of_entries((file.fate, None) for file in files)
