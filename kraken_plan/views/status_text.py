@@ -148,11 +148,20 @@ def group_by_reason(files: Iterable[FileStatus]) -> list[ReasonGroup]:
         for cause, found in by_number
     ]
     can = [
-        ReasonGroup(words=_TO_DO[action], helps=f"Apply would {action.value} them", is_failure=False, files=found)
+        ReasonGroup(
+            words=_TO_DO[action],
+            helps=f"Apply would {action.value} {_pronoun(found)}",
+            is_failure=False,
+            files=found,
+        )
         for action, found in to_do.items()
         if found
     ]
     return [*cannot, *can]
+
+
+def _pronoun(files: Sequence[FileStatus]) -> str:
+    return "it" if len(files) == 1 else "them"
 
 
 def _entries(files: Sequence[FileStatus]) -> str:
