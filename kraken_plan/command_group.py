@@ -43,6 +43,7 @@ COMMANDS = {
     "show": _command("show", "show_command", "Show what a plan restores, for review."),
     "status": _command("status", "status_command", "Show what apply would do, and change nothing."),
     "apply": _command("apply", "apply_command", "Restore what a plan says, and verify it."),
+    "verify": _command("verify", "verify_command", "Verify local files against a plan, without S3."),
     "restore": _command("restore", "restore_command", "Compile, show, ask and apply in one step."),
     "thaw": _command("thaw", "thaw_command", "Ask S3 to restore what it has archived."),
     "diff": _command("diff", "diff_command", "Show what differs between two plans."),

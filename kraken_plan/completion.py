@@ -18,8 +18,8 @@ _OFFERED = {
     "FILE": "file",
     "YAML": "file",
     "URI|FILE": "file",
-    "RESULTS": "file",
-    "RESULTS...": "file",
+    "[RESULTS]": "file",
+    "[RESULTS...]": "file",
     "DIR": "dir",
 }
 

@@ -22,8 +22,10 @@ _DURATION = re.compile(r"([0-9]{1,6})([smhd]?)")
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-def _parse_duration(_context: click.Context, _parameter: click.Parameter, text: str) -> int:
+def _parse_duration(_context: click.Context, _parameter: click.Parameter, text: str | None) -> int | None:
     """Return seconds."""
+    if text is None:
+        return None
     found = _DURATION.fullmatch(text)
     if found is None:
         raise click.BadParameter(f"{text!r} is not a duration: expected seconds, or a number with m, h or d, as in 48h")
@@ -225,6 +227,14 @@ max_wait_option = click.option(
     show_default=True,
     callback=_parse_duration,
     help="How long to wait at most for what S3 is restoring: seconds, or a number with m, h or d.",
+)
+
+
+max_time_option = click.option(
+    "--max-time",
+    metavar="TIME",
+    callback=_parse_duration,
+    help="Begin no further file after TIME, and leave the rest to the next run: seconds, or a number with m, h or d.",
 )
 
 

@@ -23,7 +23,7 @@ _ELSEWHERE = {
     "allow_output_root": f"set {SECTION}.allowed_output_roots",
 }
 _OF_ONE_RUN = frozenset(
-    {"dry_run", "expect_digest", "html", "ids_column", "ids_file", "output", "plan", "results", "yes"}
+    {"dry_run", "expect_digest", "html", "ids_column", "ids_file", "output", "plan", "restart", "results", "yes"}
 )
 
 

@@ -9,7 +9,8 @@ from planner.raw_file_ids import AskedText, read_ids
 from planner.similar_ids import nearest_ids
 from schemas.errors import ConfigError
 from schemas.plan import Plan, PlannedFile, RawFilePlan, UnresolvedFile
-from schemas.results import ApplyResult
+from schemas.results import ApplyResult, FileResult
+from schemas.tally import Fate, fate_of_file
 from schemas.text import printable
 
 _MAX_NAMED = 20
@@ -100,6 +101,21 @@ def select_failed(plan: Plan, result: ApplyResult) -> Plan:
     return _with_raw_files(plan, kept)
 
 
+def select_wrong(plan: Plan, result: ApplyResult) -> Plan:
+    """Return the plan with those files that were looked at and are not as planned, still without a digest.
+
+    Args:
+        plan: any plan.
+        result: of this plan, every file in its place.
+    """
+    kept = (
+        (raw_file, [file for file, said in zip(raw_file.files, found.files, strict=True) if _is_wrong(said)])
+        for raw_file, found in zip(plan.raw_files, result.raw_files, strict=True)
+        if raw_file.error is None
+    )
+    return _with_raw_files(plan, kept)
+
+
 def select_resolvable(plan: Plan) -> Plan:
     """Return the plan with what can be restored, still without a digest."""
     resolved = [raw_file for raw_file in plan.raw_files if raw_file.error is None]
@@ -115,6 +131,10 @@ def _with_raw_files(plan: Plan, kept: Iterable[tuple[RawFilePlan, Iterable[Plann
     cut = (replace(raw_file, files=tuple(files)) if raw_file.error is None else raw_file for raw_file, files in kept)
     left = tuple(raw_file for raw_file in cut if raw_file.files or raw_file.error is not None)
     return replace(plan, raw_files=left, plan_digest=None)
+
+
+def _is_wrong(result: FileResult) -> bool:
+    return fate_of_file(result) is Fate.FAILED
 
 
 def _any_of(patterns: Iterable[str]) -> Callable[[str], bool]:

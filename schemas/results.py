@@ -50,6 +50,7 @@ class FailureKind(Enum):
     INTERRUPTED = "Not attempted (interrupted)"
     NOT_ATTEMPTED = "Not attempted"
     NOT_AS_RESTORED = "Not as restored: {}"
+    NOT_AS_PLANNED = "Not as planned: {}"
     UNFORESEEN = "Unforeseen error: {}"
 
     @property

@@ -93,6 +93,8 @@ def cause_of(kind: FailureKind) -> Cause:  # noqa: C901, PLR0911, PLR0912  # a t
             return Cause("Not attempted", "yes")
         case FailureKind.NOT_AS_RESTORED:
             return Cause("Not as restored", "yes")
+        case FailureKind.NOT_AS_PLANNED:
+            return Cause("Not as planned", "yes")
         case FailureKind.UNFORESEEN:
             return Cause("Unforeseen error", "perhaps")
         case _:

@@ -13,6 +13,7 @@ from schemas.version import CREATED_BY
 
 _RULE = "=" * 80
 _NAME_BYTES = 300
+_NOT_VERIFIED = (Fate.FAILED, Fate.UNRESOLVABLE, Fate.NOT_ATTEMPTED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,12 +66,12 @@ def render_report(
         *([f"Failed raw files: {failed_raw_files}"] if failed_raw_files else []),
         f"Status: {_status(raw_files, successful)}",
         "",
-        *_attention(raw_files),
+        *attention_lines(raw_files),
         _RULE,
     ]
     yield _text(head)
     yield from (_text(_section(raw_file)) for raw_file in raw_files)
-    yield _text([f"Plan: {plan_digest}", f"Written by: {CREATED_BY}", *_run_lines(runs)])
+    yield _text([f"Plan: {plan_digest}", f"Written by: {CREATED_BY}", *run_lines(runs)])
 
 
 def _text(lines: Sequence[str]) -> str:
@@ -83,9 +84,13 @@ def _status(raw_files: Sequence[RawFileResult], successful_files: int) -> str:
     return "PARTIAL FAILURE" if successful_files else "FAILURE"
 
 
-def _attention(raw_files: Sequence[RawFileResult]) -> Iterator[str]:
-    """Yield what is not verified, by cause, before the rule that ends the summary; nothing if everything is."""
-    fates = (Fate.FAILED, Fate.UNRESOLVABLE, Fate.NOT_ATTEMPTED)
+def attention_lines(raw_files: Sequence[RawFileResult], fates: Sequence[Fate] = _NOT_VERIFIED) -> Iterator[str]:
+    """Yield what is not verified, by cause, before the rule that ends the summary; nothing if everything is.
+
+    Args:
+        raw_files: that are reported.
+        fates: those that need attention.
+    """
     groups = [group for fate in fates for group in group_failures(raw_files, fate)]
     if groups:
         yield from ("Attention:", "----------")
@@ -147,7 +152,7 @@ def _how_much(file: FileResult) -> str:
     return f"{file.fetched_parts} of {parts} parts"
 
 
-def _run_lines(runs: Sequence[ReportedRun]) -> Iterator[str]:
+def run_lines(runs: Sequence[ReportedRun]) -> Iterator[str]:
     """Yield who ran it, where, when and how: a line for each, and of several runs a line for each run."""
     if len(runs) == 1:
         (run,) = runs

@@ -17,7 +17,7 @@ from applier.restore.decide import Action, LocalKind, LocalState, decide, judge_
 from applier.restore.failures import FileFailedError
 from applier.restore.find_object import FoundObject, find_object
 from applier.restore.progress import VerifiedBytes
-from applier.restore.tools import CheckTools
+from applier.restore.tools import CheckTools, LocalTools
 from applier.s3.faults import S3Fault
 from applier.s3.fetcher import Fetcher
 from applier.target import Target
@@ -111,7 +111,7 @@ def _ask_for_a_byte(source: FoundObject, fetcher: Fetcher) -> Failure | None:
     return None
 
 
-def look_at_local_file(target: Target, size_bytes: int | None, tools: CheckTools, *, read: bool) -> LocalState:
+def look_at_local_file(target: Target, size_bytes: int | None, tools: LocalTools, *, read: bool) -> LocalState:
     """Look at what stands under a file's final name.
 
     Args:
@@ -153,8 +153,8 @@ def _open_local_file(target: Target, output: OutputFolder) -> int | LocalState:
         return _unreadable(error, None)
 
 
-def _hash_local_file(target: Target, descriptor: int, tools: CheckTools) -> LocalState:
-    verified = VerifiedBytes(tools.progress, tools.fetcher.raise_if_stopped)
+def _hash_local_file(target: Target, descriptor: int, tools: LocalTools) -> LocalState:
+    verified = VerifiedBytes(tools.progress, tools.crew.raise_if_stopped)
     try:
         found, digests = get_etag(
             descriptor,
@@ -166,7 +166,7 @@ def _hash_local_file(target: Target, descriptor: int, tools: CheckTools) -> Loca
         local = replace(judge_local(target.file, found), part_digests=digests)
         if local.kind is not LocalKind.RIGHT and (md5 := tools.accept.md5_of(target.file)) is not None:
             (digest,) = hash_ranges(
-                descriptor, [(0, os.fstat(descriptor).st_size)], lambda _: tools.fetcher.raise_if_stopped()
+                descriptor, [(0, os.fstat(descriptor).st_size)], lambda _: tools.crew.raise_if_stopped()
             )
             local = replace(local, kind=LocalKind.RIGHT) if digest.hex() == md5 else local
     except OSError as error:

@@ -90,6 +90,11 @@ class Crew:
         if share.error is not None:
             raise share.error
 
+    def raise_if_stopped(self) -> None:
+        """Raise `Interrupted` if the run is to stop."""
+        if self._stop.is_set():
+            raise Interrupted
+
     def _start_workers(self) -> list[threading.Thread]:
         """Start as many threads as the system gives: fewer will do."""
         workers: list[threading.Thread] = []

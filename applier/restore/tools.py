@@ -17,6 +17,26 @@ from schemas.paths import path_below
 from schemas.plan import Plan, PlannedFile
 
 
+class LocalTools(Protocol):
+    """What looking at a local file needs: part of `CheckTools`, and all that there is where S3 is not asked."""
+
+    @property
+    def output(self) -> OutputFolder:
+        """The output location."""
+
+    @property
+    def crew(self) -> Crew:
+        """Runs pieces of one file at once."""
+
+    @property
+    def progress(self) -> Progress:
+        """Notified of the bytes hashed."""
+
+    @property
+    def accept(self) -> Acceptance:
+        """Whether the MD5 of the plan is accepted as a proof."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckTools:
     """What looking at a file needs.

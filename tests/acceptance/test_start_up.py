@@ -47,7 +47,7 @@ def test_help_should_load_no_vendor_but_click(run_cli: Cli, arguments: list[str]
     assert set(loaded) <= ({"yaml"} if arguments[0] in {"compile", "restore"} else set())
 
 
-@pytest.mark.parametrize("command", ["apply", "status", "thaw", "show", "validate", "select", "split"])
+@pytest.mark.parametrize("command", ["apply", "status", "verify", "thaw", "show", "validate", "select", "split"])
 @pytest.mark.parametrize("fault", ["JSON", "digest", "schema"])
 def test_a_refused_plan_should_load_no_vendor(run_cli: Cli, command: str, fault: str) -> None:
     content = plan_bytes(make_plan())
@@ -62,6 +62,15 @@ def test_a_refused_plan_should_load_no_vendor(run_cli: Cli, command: str, fault:
     exit_code, loaded = vendors_loaded_by(run_cli, command, "plan.json", *options.get(command, []))
 
     assert (exit_code, loaded) == (2, [])
+
+
+def test_verify_should_load_no_vendor_of_s3(run_cli: Cli) -> None:
+    plan = make_plan()
+    (run_cli.folder / "plan.json").write_bytes(plan_bytes(plan))
+
+    exit_code, loaded = vendors_loaded_by(run_cli, "verify", "plan.json", "--output-root", str(run_cli.folder))
+
+    assert (exit_code, loaded) == (1, [])
 
 
 def test_apply_should_load_the_s3_vendors_once_it_asks_s3(run_cli: Cli) -> None:

@@ -68,6 +68,10 @@ def test_every_room_should_have_been_read() -> None:
         ("applier.target", {"schemas"}),
         ("applier.disk", {"schemas", "applier.target"}),
         ("applier.reports", {"schemas", "applier.disk"}),
+        (
+            "applier.verify",
+            {"schemas", "applier.target", "applier.s3", "applier.disk", "applier.reports", "applier.restore"},
+        ),
         ("applier.restore", {"schemas", "applier.target", "applier.s3", "applier.disk", "applier.reports"}),
     ],
 )

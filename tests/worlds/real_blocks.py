@@ -38,6 +38,8 @@ def _real(what: str) -> str | None:
         return EXAMPLE_PLAN.read_text(encoding="utf-8")
     if what == "report":
         return EXAMPLE_REPORT.read_text(encoding="utf-8")
+    if what.startswith("file: "):
+        return (ROOT / what.removeprefix("file: ")).read_text(encoding="utf-8")
     if not what.startswith("help: "):
         return None
     program, *arguments = what.removeprefix("help: ").split()

@@ -1,0 +1,178 @@
+"""Carries out a run of `verify`: the local files against the plan -> report -> exit code, and healing if asked for."""
+
+import hashlib
+import logging
+import sys
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from applier.disk.folders import OutputFolder, open_output_location
+from applier.reports.results_target import results_sink
+from applier.restore.crew import Crew
+from applier.restore.jobs import allowed_jobs
+from applier.restore.output_root import reroot_plan
+from applier.restore.progress import Progress
+from applier.restore.site_policy import SitePolicy, absolute_roots
+from applier.s3.bandwidth import BandwidthLimit
+from applier.verify.pace import PacedProgress
+from applier.verify.pass_record import open_pass
+from applier.verify.verification_report import VerificationReport, remove_old_reports, write_verification_report
+from applier.verify.verify_plan import Extent, VerifyTools, verify_plan
+from kraken_plan.apply_run import ApplyOptions, carry_out
+from kraken_plan.console import leave, say, say_error, say_unless_quiet
+from kraken_plan.kept_results import find_state_folder
+from kraken_plan.progress import shown_progress
+from kraken_plan.signals import StopRequest, stop_on_signals
+from kraken_plan.this_run import begin_run
+from kraken_plan.views.verify_text import verify_summary
+from planner.select_plan import select_wrong
+from schemas.errors import KrakenPlanError
+from schemas.plan import Plan
+from schemas.plan_source import plan_name
+from schemas.results import ApplyResult
+from schemas.tally import Tally
+from schemas.text import counted, printable, shown_on
+
+logger = logging.getLogger(__name__)
+
+_KEPT_REPORTS = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyOptions:
+    """What the command line asks for.
+
+    Args:
+        apply: what apply would be given here: the plan's place and site, and how to heal.
+        results: where to write the result of each file.
+        jobs: how many things to read at once.
+        max_read: bytes a second.
+        max_time: seconds after which no further file is begun.
+        share: of the plan's bytes to read, 1 for all that the pass has not read yet.
+        restart: begin a new pass.
+        heal: go on with apply for the files that are wrong.
+        report_dir: where to write the report.
+    """
+
+    apply: ApplyOptions
+    results: Path | None
+    jobs: int
+    max_read: int | None
+    max_time: int | None
+    share: float
+    restart: bool
+    heal: bool
+    report_dir: Path | None
+
+    def extent(self) -> Extent:
+        """Return how much to read in a run that begins now."""
+        begun = time.monotonic()
+        return Extent(
+            share=self.share,
+            is_over=lambda: self.max_time is not None and time.monotonic() - begun >= self.max_time,
+        )
+
+    def pass_folder(self, plan: Plan) -> Path | None:
+        """Return where the pass over a plan, as it lies here, is remembered; None where there is no such place."""
+        state_folder = find_state_folder(self.apply.state_dir)
+        if state_folder is None:
+            return None
+        digest = (plan.plan_digest or "").removeprefix("sha256:")
+        location = hashlib.sha256(plan.output_location.encode()).hexdigest()
+        return state_folder / "verify" / f"{digest}-{location[:8]}"
+
+
+def carry_out_verify(reviewed: Plan, options: VerifyOptions) -> int:
+    """Verify the local files of a plan; return the exit code.
+
+    Raises:
+        KrakenPlanError: it is refused.
+    """
+    apply = options.apply
+    plan = reviewed if apply.output_root is None else reroot_plan(reviewed, apply.output_root)
+    policy = SitePolicy(
+        config=apply.config,
+        allowed_roots=absolute_roots(apply.allow_output_root),
+        own_output=apply.output_root is not None,
+        own_endpoint=True,  # S3 is not asked
+    )
+    trusted = policy.trusted_folder(plan, plan_name(apply.plan))
+    with stop_on_signals(say) as stop:
+        stop.is_connecting = False
+        with open_output_location(plan.output_location, trusted) as output:
+            result, well, ended = _verify(plan, output, options, stop)
+        exit_code = stop.exit_code or (0 if well else 1)
+    if not ended:  # threads still wait for the file system
+        leave(exit_code)
+    if options.heal and exit_code == 1 and Tally.of(result).failed.entries:
+        return _heal(reviewed, result, options)
+    return exit_code
+
+
+def _verify(
+    plan: Plan, output: OutputFolder, options: VerifyOptions, stop: StopRequest
+) -> tuple[ApplyResult, bool, bool]:
+    """Verify the files and write the report.
+
+    Returns:
+        What was found, whether all of that is well, and whether every thread has ended.
+    """
+    head = begin_run(plan)
+    folder = options.pass_folder(plan)
+    record_path = None if folder is None else folder / "pass.jsonl"
+    with ExitStack() as opened:
+        record = opened.enter_context(open_pass(record_path, head.started_at, restart=options.restart))
+        sink = opened.enter_context(results_sink(options.results, options.apply.plan, plan, head))
+        progress = opened.enter_context(shown_progress(plan, stop))
+        tools = _tools(output, progress, options, stop)
+        result, ended = verify_plan(plan, tools, record, options.extent(), sink)
+        well = sink.close()
+        tally = Tally.of(result)
+        if not tally.not_attempted.entries:
+            record.end()
+        report = VerificationReport(
+            result=result, pass_began_at=record.head.began_at, head=head, ended_at=datetime.now(UTC)
+        )
+    well = _report(report, options.report_dir or folder, is_kept=options.report_dir is not None) and well
+    for line in verify_summary(report, heals=options.heal):
+        say_unless_quiet(line)
+    return result, well and not tally.failed.entries, ended
+
+
+def _tools(output: OutputFolder, progress: Progress, options: VerifyOptions, stop: StopRequest) -> VerifyTools:
+    if options.max_read is not None:
+        progress = PacedProgress(progress, BandwidthLimit(options.max_read), stop.event)
+    crew = Crew(allowed_jobs(options.jobs), stop.event)
+    return VerifyTools(output=output, crew=crew, progress=progress, accept=options.apply.accept)
+
+
+def _report(report: VerificationReport, folder: Path | None, *, is_kept: bool) -> bool:
+    """Write the report and print its path; tell whether that succeeded."""
+    if folder is None:
+        logger.warning("no report is written: there is no state folder; --report-dir names one")
+        return True
+    try:
+        path = write_verification_report(report, folder)
+        click.echo(shown_on(sys.stdout, str(path)))
+    except OSError as error:
+        logger.error("%s: the report cannot be written: %s", printable(str(folder)), error.strerror)  # noqa: TRY400  # not a bug
+        return False
+    if not is_kept:
+        remove_old_reports(folder, _KEPT_REPORTS)
+    return True
+
+
+def _heal(reviewed: Plan, result: ApplyResult, options: VerifyOptions) -> int:
+    """Apply the plan to what is wrong; the digest stays that of the plan that was reviewed."""
+    wrong = replace(select_wrong(reviewed, result), plan_digest=reviewed.plan_digest)
+    say_unless_quiet(f"applying the plan to {counted(wrong.totals().files, 'file')}")
+    try:
+        return carry_out(wrong, options.apply)
+    except KrakenPlanError as error:
+        say_error(f"error: nothing was healed: {error}")
+        return 1

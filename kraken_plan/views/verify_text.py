@@ -1,0 +1,21 @@
+"""Says in a few lines how a run of `verify` has ended. Pure."""
+
+from collections.abc import Iterator
+
+from applier.verify.verification_report import VerificationReport
+from schemas.tally import Tally
+
+
+def verify_summary(report: VerificationReport, *, heals: bool) -> Iterator[str]:
+    """Yield what a run has found, and what is left of its pass.
+
+    Args:
+        report: of the run.
+        heals: whether apply goes on with what is wrong.
+    """
+    tally = Tally.of(report.result)
+    yield tally.describe()
+    if tally.failed.entries and not heals:
+        yield "Apply the plan again to heal what is wrong, or let `verify --heal` do it"
+    if tally.not_attempted.entries:
+        yield f"The pass that began at {report.pass_began_at} goes on: the next run reads what is left"

@@ -1,0 +1,226 @@
+"""`verify`: local files against the plan, without S3, in as many runs as a pass takes. Real program, real files."""
+
+import json
+import os
+import re
+import signal
+from pathlib import Path
+
+from apply_case import compile_plan
+from cli import Cli, CliResult
+from conftest import MakeRestoreCase
+from faulty_proxy import FaultyProxy
+from file_systems import picture
+from restore_case import RestoreCase, raw_file
+from sample_data import MIB, made_up_bytes
+from waiting import wait_for
+
+WITHOUT_S3 = {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None, "AWS_ENDPOINT_URL": None}
+
+
+def restored_case(run_cli: Cli, make_restore_case: MakeRestoreCase, sizes: dict[str, int]) -> tuple[RestoreCase, Path]:
+    """A raw file of files of these sizes in its place, without a restore, and its plan."""
+    case = make_restore_case(raw_file("s.d", {f"s.d/{n}": (made_up_bytes(n, size), 5) for n, size in sizes.items()}))
+    for path, content in case.raw_files[0].contents.items():
+        (case.destination() / path).parent.mkdir(parents=True, exist_ok=True)
+        (case.destination() / path).write_bytes(content)
+    return case, compile_plan(run_cli, case, "s.d")
+
+
+def spoil(path: Path) -> None:
+    """Turn one bit of a file, behind the back of its times."""
+    status = path.stat()
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def verify(run_cli: Cli, plan: Path, *options: str | Path) -> tuple[CliResult, str]:
+    """Run it with no way to S3, and return how it ended and the text of its report."""
+    result = run_cli("verify", plan, *options, environment=WITHOUT_S3)
+    path = result.stdout.rstrip("\n")
+    return result, Path(path).read_text(encoding="utf-8") if path else ""
+
+
+def test_verify_should_find_what_is_wrong_without_s3_and_change_nothing(
+    run_cli: Cli, make_restore_case: MakeRestoreCase
+) -> None:
+    # given
+    sizes = {"right": 11 * MIB, "empty": 0, "flipped": 7 * MIB, "short": 100, "missing": 100, "in_the_way": 100}
+    case, plan = restored_case(run_cli, make_restore_case, sizes)
+    plan = compile_plan(run_cli, case, "s.d", "unknown")
+    folder = case.destination() / "s.d"
+    spoil(folder / "flipped")
+    (folder / "short").write_bytes(b"short")
+    (folder / "missing").unlink()
+    (folder / "in_the_way").unlink()
+    (folder / "in_the_way").mkdir()
+    before = picture(case.output_location)
+
+    # when
+    result, report = verify(run_cli, plan, "--results", run_cli.folder / "results.jsonl")
+
+    # then
+    assert result.exit_code == 1
+    assert picture(case.output_location) == before
+    assert "7 entries: 2 verified, 4 failed, 1 unresolvable, 0 not attempted\n" in result.stderr
+    lines = dict(re.findall(r"^s\.d/(\w+): (.*)$", report, re.MULTILINE))
+    assert lines["right"] == "OK - Verified (11.0 MiB)"
+    assert lines["empty"] == "OK - Verified (0 B)"
+    assert re.fullmatch("FAILURE - Not as planned: etag .{34}, expected .{34}", lines["flipped"])
+    assert lines["short"] == "FAILURE - Not as planned: 5 bytes, expected 100"
+    assert lines["missing"] == "FAILURE - Not as planned: there is no such file"
+    assert lines["in_the_way"] == "FAILURE - Not as planned: a folder stands in the way"
+    assert "\nERROR: RawFile not found in the catalog\n" in report
+    assert "\nAttention:\n----------\nNot as planned: 4 entries. Applying again helps: yes.\n" in report
+    assert "\nOptions: --results " in report
+    assert "\nStatus: FAILURE\n" in report
+
+    # and the results are those of apply: a smaller plan comes out of them
+    failed = run_cli("select", plan, "--failed", "results.jsonl", "--include", "*")
+    (selected,) = json.loads(failed.stdout)["raw_files"].values()
+    assert {file["relative_path"].removeprefix("s.d/") for file in selected["files"]} == {
+        "flipped",
+        "short",
+        "missing",
+        "in_the_way",
+    }
+
+
+def test_a_stopped_pass_should_be_resumed_and_then_begin_anew(run_cli: Cli, make_restore_case: MakeRestoreCase) -> None:
+    # given a slow run that has read some of the files
+    case, plan = restored_case(run_cli, make_restore_case, {str(n): 2 * MIB for n in range(6)})
+    slow = run_cli.start("verify", plan, "--jobs", "1", "--max-read", "2M", environment=WITHOUT_S3)
+
+    def recorded() -> str:
+        return "".join(path.read_text() for path in run_cli.folder.rglob("pass.jsonl"))
+
+    wait_for(lambda: '"path"' in recorded(), "the first files to be recorded")
+
+    # when another one comes in its way, and the slow one is stopped
+    refused = run_cli("verify", plan, environment=WITHOUT_S3)
+    slow.send_signal(signal.SIGTERM)
+    stopped = run_cli.finish(slow)
+
+    # then
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert "another run is verifying this plan here" in refused.stderr
+    assert stopped.exit_code == 143
+    first = Path(stopped.stdout.strip()).read_text()
+    assert first.count(": FAILURE - Not attempted (interrupted)") > 0
+    assert "\nStatus: INCOMPLETE\n" in first
+    verified_at_first = first.count(": OK - Verified")
+    assert 0 < verified_at_first < 6
+
+    # and the next run reads what is left, the one after that everything
+    result, report = verify(run_cli, plan)
+    assert result.exit_code == 0, result.stderr
+    assert report.count(": OK - Verified earlier in this pass, at ") == verified_at_first
+    assert f"\nVerified: 6 ({6 - verified_at_first} in this run, {verified_at_first} earlier in this pass)" in report
+    assert "\nStatus: SUCCESS\n" in report
+    assert verify(run_cli, plan)[1].count("earlier") == 0
+    assert case.unrestored() == []
+
+
+def test_samples_should_read_everything_in_turn_and_what_is_wrong_every_time(
+    run_cli: Cli, make_restore_case: MakeRestoreCase
+) -> None:
+    # given
+    case, plan = restored_case(run_cli, make_restore_case, {str(n): MIB for n in range(8)})
+    folder = case.destination() / "s.d"
+    spoil(folder / "3")
+    runs = []
+
+    # when every run reads a quarter
+    while True:
+        runs.append(verify(run_cli, plan, "--sample", "25%"))
+        if "is complete" in runs[-1][1]:
+            break
+
+    # then
+    assert len(runs) == 4
+    found = ["s.d/3: FAILURE" in report for _, report in runs]
+    assert found == sorted(found)  # once it was found, every run says so
+    assert found[-1]
+    assert [result.exit_code for result, _ in runs] == [int(wrong) for wrong in found]
+    assert [re.findall("^Not attempted: (.)$", report, re.MULTILINE) for _, report in runs] == [
+        ["6"],
+        ["4"],
+        ["2"],
+        ["0"],
+    ]
+
+    # and in the next pass, too, where a file that is missing is noticed whoever's turn it is
+    (folder / "5").unlink()
+    result, report = verify(run_cli, plan, "--sample", "1%")
+    assert result.exit_code == 1
+    assert "s.d/3: FAILURE - Not as planned: etag" in report
+    assert "s.d/5: FAILURE - Not as planned: there is no such file" in report
+    assert "\nFailed: 2\n" in report
+
+    # and a file that was touched since it was read is read again, but not when the time is up
+    verify(run_cli, plan)
+    (read,) = set(re.findall(r"^s\.d/(.): OK - Verified \(", verify(run_cli, plan, "--sample", "1%")[1], re.MULTILINE))
+    content = bytearray((folder / read).read_bytes())
+    content[0] ^= 1
+    (folder / read).write_bytes(content)
+    result, report = verify(run_cli, plan, "--max-time", "0")
+    assert f"s.d/{read}: Not attempted (its size is right)" in report
+    assert f"s.d/{read}: FAILURE - Not as planned: etag" in verify(run_cli, plan, "--sample", "1%")[1]
+
+
+def test_verify_should_heal_what_is_wrong_and_fetch_nothing_else(
+    run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy
+) -> None:
+    # given
+    case, _ = restored_case(run_cli, make_restore_case, {"right": 1000, "flipped": 1000, "missing": 1000})
+    site = case.config_path.read_text().replace(f"{run_cli.environment['AWS_ENDPOINT_URL']}", faulty_proxy.endpoint_url)
+    case.config_path.write_text(site)
+    plan = compile_plan(run_cli, case, "s.d")
+    folder = case.destination() / "s.d"
+    spoil(folder / "flipped")
+    (folder / "missing").unlink()
+
+    # when
+    healing = {"KRAKEN_PLAN_APPLY_RETRIES": "0"}
+    result = run_cli("verify", plan, "--heal", "--on-corrupt", "quarantine", environment=healing)
+
+    # then
+    assert result.exit_code == 0, result.stderr
+    assert case.unrestored() == []
+    assert (folder / "flipped.corrupted").exists()
+    assert not faulty_proxy.requests("GET", "right")
+    digest = json.loads(plan.read_text())["plan_digest"]
+    report = case.reports()[-1].read_text()
+    assert f"\nPlan: {digest}\n" in report
+    assert report.count(": OK - ") == 2
+    assert verify(run_cli, plan)[0].exit_code == 0
+
+
+def test_what_cannot_be_healed_should_be_said(run_cli: Cli, make_restore_case: MakeRestoreCase) -> None:
+    case, plan = restored_case(run_cli, make_restore_case, {"right": 1000, "missing": 1000})
+    (case.destination() / "s.d" / "missing").unlink()
+    options = ("--heal", "--report-dir", "reports", "--endpoint-url")
+
+    unreachable = run_cli(
+        "verify", plan, *options, "http://127.0.0.1:9", environment={"KRAKEN_PLAN_APPLY_RETRIES": "0"}
+    )
+    refused = run_cli("verify", plan, *options, "nonsense")
+
+    assert (unreachable.exit_code, refused.exit_code) == (1, 1)
+    assert "127.0.0.1" in unreachable.stderr
+    assert "error: nothing was healed: " in refused.stderr
+    assert refused.stdout.startswith(f"{run_cli.folder}/reports/_verification_report_")
+
+
+def test_verify_should_do_without_a_state_folder_and_say_so(run_cli: Cli, make_restore_case: MakeRestoreCase) -> None:
+    _, plan = restored_case(run_cli, make_restore_case, {"right": 1000})
+    (run_cli.folder / "taken").write_text("a file")
+
+    result = run_cli("verify", plan, "--state-dir", "taken", "--report-dir", "taken/reports", environment=WITHOUT_S3)
+
+    assert result.exit_code == 1
+    assert "how far the pass has come is not remembered (--state-dir names another folder)" in result.stderr
+    assert "the report cannot be written: Not a directory" in result.stderr
+    assert "1 entry: 1 verified, 0 failed, 0 unresolvable, 0 not attempted" in result.stderr
