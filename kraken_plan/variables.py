@@ -14,6 +14,7 @@ from schemas.text import explain_unknown, printable
 logger = logging.getLogger(__name__)
 
 PREFIX = "KRAKEN_PLAN"
+_NEAR = "did you mean "
 # What several commands read under one name.
 SHARED_VARIABLES = frozenset(
     {"KRAKEN_PLAN_CATALOG", "KRAKEN_PLAN_CONFIG", "KRAKEN_PLAN_OUTPUT_ROOT", "KRAKEN_PLAN_STATE_DIR"}
@@ -51,8 +52,11 @@ def name_the_variable(error: click.BadParameter) -> None:
 
 
 def _explain(variable: str, known: Collection[str]) -> str:
-    words = explain_unknown(variable, known)
-    return words if words.startswith("did you mean") else "`kraken-plan COMMAND --help` names the options"
+    begin = f"{PREFIX}_"  # alike in all of them
+    words = explain_unknown(variable.removeprefix(begin), [name.removeprefix(begin) for name in known])
+    if not words.startswith(_NEAR):
+        return "`kraken-plan COMMAND --help` names the options"
+    return f"{_NEAR}{begin}{words.removeprefix(_NEAR)}"
 
 
 def _variables(command: click.Command, prefix: str) -> Iterator[str]:

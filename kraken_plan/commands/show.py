@@ -39,6 +39,8 @@ Examples:
   kraken-plan show plan.json --json | jq .totals
   kraken-plan show plan.json --html plan.html
 
+A plan that was edited after it was compiled is shown with a warning; apply refuses it.
+
 On a terminal, anything longer than the screen goes through $PAGER. Colours appear there only, and not if NO_COLOR is
 set.
 """,
@@ -64,7 +66,7 @@ def _show(options: ShowOptions) -> None:
         raise click.UsageError("--html holds everything: give it without --json, --files and --exact")
     if options.as_json and options.exact:
         raise click.UsageError("--json is exact already: give it without --exact")
-    plan = load_plan(options.plan)
+    plan = load_plan(options.plan, even_if_edited=True)
     if options.html is not None:
         write_page(render_page(plan_page(plan, plan_name(options.plan))), options.html)
     elif options.as_json:
