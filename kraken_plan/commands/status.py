@@ -55,7 +55,7 @@ class StatusOptions(AccessOptions):
     epilog="""\b
 Exit codes:
   0        nothing to do: every file is right (with --no-local-hash: none is missing or of the wrong size)
-  1        something to do, or something that cannot be done
+  1        something to do, or something that cannot be done (--last: not everything was verified)
   2        refused: plan, settings or output location cannot be used
   129      hung up (SIGHUP)
   130/143  interrupted (SIGINT/SIGTERM)
