@@ -7,7 +7,7 @@ import gc
 import importlib
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -99,6 +99,20 @@ class _LazyGroup(click.Group):
         if command is not None:
             warn_of_unread_variables(ctx, name, command, COMMANDS, os.environ)
         return super().resolve_command(ctx, args)
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,  # noqa: ANN401  # click's signature
+    ) -> click.Context:
+        """Read the options of the group."""
+        try:
+            return super().make_context(info_name, args, parent, **extra)
+        except click.BadParameter as error:
+            name_the_variable(error)
+            raise
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the command; where the reader of stdout has gone, end as `cat` does, and not with click's exit code 1."""

@@ -266,12 +266,26 @@ def test_a_page_that_cannot_be_written_should_be_one_line(run_cli: Cli, plan_pat
     assert "no/such/folder" in result.stderr
 
 
+def test_a_plan_that_was_edited_should_be_shown_and_compared_with_a_warning(run_cli: Cli, plan_path: Path) -> None:
+    edited = run_cli.folder / "edited.json"
+    edited.write_bytes(plan_path.read_bytes().replace(b"eu-central-1", b"eu-west-1"))
+
+    shown, compared = run_cli("show", edited), run_cli("diff", plan_path, edited)
+
+    assert (shown.exit_code, compared.exit_code) == (0, 1)
+    assert "S3               AWS, region eu-west-1\n" in shown.stdout
+    assert "eu-central-1 -> eu-west-1" in compared.stdout
+    for result in (shown, compared):
+        assert "edited.json: the plan was changed after it was compiled: its plan_digest is sha256:" in result.stderr
+    assert run_cli("validate", edited).exit_code == 2
+
+
 def test_an_unusable_plan_should_be_refused_and_no_page_written(run_cli: Cli, plan_path: Path) -> None:
-    plan_path.write_bytes(plan_path.read_bytes().replace(b"eu-central-1", b"eu-west-1"))
+    plan_path.write_bytes(plan_path.read_bytes().replace(b'"region"', b'"regions"'))
     for arguments in ([], ["--json"], ["--html", "plan.html"]):
         result = run_cli("show", plan_path, *arguments)
         assert (result.exit_code, result.stdout) == (2, "")
-        assert "kraken-plan seal" in result.stderr
+        assert "regions" in result.stderr
     assert not (run_cli.folder / "plan.html").exists()
 
 
