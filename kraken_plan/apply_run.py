@@ -45,6 +45,7 @@ from schemas.plan import Plan
 from schemas.plan_conflicts import explain_one_file, refuse_one_file, with_conflicts_as_errors
 from schemas.plan_file import serialize_plan
 from schemas.results import Failure, RunHead
+from schemas.text import printable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +104,8 @@ def carry_out(reviewed: Plan, options: ApplyOptions) -> int:
         preflight = look_before_flight(
             session.plan, session.output, session.fetcher, session.jobs, keep_corrupt=options.keep_corrupt
         )
-        if problems := preflight.problems(skip_space_check=options.skip_space_check):
+        s3_name = printable(session.boto.chain.default_address.endpoint_url)
+        if problems := preflight.problems(skip_space_check=options.skip_space_check, s3_name=s3_name):
             raise PreflightError(problems)
         if options.dry_run:
             return _dry_run(session, stop, options, preflight)
