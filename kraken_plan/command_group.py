@@ -7,6 +7,7 @@ import gc
 import importlib
 import os
 from dataclasses import dataclass
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,6 +15,7 @@ import click
 from kraken_plan.completion import offer_commands, offer_paths
 from kraken_plan.logs import logging_options
 from kraken_plan.variables import PREFIX, name_the_variable, warn_of_unread_variables
+from schemas.errors import WrongSystemError
 from schemas.text import explain_unknown
 from schemas.version import __version__
 
@@ -70,7 +72,7 @@ class _LazyGroup(click.Group):
         if cmd_name in COMMANDS and cmd_name not in self.commands:
             entry = COMMANDS[cmd_name]
             gc.disable()  # modules are not garbage, and collecting again and again while they load takes time
-            command: click.Command = getattr(importlib.import_module(entry.module), entry.attribute)
+            command: click.Command = getattr(_load(cmd_name, entry.module), entry.attribute)
             gc.freeze()
             gc.enable()
             command.params += logging_options()
@@ -123,6 +125,22 @@ class _LazyGroup(click.Group):
             raise
         except BrokenPipeError:
             ctx.exit(EXIT_READER_GONE)
+
+
+def _load(command: str, module: str) -> ModuleType:
+    """Import the module of a command.
+
+    Raises:
+        WrongSystemError: it restores or looks at files, which Windows does not have all the calls for.
+    """
+    try:
+        return importlib.import_module(module)
+    except (ImportError, AttributeError):
+        if hasattr(os, "O_DIRECTORY"):
+            raise
+        raise WrongSystemError(
+            f"{command} runs on Linux; here, plans can be made and reviewed (compile, show, diff, validate)"
+        ) from None
 
 
 @click.group(

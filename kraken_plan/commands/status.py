@@ -23,8 +23,9 @@ from applier.s3.lists.objects_ahead import ObjectsAhead
 from kraken_plan.console import leave, say
 from kraken_plan.kept_results import load_kept_runs, state_dir_option
 from kraken_plan.output_files import write_page
+from kraken_plan.plan_options import html_option
 from kraken_plan.progress import shown_progress
-from kraken_plan.shared_options import AccessOptions, access_options, html_option, rate_option
+from kraken_plan.shared_options import AccessOptions, access_options, rate_option
 from kraken_plan.signals import stop_on_signals
 from kraken_plan.views.last_run_text import last_run_lines
 from kraken_plan.views.pages.page import render_page
