@@ -10,7 +10,7 @@ AIRFLOW_READY := $(AIRFLOW:%=%/.ready)
 # where the bench finds its own modules and the tests' helpers
 HELPERS := tests/bench:tests/servers:tests/worlds:tests/disks:examples/demo
 
-.PHONY: help demo world docs test test-long test-airflow test-slurm test-install test-pythons test-lowest wheels bench bench-scale lint types format clean
+.PHONY: help demo world docs test test-long test-airflow test-slurm test-install test-pythons test-lowest wheels bench bench-docs bench-scale lint types format clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -94,6 +94,9 @@ clean:  ## remove the environments and all caches
 
 bench: $(READY)  ## kraken-plan beside s5cmd, rclone and the AlphaKraken sequence: ratios of medians
 	PYTHONPATH=$(HELPERS) $(BIN)/python tests/bench/bench.py $(BENCH)
+
+bench-docs: $(READY)  ## the same, written to the docs: run it on a quiet machine
+	PYTHONPATH=$(HELPERS) $(BIN)/python tests/bench/bench.py --write docs/explanation/measured.md $(BENCH)
 
 bench-scale: $(READY)  ## compile, validate and apply with 10,000, 100,000 and a million files
 	PYTHONPATH=$(HELPERS) $(BIN)/python tests/bench/scale.py $(BENCH)

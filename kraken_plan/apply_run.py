@@ -17,8 +17,6 @@ from applier.reports.results_target import results_sink
 from applier.reports.results_writer import ResultSink, SinkPair
 from applier.reports.run_records import RunRecords
 from applier.restore.apply_plan import apply_plan
-from applier.restore.check_file import Look
-from applier.restore.check_plan import check_plan
 from applier.restore.crew import Crew
 from applier.restore.find_object import Acceptance
 from applier.restore.jobs import allowed_idle_folders
@@ -38,8 +36,6 @@ from kraken_plan.s3_choice import S3Options, explain_other_s3
 from kraken_plan.signals import StopRequest, stop_on_signals
 from kraken_plan.this_run import begin_run
 from kraken_plan.views.result_text import summary_line, unresolvable_line
-from kraken_plan.views.status_text import PlanStatus, status_lines
-from kraken_plan.views.terminal import show_lines, stdout_paint
 from schemas.errors import DestinationError, PreflightError
 from schemas.plan import Plan
 from schemas.plan_conflicts import explain_one_file, refuse_one_file, with_conflicts_as_errors
@@ -181,6 +177,11 @@ def _without_merged_files(session: Session, options: ApplyOptions) -> Plan:
 
 
 def _dry_run(session: Session, stop: StopRequest, options: ApplyOptions, preflight: Preflight) -> int:
+    from applier.restore.check_file import Look  # noqa: PLC0415  # most runs are not dry
+    from applier.restore.check_plan import check_plan  # noqa: PLC0415
+    from kraken_plan.views.status_text import PlanStatus, status_lines  # noqa: PLC0415
+    from kraken_plan.views.terminal import show_lines, stdout_paint  # noqa: PLC0415
+
     with shown_progress(session.plan, stop) as progress:
         tools = _check_tools(session, progress, options.accept)
         look = check_plan(session.plan, tools, Look.THREE_WAY, preflight.bucket_failures)

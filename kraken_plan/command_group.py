@@ -6,9 +6,8 @@ Loads nothing but click and what errors need, so that `--help` answers at once.
 import gc
 import importlib
 import os
-from dataclasses import dataclass
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -26,8 +25,7 @@ PROGRAM = "kraken-plan"
 EXIT_READER_GONE = 141  # 128 + SIGPIPE, as shells show it
 
 
-@dataclass(frozen=True, slots=True)
-class _Command:
+class _Command(NamedTuple):
     """Where a command is found."""
 
     module: str
@@ -72,7 +70,6 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in COMMANDS and cmd_name not in self.commands:
             entry = COMMANDS[cmd_name]
-            gc.disable()  # modules are not garbage, and collecting again and again while they load takes time
             command: click.Command = getattr(_load(cmd_name, entry.module), entry.attribute)
             gc.freeze()
             gc.enable()

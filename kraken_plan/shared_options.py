@@ -3,17 +3,18 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from applier.restore.find_object import Acceptance
 from applier.restore.jobs import DEFAULT_JOBS, MOST_JOBS
-from applier.restore.session import PlaceSettings, S3Choice, SessionSettings
 from applier.s3.bandwidth import parse_rate
 from applier.s3.outage import MAX_OUTAGE_SECONDS
 from kraken_plan.plan_options import plan_argument, site_option, take_duration
-from schemas.plan_source import plan_name
+
+if TYPE_CHECKING:  # what a run needs, and help does not
+    from applier.restore.find_object import Acceptance
+    from applier.restore.session import SessionSettings
 
 _Command = Callable[..., Any]
 
@@ -76,8 +77,11 @@ class AccessOptions:
     max_outage: float
 
     @property
-    def session_settings(self) -> SessionSettings:
+    def session_settings(self) -> "SessionSettings":
         """The same in the library's terms."""
+        from applier.restore.session import PlaceSettings, S3Choice, SessionSettings  # noqa: PLC0415  # see above
+        from schemas.plan_source import plan_name  # noqa: PLC0415  # see above
+
         return SessionSettings(
             plan_name=plan_name(self.plan),
             jobs=self.jobs,
@@ -149,8 +153,10 @@ class AcceptOptions(AccessOptions):
     accept_md5: bool
 
     @property
-    def accept(self) -> Acceptance:
+    def accept(self) -> "Acceptance":
         """The same in the library's terms."""
+        from applier.restore.find_object import Acceptance  # noqa: PLC0415  # see above
+
         return Acceptance(
             older_versions=self.recover_versions, other_parts=self.accept_other_parts, md5=self.accept_md5
         )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from applier.reports.results_writer import ResultSink
-from applier.restore.check_file import Look, check_file
+from applier.restore.check_file import Look, check_file, group_small_files, look_at_small_files
 from applier.restore.failures import conflict_with
 from applier.restore.restore_file import restore_file
 from applier.restore.tools import RestoreTools
@@ -57,15 +57,18 @@ def apply_plan(
         tools.check.progress.file_ended(result)
         results.file_ended(indices, result)
 
-    def restore(indices: list[int], target: Target) -> None:
-        result = restore_file(target, tools)
-        if thaw_wait is not None and _is_thawing(result):
-            thawing[target.path] = _Thawing(indices=indices, target=target, result=result)
-        else:
-            end(indices, result)
+    def restore(group: list[tuple[list[int], Target]]) -> None:
+        local_files = look_at_small_files([target for _, target in group], tools.check)
+        for indices, target in group:
+            result = restore_file(target, tools, local_files.get(target.path))
+            if thaw_wait is not None and _is_thawing(result):
+                thawing[target.path] = _Thawing(indices=indices, target=target, result=result)
+            else:
+                end(indices, result)
 
     targets = tools.check.ahead.look_ahead(distinct_targets(plan, bucket_failures), location_of)
-    ended = tools.check.crew.run(functools.partial(restore, indices, target) for indices, target in targets)
+    groups = group_small_files(targets, tools.check.ahead)
+    ended = tools.check.crew.run(functools.partial(restore, group) for group in groups)
     if ended and thaw_wait is not None:
         ended = _restore_thawed(thawing, tools, thaw_wait, end)
     for waiting in list(thawing.values()):

@@ -70,6 +70,11 @@ class ObjectsAhead:
             yield from window
             size = _WINDOW
 
+    def peek(self, location: ObjectLocation) -> ObjectInfo | None:
+        """Return what S3 has already listed of an object, and was not asked for; None if that is nothing."""
+        stretch = self._windows[0].get(self._list_of(location)) if self._windows else None
+        return None if stretch is None else stretch.peek(_name(location))
+
     def listed(self, location: ObjectLocation) -> ObjectInfo | None:
         """Return what S3 lists of an object; None where nothing is known, and it is to be asked for by itself.
 
@@ -150,6 +155,11 @@ class _Stretch:
     def __contains__(self, name: _Name) -> bool:
         place = bisect.bisect_left(self._names, name)
         return place < len(self._names) and self._names[place] == name
+
+    def peek(self, name: _Name) -> ObjectInfo | None:
+        """See `ObjectsAhead.peek`."""
+        answer = self._answers.get(name)
+        return None if answer is None else answer[0]
 
     def listed(self, name: _Name) -> ObjectInfo | None:
         """See `ObjectsAhead.listed`; what was listed is given once.
