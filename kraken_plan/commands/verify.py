@@ -65,7 +65,7 @@ Each run reads what its pass over all files has not read yet; once everything ha
 pass. In every run, all files have to be there with their right sizes, and those that were wrong are read again, as are
 those that were touched since they were read.
 
---heal takes all further settings from apply: its variables (KRAKEN_PLAN_APPLY_…) and the site YAML.
+--heal takes all further settings from apply: its variables (such as KRAKEN_PLAN_APPLY_JOBS) and the site YAML.
 """,
 )
 @plan_argument
