@@ -34,10 +34,10 @@ from applier.s3.lists.objects_ahead import ObjectsAhead
 from kraken_plan.console import leave, say, say_unless_quiet
 from kraken_plan.finish.finish import Finish
 from kraken_plan.kept_results import find_state_folder
+from kraken_plan.options.approvals import ApprovedOptions, check_required_approvals
 from kraken_plan.progress import shown_progress
 from kraken_plan.report_results import ReportChoice, summarize_end, write_wanted_reports
 from kraken_plan.s3_choice import S3Options, explain_other_s3
-from kraken_plan.shared_options import AcceptOptions
 from kraken_plan.signals import StopRequest, stop_on_signals
 from kraken_plan.this_run import begin_run
 from kraken_plan.views.result_text import summary_line, unresolvable_line
@@ -50,7 +50,7 @@ from schemas.results import Failure, RunHead
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ApplyOptions(AcceptOptions):
+class ApplyOptions(ApprovedOptions):
     """What the command line asks for."""
 
     dry_run: bool
@@ -84,6 +84,15 @@ class ApplyOptions(AcceptOptions):
         return ThawWait(max_seconds=self.max_wait) if self.wait_for_thaw else None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Request:
+    """What a run is asked for, who has approved it, and to whom its end is passed on."""
+
+    options: ApplyOptions
+    finish: Finish
+    approvals: tuple[str, ...]
+
+
 def carry_out(reviewed: Plan, options: ApplyOptions, finish: Finish) -> int:
     """Restore a plan, or only look at it for `--dry-run`; return the exit code.
 
@@ -95,6 +104,9 @@ def carry_out(reviewed: Plan, options: ApplyOptions, finish: Finish) -> int:
     Raises:
         KrakenPlanError: it is refused, and nothing was touched.
     """
+    approvals = check_required_approvals(reviewed, options)
+    for approval in approvals:
+        say_unless_quiet(f"approved by {approval}")
     s3 = S3Options(endpoint_url=options.endpoint_url, region=options.region, profile=options.profile)
     if words := explain_other_s3(reviewed, s3, os.environ):
         say_unless_quiet(words)
@@ -111,19 +123,15 @@ def carry_out(reviewed: Plan, options: ApplyOptions, finish: Finish) -> int:
             raise PreflightError(problems)
         if options.dry_run:
             return _dry_run(session, stop, options, preflight.bucket_failures)
-        return _restore(session, stop, options, finish, preflight.bucket_failures)
+        request = _Request(options=options, finish=finish, approvals=approvals)
+        return _restore(session, stop, request, preflight.bucket_failures)
 
 
-def _restore(
-    session: Session,
-    stop: StopRequest,
-    options: ApplyOptions,
-    finish: Finish,
-    bucket_failures: Mapping[str, Failure],
-) -> int:
+def _restore(session: Session, stop: StopRequest, request: _Request, bucket_failures: Mapping[str, Failure]) -> int:
+    options, finish = request.options, request.finish
     plan, output = _without_merged_files(session, options), session.output
     resumable_names, max_idle_folders = functools.partial(planned_names, plan), allowed_idle_folders(session.jobs)
-    run_id, head = uuid.uuid4().hex[:16], begin_run(plan)
+    run_id, head = uuid.uuid4().hex[:16], begin_run(plan, request.approvals)
     stagings = Stagings(output, run_id, resumable_names, max_idle_folders)
     records = RunRecords(find_state_folder(options.state_dir), plan.plan_digest)
     kept_paths: tuple[str, ...] = ()

@@ -39,6 +39,8 @@ COMMANDS = {
     "compile": _command("compile", "compile_command", "Make a plan from the catalog."),
     "find": _command("find", "find_command", "List raw files of the catalog."),
     "show": _command("show", "show_command", "Show what a plan restores, for review."),
+    "approve": _command("approve", "approve_command", "Approve a plan: sign its digest with your SSH key."),
+    "approvals": _command("approvals", "approvals_command", "Show and check who has approved a plan."),
     "status": _command("status", "status_command", "Show what apply would do, and change nothing."),
     "apply": _command("apply", "apply_command", "Restore what a plan says, and verify it."),
     "verify": _command("verify", "verify_command", "Verify local files against a plan, without S3."),
@@ -99,7 +101,7 @@ class _LazyGroup(click.Group):
     epilog="""\b
 Exit codes:
   0        all well
-  1        done, but something is not well (it is named)
+  1        finished, but with problems, which are listed
   2        refused or unusable, nothing touched
   70       a bug, or out of memory
   129      hung up (SIGHUP); what was done is reported

@@ -16,9 +16,7 @@ def confirm(question: str, stop: threading.Event) -> bool:
         ConfigError: there is nobody to be asked.
     """
     if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr)):
-        raise ConfigError(
-            f"there is no terminal to ask on, so nothing is done: {question} Give --yes to say so beforehand"
-        )
+        raise ConfigError(f"nothing was done, for there is no terminal to ask on: {question} --yes answers in advance")
     sys.stderr.write(f"{question} [y/N] ")
     sys.stderr.flush()
     while not stop.is_set():

@@ -1,6 +1,5 @@
 """The options that several commands have, each defined once."""
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,23 +12,20 @@ from applier.restore.jobs import DEFAULT_JOBS, MOST_JOBS
 from applier.restore.session import PlaceSettings, S3Choice, SessionSettings
 from applier.s3.bandwidth import parse_rate
 from applier.s3.outage import MAX_OUTAGE_SECONDS
+from kraken_plan.options.site_defaults import take_site_defaults
 from kraken_plan.output_files import STDOUT
-from kraken_plan.site_defaults import take_site_defaults
 from schemas.plan_source import plan_name
+from schemas.site.settings import parse_duration
 
 _Command = Callable[..., Any]
-_DURATION = re.compile(r"([0-9]{1,6})([smhd]?)")
-_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-def _parse_duration(_context: click.Context, _parameter: click.Parameter, text: str | None) -> int | None:
-    """Return seconds."""
-    if text is None:
-        return None
-    found = _DURATION.fullmatch(text)
-    if found is None:
-        raise click.BadParameter(f"{text!r} is not a duration: expected seconds, or a number with m, h or d, as in 48h")
-    return int(found[1]) * _SECONDS[found[2]]
+def take_duration(_context: click.Context, _parameter: click.Parameter, text: str | None) -> int | None:
+    """Return the seconds that an option gives; None if it is not given."""
+    try:
+        return None if text is None else parse_duration(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 def _parse_rate(_context: click.Context, _parameter: click.Parameter, text: str | None) -> int | None:
@@ -225,7 +221,7 @@ max_wait_option = click.option(
     metavar="TIME",
     default="48h",
     show_default=True,
-    callback=_parse_duration,
+    callback=take_duration,
     help="How long to wait at most for what S3 is restoring: seconds, or a number with m, h or d.",
 )
 
@@ -233,7 +229,7 @@ max_wait_option = click.option(
 max_time_option = click.option(
     "--max-time",
     metavar="TIME",
-    callback=_parse_duration,
+    callback=take_duration,
     help="Begin no further file after TIME, and leave the rest to the next run: seconds, or a number with m, h or d.",
 )
 

@@ -13,12 +13,17 @@ from click.core import ParameterSource
 from schemas.plan import Plan
 from schemas.results import RunHead
 
-_GIVEN = frozenset({ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT})
+_GIVEN = frozenset({ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT, ParameterSource.DEFAULT_MAP})
 _URI = re.compile(r"(?s)(?!s3:)([A-Za-z0-9+.-]+://).*@")
 
 
-def begin_run(plan: Plan) -> RunHead:
-    """Return how a run over a plan begins, now."""
+def begin_run(plan: Plan, approvals: tuple[str, ...] = ()) -> RunHead:
+    """Return how a run over a plan begins, now.
+
+    Args:
+        plan: as it is applied.
+        approvals: who has approved it, in words, where that was asked for.
+    """
     return RunHead(
         plan_digest=plan.plan_digest or "",
         output_location=plan.output_location,
@@ -26,11 +31,12 @@ def begin_run(plan: Plan) -> RunHead:
         host=platform.node(),
         user=_user_name(),
         options=tuple(given_options()),
+        approvals=approvals,
     )
 
 
 def given_options() -> Iterator[str]:
-    """Yield the options that the command line and the environment give, as `--jobs 16`; no password is among them."""
+    """Yield what command line, environment and site YAML set, as `--jobs 16`; no password is among them."""
     context = click.get_current_context(silent=True)
     while context is not None:
         for parameter in context.command.params:

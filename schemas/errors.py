@@ -43,6 +43,10 @@ class ConfigError(KrakenPlanError):
     """The site configuration, an option or an environment variable is missing or wrong."""
 
 
+class ApprovalError(KrakenPlanError):
+    """A plan is not approved as it has to be, or its approvals cannot be made, read or checked."""
+
+
 class S3UnansweredError(KrakenPlanError):
     """S3 gave no answer where one is needed before anything is written."""
 

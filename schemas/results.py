@@ -198,7 +198,7 @@ class RunHead:
         started_at: UTC, by the clock of its host.
         host: the name of its computer.
         user: who ran it.
-        options: what the command line and the environment asked for, as `--jobs 16`.
+        options: what command line, environment and site YAML asked for, as `--jobs 16`.
         approvals: who has approved the plan, where that was asked for.
     """
 

@@ -25,7 +25,7 @@ _free_buffers: list[memoryview] = []
 
 
 class WrongSizeError(Exception):
-    """The file has not the size that it should have."""
+    """The file does not have the expected size."""
 
 
 def md5_lanes() -> int:

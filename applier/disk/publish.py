@@ -31,7 +31,7 @@ class SeenBefore:
     Args:
         identity: of the corrupt file, see `file_identity`; None if nothing stood there.
         keep: whether to keep its bytes when it is replaced.
-        planned_paths: paths relative to the output location that the plan has files for.
+        planned_paths: those of the plan that look like a kept corrupt file, relative to the output location.
     """
 
     identity: FileIdentity | None
@@ -49,8 +49,8 @@ class ReplacedMeanwhileError(OSError):
     def __init__(self) -> None:
         super().__init__(
             errno.EBUSY,
-            "it changes from look to look: another program writes it, or its file system does not number files or "
-            "keep their times reliably",
+            "it keeps changing: another program is writing to it, or the inode numbers or times of its file system are "
+            "not reliable",
         )
 
 

@@ -18,7 +18,7 @@ class StagedFile:
         content: what it is going to be.
         descriptor: of the file, open for reading and writing.
         journal: says what has landed, for a later run; None of a small file, which is rather fetched again.
-        left: what an earlier run left of it.
+        left: what an earlier run left of it; also, whether bytes of a local file are among it now.
     """
 
     def __init__(  # noqa: PLR0913  # what makes it up
@@ -50,23 +50,27 @@ class StagedFile:
         """Whether bytes that were copied, not fetched, and may be wrong, can be among what is staged."""
         return self.left.local_bytes
 
-    def allow_local_bytes(self) -> bool:
-        """Note that bytes may be copied here, not fetched, and return whether they may.
+    @property
+    def may_take_copies(self) -> bool:
+        """Whether bytes may be copied here, not fetched.
 
         Not where only fetched bytes are staged already: if the copied ones are wrong, those would be lost with them.
+        """
+        return self._journal is not None and (self.may_hold_local_bytes or not self.left.landed)
+
+    def local_bytes_follow(self) -> None:
+        """Note, before the first bytes are copied, that there will be some.
 
         Raises:
             OSError: the journal cannot be written.
         """
-        if self._journal is None or (self.left.landed and not self.left.local_bytes):
-            return False
-        self._journal.local_bytes_follow()
-        self.left.local_bytes = True
-        return True
+        if self._journal is not None:
+            self._journal.local_bytes_follow()
+            self.left.local_bytes = True
 
     def find_elsewhere(self) -> SegmentSource | None:
-        """Return what another run, which may be alive, has staged of the same; None if it is fetched anew anyway."""
-        return self._staging.find_elsewhere(self._name, self._content) if self._journal is not None else None
+        """Return what another run, which may be alive, has staged of the same."""
+        return self._staging.find_elsewhere(self._name, self._content)
 
     def size_bytes(self) -> int:
         """Return its size so far."""

@@ -29,7 +29,7 @@ class LocalState:
     Args:
         kind: what it is.
         detail: how it is wrong, or why it cannot be used.
-        identity: of a file that could be opened, see `folders.file_identity`.
+        identity: of a file that could be opened, see `file_identity`.
         part_digests: the binary MD5 of each part, of a file of the right size that was read.
     """
 
@@ -77,7 +77,7 @@ def judge_s3(file: PlannedFile, info: ObjectInfo) -> Failure | None:
 
 
 def judge_encryption(file: PlannedFile, encryption: str | None) -> Failure | None:
-    """Return why the etag of an object, which is not that of its bytes, could not be; None if it should.
+    """Return NOT_VERIFIABLE if S3's encryption explains why an etag is not made of the object's bytes; else None.
 
     Args:
         file: the plan's entry.

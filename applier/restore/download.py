@@ -1,8 +1,9 @@
-"""Fills a staged file: keeps what an interrupted run staged, copies what a local file has, fetches the rest.
+"""Fills a staged file and proves it: keeps what was staged before, copies what a local file has, fetches the rest.
 
-Everything is read back and hashed as it lands; the etag of what was read back is all that is returned.
+Everything is read back and hashed as it lands, and the etag of what was read back decides.
 """
 
+import errno
 import functools
 import logging
 from collections.abc import Iterator, Sequence
@@ -32,19 +33,32 @@ def is_resumable(size_bytes: int) -> bool:
     return size_bytes > SMALL_FILE_BYTES
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Downloaded:
-    """What was read back from a staged file.
+class BytesRefutedError(Exception):
+    """What was read back is not what the plan says.
 
     Args:
-        etag: of all of it.
-        part_digests: the binary MD5 of each part.
-        fetched_parts: how many parts were fetched, at least in part; the others were there already.
+        mismatch: what was found, and what was expected.
+        with_local_bytes: whether bytes of a local file, which may be wrong, were among it.
     """
 
-    etag: Etag
+    def __init__(self, mismatch: str, *, with_local_bytes: bool) -> None:
+        self.with_local_bytes = with_local_bytes
+        super().__init__(mismatch)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Downloaded:
+    """What a staged file holds, proven.
+
+    Args:
+        part_digests: the binary MD5 of each part.
+        fetched_parts: how many parts were fetched, at least in part; the others were there already.
+        by_md5: whether the MD5 of the whole proves it, and not the etag.
+    """
+
     part_digests: Sequence[bytes]
     fetched_parts: int
+    by_md5: bool
 
 
 def download(  # noqa: PLR0913  # what, from where, to where, and with what
@@ -56,7 +70,7 @@ def download(  # noqa: PLR0913  # what, from where, to where, and with what
     *,
     copies: SegmentSource | None = None,
 ) -> Downloaded:
-    """Fill a staged file, and return what was read back from it.
+    """Fill a staged file, and prove that what is read back from it is what the plan says.
 
     Args:
         target: the file.
@@ -67,28 +81,50 @@ def download(  # noqa: PLR0913  # what, from where, to where, and with what
         copies: what can be copied in place of fetching it.
 
     Raises:
+        BytesRefutedError: it is not.
         S3Fault: S3 does not give the bytes, or has another object by now.
         Interrupted: the run is to stop.
-        WrongSizeError: the staged file has another size than it should.
         OSError: the file system failed.
     """
     expected = Etag.parse(target.file.expected_etag)
-    hasher = PartHasher(
-        hashed_ranges(expected, source.info.size_bytes, target.file.chunk_size_mb), on_done=staged.end_part
-    )
-    filling = _Filling(source, staged, copies, hasher, verified, tools)
-    tools.crew.share(filling.staged_earlier())
+    ranges = hashed_ranges(expected, source.info.size_bytes, target.file.chunk_size_mb)
+    filling = _Filling(source, staged, copies, PartHasher(ranges, on_done=staged.end_part), verified, tools)
+    try:
+        _fill(filling)
+    except WrongSizeError as error:
+        mismatch = f"size mismatch: the staged file has other than {source.info.size_bytes} bytes"
+        raise BytesRefutedError(mismatch, with_local_bytes=staged.may_hold_local_bytes) from error
+    except OSError as error:
+        # where the file system copies by sharing blocks, a bad one of the local file shows only when read back
+        if error.errno != errno.EIO or not staged.may_hold_local_bytes:
+            raise
+        raise BytesRefutedError("the local file has a bad block", with_local_bytes=True) from error
+    digests = filling.hasher.digests
+    found = fold_part_digests(digests, multipart=expected.parts is not None)
+    md5 = None if found == expected else tools.accept.md5_of(target.file)
+    if found != expected and (md5 is None or staged.md5() != md5):
+        mismatch = f"etag mismatch: downloaded {found}, expected {expected}"
+        raise BytesRefutedError(mismatch, with_local_bytes=staged.may_hold_local_bytes)
+    proof = f"etag {expected}" if md5 is None else f"MD5 {md5}"
+    logger.info("%s: verified as read back, %s", printable(target.file.relative_path), proof)
+    return Downloaded(part_digests=digests, fetched_parts=len(filling.fetched_parts), by_md5=md5 is not None)
+
+
+def _fill(filling: "_Filling") -> None:
+    """Bring everything into a staged file, and hash it as it is read back.
+
+    Raises:
+        WrongSizeError: the staged file has another size than it should.
+        S3Fault, Interrupted, OSError: as `download`.
+    """
+    crew, hasher = filling.tools.crew, filling.hasher
+    crew.share(filling.staged_earlier())
     missing = filling.missing()
     first = list(islice(missing, 2))
     pieces = chain(first, missing) if len(first) > 1 else first
-    tools.crew.share(pieces, at_once=hasher.segments_at_once)
-    if staged.size_bytes() != source.info.size_bytes:
+    crew.share(pieces, at_once=hasher.segments_at_once)
+    if filling.staged.size_bytes() != filling.source.info.size_bytes:
         raise WrongSizeError
-    return Downloaded(
-        etag=fold_part_digests(hasher.digests, multipart=expected.parts is not None),
-        part_digests=hasher.digests,
-        fetched_parts=len(filling.fetched_parts),
-    )
 
 
 @dataclass(frozen=True, slots=True)

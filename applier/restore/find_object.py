@@ -62,7 +62,7 @@ class FoundObject:
     Args:
         location: where it is; a version of its own where an older one was found.
         info: its etag and size as S3 has them.
-        note: what else it is than simply what the plan names, for people; None if it is that.
+        note: how it differs from what the plan names, for people; None if it does not.
     """
 
     location: ObjectLocation
@@ -143,7 +143,7 @@ def _find_older_version(target: Target, fetcher: Fetcher, accept: Acceptance, fa
         if fault.failure.kind is not FailureKind.ACCESS_DENIED:
             raise FileFailedError(failure) from fault
         detail = (
-            f"{failure.detail}; whether an older version has it is not known: s3:ListBucketVersions is not permitted"
+            f"{failure.detail}; cannot tell whether an older version has it: s3:ListBucketVersions is not permitted"
         )
         raise FileFailedError(Failure(failure.kind, detail)) from fault
     place = next((place for place, version in enumerate(versions) if _is_planned(target.file, version)), None)

@@ -1,12 +1,10 @@
-"""Restores one file: check, download, verify, publish, heal. Reads from top to bottom."""
+"""Restores one file: check, download, verify, publish, heal."""
 
-import errno
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from applier.disk.hashing import WrongSizeError
 from applier.disk.journal import StagedContent
 from applier.disk.local_bytes import parts_of, prefix_of
 from applier.disk.publish import ReplacedMeanwhileError, SeenBefore, UnsyncedError, publish, set_aside
@@ -14,7 +12,7 @@ from applier.disk.staged_file import StagedFile, open_staged_file
 from applier.disk.staging import SegmentSource, Staging, staged_name
 from applier.restore.check_file import Verdict, check_file, is_absent
 from applier.restore.decide import Action, LocalKind, judge_encryption
-from applier.restore.download import SMALL_FILE_BYTES, download, is_resumable
+from applier.restore.download import SMALL_FILE_BYTES, BytesRefutedError, download, is_resumable
 from applier.restore.failures import FileFailedError, failure_of
 from applier.restore.find_object import FoundObject, name_md5
 from applier.restore.part_hints import find_right_parts
@@ -39,7 +37,7 @@ _WORTH_RESUMING = frozenset({FailureKind.NETWORK, FailureKind.TIMEOUT})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _End:
-    """How the way of a file ended."""
+    """How restoring a file ended."""
 
     outcome: Outcome
     failure: Failure | None = None
@@ -48,19 +46,6 @@ class _End:
     remark: str | None = None
     part_digests: Sequence[bytes] = ()
     fetched_parts: int | None = None
-
-
-class BytesRefutedError(Exception):
-    """What was read back is not what the plan says.
-
-    Args:
-        found: its etag; None where it could not be computed.
-        with_local_bytes: whether bytes of a local file, which may be wrong, were among it.
-    """
-
-    def __init__(self, found: Etag | None, *, with_local_bytes: bool) -> None:
-        self.found, self.with_local_bytes = found, with_local_bytes
-        super().__init__(str(found))
 
 
 def restore_file(target: Target, tools: RestoreTools) -> FileResult:
@@ -160,14 +145,13 @@ def _download_and_publish(target: Target, verdict: Verdict, tools: RestoreTools,
 
 def _judge_refuted(target: Target, refuted: BytesRefutedError, downloads: int, tools: RestoreTools) -> None:
     """Raise FileFailedError where downloading once more cannot help."""
-    expected = target.file.expected_etag
-    name = printable(target.file.relative_path)
-    logger.warning("%s: read back with etag %s, expected %s", name, refuted.found, expected)
-    if failure := judge_encryption(target.file, tools.check.fetcher.encryption(target.location)):
-        raise FileFailedError(name_md5(target.file.expected_md5, failure))
+    logger.warning("%s: not verified as read back: %s", printable(target.file.relative_path), refuted)
+    if tools.check.accept.md5_of(target.file) is None:
+        encryption = tools.check.fetcher.encryption(target.location)
+        if failure := judge_encryption(target.file, encryption):
+            raise FileFailedError(name_md5(target.file.expected_md5, failure))
     if downloads == _MAX_DOWNLOADS:
-        detail = f"etag mismatch: downloaded {refuted.found}, expected {expected}; tried {downloads} times"
-        raise FileFailedError(Failure(FailureKind.VERIFICATION, detail))
+        raise FileFailedError(Failure(FailureKind.VERIFICATION, f"{refuted}; tried {downloads} times"))
 
 
 def _try_download(
@@ -181,24 +165,10 @@ def _try_download(
     source = verdict.source
     if source is None:
         raise AssertionError("a download needs the pre-check's answer")
-    expected = Etag.parse(target.file.expected_etag)
     verified = VerifiedBytes(tools.check.progress, tools.check.fetcher.raise_if_stopped)
     with _staged(target, source.info, staging, verified) as staged:
         copies = None if from_scratch else _find_copies(target, verdict, source, staged, tools)
-        try:
-            downloaded = download(target, source, staged, verified, tools.check, copies=copies)
-        except (WrongSizeError, OSError) as error:
-            # where the file system copies by sharing blocks, a bad one of the local file shows only when read back
-            bad_block = isinstance(error, OSError) and error.errno == errno.EIO and staged.may_hold_local_bytes
-            if isinstance(error, WrongSizeError) or bad_block:
-                raise BytesRefutedError(None, with_local_bytes=staged.may_hold_local_bytes) from error
-            raise
-        found, md5 = downloaded.etag, tools.check.accept.md5_of(target.file)
-        by_md5 = found != expected and md5 is not None and staged.md5() == md5
-        if found != expected and not by_md5:
-            raise BytesRefutedError(found, with_local_bytes=staged.may_hold_local_bytes)
-        proof = f"MD5 {md5}" if by_md5 else f"etag {expected}"
-        logger.info("%s: verified as read back, %s", printable(target.file.relative_path), proof)
+        downloaded = download(target, source, staged, verified, tools.check, copies=copies)
         tools.check.fetcher.raise_if_stopped()
         staged.sync()
         staged.close()
@@ -211,12 +181,12 @@ def _try_download(
             verified_files=tools.verified_files,
         )
         _try_to(staged.remove_journal)
-    outcome = Outcome.HEALED if verdict.action is Action.HEAL else Outcome.DOWNLOADED
+    remarks = (source.note and f"from {source.note}", "by MD5" if downloaded.by_md5 else None)
     return _End(
-        outcome=outcome,
+        outcome=Outcome.HEALED if verdict.action is Action.HEAL else Outcome.DOWNLOADED,
         object_bytes=source.info.size_bytes,
         corrupt_copy=corrupt_copy,
-        remark="by MD5" if by_md5 else source.note and f"from {source.note}",
+        remark=", ".join(filter(None, remarks)) or None,
         part_digests=downloaded.part_digests,
         fetched_parts=downloaded.fetched_parts if verdict.local and verdict.local.part_digests else None,
     )
@@ -226,6 +196,8 @@ def _find_copies(
     target: Target, verdict: Verdict, source: FoundObject, staged: StagedFile, tools: RestoreTools
 ) -> SegmentSource | None:
     """Return what has bytes of the file already: a local file of which some are right, or another run's staged file."""
+    if not staged.may_take_copies:
+        return None
     local, output = verdict.local, tools.check.output
     copies: SegmentSource | None = None
     if local is not None and local.kind is LocalKind.WRONG:
@@ -233,7 +205,9 @@ def _find_copies(
         copies = parts_of(output, target, local.identity, right_parts)
         copies = copies or prefix_of(output, target, local.identity, source.info.size_bytes)
     copies = copies or staged.find_elsewhere()
-    return copies if copies is not None and staged.allow_local_bytes() else None
+    if copies is not None:
+        staged.local_bytes_follow()
+    return copies
 
 
 @contextmanager

@@ -1,7 +1,8 @@
 """Asks S3 by requests that botocore signs: all that obstore cannot be trusted with, and what it cannot address.
 
-These are the first look at a bucket, everything where credentials come with a session token, and keys with an empty,
-`.` or `..` segment or a slash at either end.
+These are the first look at a bucket, lists of versions and parts, what obstore has failed to get, everything where
+credentials come with a session token, and keys with an empty, `.` or `..` segment, a slash at either end or characters
+that cannot be printed.
 """
 
 import functools
@@ -222,7 +223,7 @@ class BotoStore:
             raise wrong_range(location)
 
     def explain_denial(self, location: ObjectLocation, fault: S3Fault) -> S3Fault:
-        """Return what stands behind a refusal: a HEAD's has no reason, and an archived object's no storage class."""
+        """Return a fault with its cause: a refused HEAD has no body, an archived object's error no storage class."""
         if fault.status in VAGUE_STATUS and not fault.code:
             try:
                 self._read_a_byte(location)

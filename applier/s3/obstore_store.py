@@ -35,9 +35,9 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# Of each job one or two are in memory at a time.
+# Each job holds one or two in memory at a time.
 _BUFFER_BYTES = MIB // 4
-# obstore asks the environment for a proxy unless it is given one; this one is exempt from every host.
+# obstore asks the environment for a proxy unless it is given one; this placeholder is bypassed for every host.
 _NO_PROXY_URL = "http://127.0.0.1:9"
 _EVERY_HOST = "*,0.0.0.0/0,::/0"
 # Variables that obstore would obey and the AWS chain does not know.
@@ -55,7 +55,8 @@ class ObstoreStore:
     """S3 by obstore, with `BotoStore` beside it for what obstore cannot do, or cannot do safely.
 
     obstore reads the whole of an error, however long, and takes session tokens along when it is redirected. So it is
-    given only keys that last, a bucket's first bytes come by `BotoStore`, and so does what obstore failed to get.
+    given only long-lived credentials, a bucket's first bytes come by `BotoStore`, and so does what obstore failed to
+    get.
 
     Args:
         boto: for the rest.
@@ -271,7 +272,7 @@ def _client_options(chain: AwsChain) -> "ClientConfig":
 
 
 def _without_panic(question: Callable[[], T]) -> T:
-    """Ask obstore, and make an error of what is none: a panic of the Rust library.
+    """Ask obstore, and turn a panic of the Rust library into an error.
 
     Raises:
         ValueError: it panicked.
@@ -295,5 +296,5 @@ def _version(location: ObjectLocation) -> "obstore.GetOptions":
 
 
 def _addressable(key: str) -> bool:
-    """Tell whether obstore asks for exactly this key: it folds or refuses empty, `.` and `..` segments."""
+    """Tell whether obstore asks for exactly this key: it folds or refuses some segments and characters."""
     return not any(segment in {"", ".", ".."} for segment in key.split("/")) and key.isprintable()

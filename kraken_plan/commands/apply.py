@@ -8,6 +8,7 @@ import click
 from kraken_plan.apply_run import ApplyOptions, carry_out
 from kraken_plan.finish.finish import Finish, finish_options, take_finish
 from kraken_plan.kept_results import state_dir_option
+from kraken_plan.options.approvals import approved_options
 from kraken_plan.shared_options import accept_options, access_options, max_wait_option, rate_option, report_dir_option
 from schemas.errors import PlanError
 from schemas.plan import Plan
@@ -30,6 +31,7 @@ Examples:
   kraken-plan apply plan.json
   kraken-plan apply plan.json --dry-run
   kraken-plan apply plan.json --expect-digest sha256:65fa8cb5… --on-corrupt quarantine
+  kraken-plan apply plan.json --require-approvals 2 --allowed-signers allowed_signers
   kraken-plan apply plan.json --output-root /mnt/restore --results results.jsonl
 
 However it was stopped, the same command resumes. The first signal ends a run in order, the second one at once; SIGUSR1
@@ -39,6 +41,7 @@ makes it say how far it has come.
 @access_options
 @click.option("--dry-run", is_flag=True, help="Check S3 and the local files, say what would be done, change nothing.")
 @click.option("--expect-digest", metavar="DIGEST", help="Refuse any plan but the one with this plan_digest.")
+@approved_options
 @click.option(
     "--skip-space-check",
     is_flag=True,

@@ -15,6 +15,7 @@ from kraken_plan.commands.compile import CompileOptions, compile_command, make_p
 from kraken_plan.confirm import confirm
 from kraken_plan.console import say, say_unless_quiet
 from kraken_plan.finish.finish import Finish, finish_options, take_finish
+from kraken_plan.options.approvals import refuse_if_site_asks
 from kraken_plan.output_files import STDOUT
 from kraken_plan.shared_options import yes_option
 from kraken_plan.signals import stop_on_signals
@@ -40,6 +41,11 @@ _FIXED_FOR_APPLY = {
     "dry_run": False,
     "expect_digest": None,
     "results": None,
+    "require_approvals": None,
+    "allowed_signers": None,
+    "revoked_keys": None,
+    "max_approval_age": None,
+    "approvals": None,
     "no_report": False,
     "report": "always",
     "keep_run": True,
@@ -93,7 +99,9 @@ def restore_command(**options: object) -> None:
 def _restore(options: Mapping[str, object], finish: Finish) -> int:
     apply_options = _pick(ApplyOptions, options, _FIXED_FOR_APPLY)
     apply_options.report_choice.check()
-    plan, summary = _make_checked_plan(_pick(CompileOptions, options, _FIXED_FOR_COMPILE))
+    made_from = _pick(CompileOptions, options, _FIXED_FOR_COMPILE)
+    refuse_if_site_asks(made_from.config)
+    plan, summary = _make_checked_plan(made_from)
     is_asked = not options["yes"]
     shown = [*plan_lines(plan, _PLAN_NAME, unpainted, with_files=False, exact=False), "", *summary]
     (say if is_asked else say_unless_quiet)("\n".join(shown))

@@ -3,6 +3,7 @@
 Options are only named here, as texts. The command line knows which there are and what values they take.
 """
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -17,7 +18,30 @@ SECTION = "kraken_plan"
 Plain: TypeAlias = "str | tuple[Plain, ...] | Mapping[str, Plain] | None"
 Setting: TypeAlias = str | tuple[str, ...]
 
-_KEYS = ("options", "commands", "allowed_output_roots")
+_KEYS = ("options", "commands", "allowed_output_roots", "approvals")
+_APPROVAL_KEYS = ("required", "allowed_signers", "revoked_keys", "max_age")
+_MOST_APPROVALS = 20
+_DURATION = re.compile(r"([0-9]{1,6})([smhd]?)", re.ASCII)
+_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalRule:
+    """How a plan has to be approved before it is applied.
+
+    Args:
+        required: how many people have to; 0 if nobody.
+        allowed_signers: path of the file that says which keys are whose, see ssh-keygen(1); empty if nobody has to.
+        revoked_keys: path of the file of keys that count no more; None if there is none.
+        max_age_seconds: how old an approval may be; None for any age.
+        origin: who asks for it, for messages.
+    """
+
+    required: int
+    allowed_signers: str
+    revoked_keys: str | None = None
+    max_age_seconds: int | None = None
+    origin: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,11 +52,13 @@ class SiteSettings:
         options: defaults for options of all commands that have them, by name: `max_bandwidth` for `--max-bandwidth`.
         commands: defaults for options of one command, by the command's name; these take precedence.
         allowed_output_roots: absolute paths of folders that plans may restore below, besides the output location.
+        approvals: how a plan has to be approved; None if the site says nothing about it.
     """
 
     options: Mapping[str, Setting] = field(default_factory=dict)
     commands: Mapping[str, Mapping[str, Setting]] = field(default_factory=dict)
     allowed_output_roots: tuple[str, ...] = ()
+    approvals: ApprovalRule | None = None
 
 
 def parse_site_settings(section: Plain, name: str) -> SiteSettings:
@@ -58,7 +84,23 @@ def parse_site_settings(section: Plain, name: str) -> SiteSettings:
             normalize_output_location(root, f"{place}.allowed_output_roots")
             for root in _parse_texts(keys.get("allowed_output_roots"), f"{place}.allowed_output_roots")
         ),
+        approvals=_parse_approvals(keys.get("approvals"), f"{place}.approvals"),
     )
+
+
+def parse_duration(text: str) -> int:
+    """Return seconds.
+
+    Raises:
+        ValueError: it is not a duration.
+
+    >>> parse_duration("48h"), parse_duration("90")
+    (172800, 90)
+    """
+    found = _DURATION.fullmatch(text)
+    if found is None:
+        raise ValueError(f"{text!r} is not a duration: expected seconds, or a number with m, h or d, as in 48h")
+    return int(found[1]) * _SECONDS[found[2]]
 
 
 def parse_mapping(value: Plain, place: str, known: Collection[str] | None = None) -> Mapping[str, Plain]:
@@ -113,6 +155,33 @@ def _parse_options(value: Plain, place: str) -> Mapping[str, Setting]:
         else parse_text(found, f"{place}.{printable(option)}")
         for option, found in parse_mapping(value, place).items()
     }
+
+
+def _parse_approvals(value: Plain, place: str) -> ApprovalRule | None:
+    if value is None:
+        return None
+    found = {
+        key: parse_text(text, f"{place}.{key}") for key, text in parse_mapping(value, place, _APPROVAL_KEYS).items()
+    }
+    number, max_age = found.get("required", "0"), found.get("max_age")
+    if not number.isdecimal() or len(number) > len(str(_MOST_APPROVALS)) or int(number) > _MOST_APPROVALS:
+        raise ConfigError(f"{place}.required: expected a number up to {_MOST_APPROVALS}, found {printable(number, 60)}")
+    for key in ("allowed_signers", "revoked_keys"):
+        if key in found and not found[key].startswith("/"):
+            raise ConfigError(f"{place}.{key}: expected an absolute path, found {printable(found[key])}")
+    if int(number) and "allowed_signers" not in found:
+        raise ConfigError(f"{place}.allowed_signers is missing: it names the file that says whose approval counts")
+    try:
+        max_age_seconds = None if max_age is None else parse_duration(max_age)
+    except ValueError as error:
+        raise ConfigError(f"{place}.max_age: {printable(str(error))}") from None
+    return ApprovalRule(
+        required=int(number),
+        allowed_signers=found.get("allowed_signers", ""),
+        revoked_keys=found.get("revoked_keys"),
+        max_age_seconds=max_age_seconds,
+        origin=place,
+    )
 
 
 def _parse_texts(value: Plain, place: str) -> tuple[str, ...]:

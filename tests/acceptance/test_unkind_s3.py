@@ -164,7 +164,7 @@ def test_a_missing_permission_to_list_versions_should_be_said_and_change_nothing
     assert result.exit_code == 1
     (line,) = [line for line in last_report(case).splitlines() if line.startswith("u.d/small: ")]
     assert "FAILURE - S3 corruption detected (etag mismatch: S3 " in line
-    assert "whether an older version has it is not known: s3:ListBucketVersions is not permitted" in line
+    assert "cannot tell whether an older version has it: s3:ListBucketVersions is not permitted" in line
     assert case.unrestored() == ["PRID001/u.d/small"]
 
 

@@ -121,6 +121,6 @@ def test_a_byte_that_the_disk_has_written_wrong_once_should_be_written_anew(
     result = run_cli("apply", plan, environment=bad_disk(case.folder, times=1))
 
     assert result.exit_code == 0, result.stderr
-    assert "read back with etag " in result.stderr
+    assert "not verified as read back: etag mismatch: " in result.stderr
     assert case.unrestored() == []
     assert "Status: SUCCESS" in last_report(case)

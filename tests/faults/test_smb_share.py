@@ -22,6 +22,7 @@ from restore_case import RestoreCase, raw_file
 from sample_data import RawFileSample
 from smb_share import SmbShare, missing_programs, smb_share
 from stalled_run import BIG_BYTES, PARTS, big, stall, start_until_four_parts_are_staged
+from waiting import wait_for
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -101,6 +102,9 @@ def test_corrupt_files_should_be_healed_on_an_smb_share(
     content = on_server(share, case, "s.d/analysis.tdf_bin").read_bytes()
     damaged = {"flipped": b"\xff" + content[1:], "short": content[:-5_000_000], "long": content + b"x"}[damage]
     on_server(share, case, "s.d/analysis.tdf_bin").write_bytes(damaged)
+    # the client may keep what it knows of the file for some seconds
+    local = case.destination() / "s.d/analysis.tdf_bin"
+    wait_for(lambda: local.stat().st_size == len(damaged), "the client to see the damaged file")
 
     # when
     result = apply_there(run_cli, case, plan, "--on-corrupt", on_corrupt)

@@ -66,6 +66,7 @@ def test_every_room_should_have_been_read() -> None:
         ("planner", {"schemas"}),
         ("applier.s3", {"schemas"}),
         ("applier.target", {"schemas"}),
+        ("applier.approvals", {"schemas"}),
         ("applier.disk", {"schemas", "applier.target"}),
         ("applier.reports", {"schemas", "applier.disk"}),
         (

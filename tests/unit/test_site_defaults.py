@@ -8,7 +8,7 @@ import pytest
 from click.core import ParameterSource
 
 from kraken_plan.command_group import cli
-from kraken_plan.site_defaults import _ELSEWHERE, _OF_ONE_RUN
+from kraken_plan.options.site_defaults import _ELSEWHERE, _OF_ONE_RUN
 from schemas.errors import ConfigError
 
 SITE = "locations: {output: /out}\nkraken_plan:\n"

@@ -21,9 +21,25 @@ _ELSEWHERE = {
     "endpoint_url": "set backup.s3.endpoint_url",
     "region": "set backup.s3.region",
     "allow_output_root": f"set {SECTION}.allowed_output_roots",
+    "require_approvals": f"set {SECTION}.approvals.required",
+    "allowed_signers": f"set {SECTION}.approvals.allowed_signers",
+    "revoked_keys": f"set {SECTION}.approvals.revoked_keys",
+    "max_approval_age": f"set {SECTION}.approvals.max_age",
 }
 _OF_ONE_RUN = frozenset(
-    {"dry_run", "expect_digest", "html", "ids_column", "ids_file", "output", "plan", "restart", "results", "yes"}
+    {
+        "approvals",
+        "dry_run",
+        "expect_digest",
+        "html",
+        "ids_column",
+        "ids_file",
+        "output",
+        "plan",
+        "restart",
+        "results",
+        "yes",
+    }
 )
 
 

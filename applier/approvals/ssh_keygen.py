@@ -1,0 +1,219 @@
+"""Makes and checks signatures by calling OpenSSH's `ssh-keygen -Y`: no cryptography of our own.
+
+Agents and hardware keys work as they do for ssh. Every call is bounded in time.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from applier.approvals.approval import NAMESPACE
+from schemas.errors import ApprovalError
+from schemas.text import printable
+
+_SIGN_SECONDS = 300  # somebody types a passphrase, or looks for a hardware key
+_CHECK_SECONDS = 20
+_KEY_NAMES = ("id_ed25519_sk", "id_ed25519", "id_ecdsa_sk", "id_ecdsa", "id_rsa")
+_KEY = re.compile(r" with (\S+ key SHA256:\S+)$", re.MULTILINE)
+_INSTALL = "it comes with OpenSSH 8.9 or newer (Debian: apt-get install openssh-client)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustedKeys:
+    """Whose signatures count.
+
+    Args:
+        allowed_signers: path of a file as `ssh-keygen(1)` describes it under ALLOWED SIGNERS.
+        revoked_keys: path of a key revocation list, or of a file with public keys; None if none are revoked.
+    """
+
+    allowed_signers: str
+    revoked_keys: str | None = None
+
+    def check_readable(self) -> None:
+        """See that the files are there: of one that is not, ssh-keygen says just that no signature is right.
+
+        Raises:
+            ApprovalError: one of them cannot be read.
+        """
+        for path in filter(None, (self.allowed_signers, self.revoked_keys)):
+            try:
+                with Path(path).open("rb") as file:
+                    file.read(1)
+            except (OSError, ValueError) as error:
+                reason = getattr(error, "strerror", None) or error
+                raise ApprovalError(f"keys of approvers: {printable(path)} cannot be read: {reason}") from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signer:
+    """Who has made a signature: the person whom the allowed signers name for the key, and the key's fingerprint."""
+
+    person: str
+    key: str
+
+
+class SignatureProblem(Exception):  # noqa: N818  # an answer, not an error
+    """Why a signature does not count. Args: the reason."""
+
+
+def sign(message: bytes, key: Path) -> str:
+    """Return a signature over a message; whoever has the key may be asked for a passphrase or a touch.
+
+    Args:
+        message: what to sign.
+        key: a private key, or the public one of a key that an agent holds.
+
+    Raises:
+        ApprovalError: it could not be made.
+    """
+    done = _run(["-q", "-Y", "sign", "-f", str(key), "-n", NAMESPACE], message, _SIGN_SECONDS, keep_stderr=False)
+    if done.returncode or b"-----BEGIN SSH SIGNATURE-----" not in done.stdout:
+        raise ApprovalError(f"ssh-keygen could not sign with {printable(str(key))}; what it said stands above")
+    return done.stdout.decode("ascii")
+
+
+def identify_signer(message: bytes, signature: str, trusted: TrustedKeys) -> Signer:
+    """Return who has signed a message.
+
+    Raises:
+        SignatureProblem: the signature does not count now.
+        ApprovalError: ssh-keygen cannot be asked.
+    """
+    with _signature_file(signature) as path:
+        find = ["-Y", "find-principals", "-s", path, "-f", trusted.allowed_signers]
+        found = _run(find, b"", _CHECK_SECONDS)
+        persons = found.stdout.decode(errors="backslashreplace").splitlines()
+        if found.returncode or not persons:
+            raise SignatureProblem(_explain_unknown_key(found.stderr))
+        verify = ["-Y", "verify", "-s", path, "-f", trusted.allowed_signers, "-I", persons[0], "-n", NAMESPACE]
+        verified = _run(verify, message, _CHECK_SECONDS)
+        if verified.returncode:
+            raise SignatureProblem(_explain_bad_signature(verified.stderr))
+        if trusted.revoked_keys is not None:
+            verified = _run([*verify, "-r", trusted.revoked_keys], message, _CHECK_SECONDS)
+            if verified.returncode:
+                raise SignatureProblem(f"the key of {printable(persons[0])} is revoked")
+    return Signer(person=persons[0], key=_key_in(verified.stdout))
+
+
+def check_signature(message: bytes, signature: str) -> str:
+    """Return the key that has signed a message, whoever it belongs to.
+
+    Raises:
+        SignatureProblem: no key has signed this message.
+        ApprovalError: ssh-keygen cannot be asked.
+    """
+    with _signature_file(signature) as path:
+        checked = _run(["-Y", "check-novalidate", "-n", NAMESPACE, "-s", path], message, _CHECK_SECONDS)
+    if checked.returncode:
+        raise SignatureProblem(_explain_bad_signature(checked.stderr))
+    return _key_in(checked.stdout)
+
+
+@contextmanager
+def signing_key(named: str | None) -> Iterator[Path]:
+    """Lend the key to sign with: the one that is named, else the first of ~/.ssh, else the agent's only one.
+
+    Raises:
+        ApprovalError: there is none, or the agent has several.
+    """
+    if named is not None:
+        yield Path(named)
+        return
+    own = (Path("~/.ssh").expanduser() / name for name in _KEY_NAMES)
+    if (key := next((path for path in own if path.exists()), None)) is not None:
+        yield key
+        return
+    keys = _keys_of_agent()
+    if len(keys) != 1:
+        having = f"the ssh agent has {len(keys)}" if keys else "there is none in ~/.ssh, nor in an ssh agent"
+        raise ApprovalError(f"which key to sign with? Give --key FILE: {having} (ssh-keygen -t ed25519 makes one)")
+    with tempfile.NamedTemporaryFile(prefix="kraken-plan-", suffix=".pub") as file:
+        file.write(keys[0])
+        file.flush()
+        yield Path(file.name)
+
+
+def _keys_of_agent() -> Sequence[bytes]:
+    """Return the public keys that an agent holds; none where there is no agent."""
+    program = shutil.which("ssh-add")
+    if program is None:
+        return ()
+    try:
+        listed = subprocess.run(
+            [program, "-L"], stdin=subprocess.DEVNULL, capture_output=True, timeout=_CHECK_SECONDS, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ()
+    return [line + b"\n" for line in listed.stdout.splitlines() if line] if listed.returncode == 0 else ()
+
+
+@contextmanager
+def _signature_file(signature: str) -> Iterator[str]:
+    try:
+        with tempfile.NamedTemporaryFile(prefix="kraken-plan-", suffix=".sig") as file:
+            file.write(signature.encode())
+            file.flush()
+            yield file.name
+    except OSError as error:
+        raise ApprovalError(f"a signature cannot be checked: {error.strerror or error}") from None
+
+
+def _run(
+    arguments: Sequence[str], stdin: bytes, seconds: float, *, keep_stderr: bool = True
+) -> subprocess.CompletedProcess[bytes]:
+    program = shutil.which("ssh-keygen")
+    if program is None:
+        raise ApprovalError(f"ssh-keygen is not installed, which signs and checks approvals: {_INSTALL}")
+    try:
+        return subprocess.run(
+            [program, *arguments],
+            input=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE if keep_stderr else None,
+            timeout=seconds,
+            env={**os.environ, "LC_ALL": "C"},
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise ApprovalError(f"{program} gave no answer for {seconds:.0f} s") from None
+    except OSError as error:
+        raise ApprovalError(f"{program} cannot be started: {error.strerror or error}") from None
+
+
+def _explain_unknown_key(stderr: bytes) -> str:
+    """Return why no allowed signer was found: the key is not there, or not at this time."""
+    said = _said(stderr)
+    if "usage:" in said or "unknown option" in said:
+        raise ApprovalError(f"ssh-keygen is too old to check approvals: {_INSTALL}")
+    for words in ("key has expired", "key is not yet valid"):
+        if words in said:
+            return f"the {words}"
+    return "its key is not among the allowed signers"
+
+
+def _explain_bad_signature(stderr: bytes) -> str:
+    said = _said(stderr)
+    if "namespace" in said:
+        return "its signature was made for something else than a plan"
+    if "incorrect signature" in said:
+        return "its signature is of other words: it was edited, or copied from elsewhere"
+    return f"its signature does not hold{f' ({said})' if said else ''}"
+
+
+def _said(stderr: bytes) -> str:
+    return printable("; ".join(stderr.decode(errors="backslashreplace").splitlines()), 300)
+
+
+def _key_in(stdout: bytes) -> str:
+    found = _KEY.search(stdout.decode(errors="backslashreplace"))
+    if found is None:
+        raise ApprovalError(f"ssh-keygen answered in words that are not known: {_said(stdout)}")
+    return found[1]
