@@ -4,13 +4,14 @@ Importing this package loads nothing. It makes sure that `planner`, `applier` an
 it: the names are common, and `PYTHONPATH` or the current folder may hold others.
 """
 
+import os.path
 import sys
 from importlib.machinery import ModuleSpec, PathFinder
 from typing import NoReturn
 
 __all__ = ["main"]
 
-_HOME = __file__.rsplit("/", 2)[0]
+_HOME = os.path.dirname(os.path.dirname(__file__))  # noqa: PTH120  # pathlib takes time to load
 _OWN_PACKAGES = frozenset({"planner", "applier", "schemas"})
 _EXIT_UNUSABLE = 2
 
@@ -31,7 +32,7 @@ def main() -> NoReturn:
     """Run the command line and exit."""
     for name in _OWN_PACKAGES & sys.modules.keys():  # loaded before us, by a sitecustomize or a .pth file
         found = [str(path) for path in getattr(sys.modules[name], "__path__", [])]
-        if f"{_HOME}/{name}" not in found:
+        if os.path.join(_HOME, name) not in found:  # noqa: PTH118  # likewise
             _refuse(f"another {name} is loaded already, from {', '.join(found) or 'a file'}")
     try:
         from kraken_plan.entry_point import run_and_exit  # noqa: PLC0415  # what it imports may be in somebody's way

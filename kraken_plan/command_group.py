@@ -5,13 +5,16 @@ Loads nothing but click and what errors need, so that `--help` answers at once.
 
 import gc
 import importlib
+import os
 from dataclasses import dataclass
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import click
 
 from kraken_plan.completion import offer_commands, offer_paths
 from kraken_plan.logs import logging_options
+from schemas.errors import WrongSystemError
 from schemas.version import __version__
 
 if TYPE_CHECKING:
@@ -68,7 +71,7 @@ class _LazyGroup(click.Group):
         if cmd_name in COMMANDS and cmd_name not in self.commands:
             entry = COMMANDS[cmd_name]
             gc.disable()  # modules are not garbage, and collecting again and again while they load takes time
-            command: click.Command = getattr(importlib.import_module(entry.module), entry.attribute)
+            command: click.Command = getattr(_load(cmd_name, entry.module), entry.attribute)
             gc.freeze()
             gc.enable()
             command.params += logging_options()
@@ -92,6 +95,22 @@ class _LazyGroup(click.Group):
             return super().invoke(ctx)
         except BrokenPipeError:
             ctx.exit(EXIT_READER_GONE)
+
+
+def _load(command: str, module: str) -> ModuleType:
+    """Import the module of a command.
+
+    Raises:
+        WrongSystemError: it restores or looks at files, which Windows does not have all the calls for.
+    """
+    try:
+        return importlib.import_module(module)
+    except (ImportError, AttributeError):
+        if hasattr(os, "O_DIRECTORY"):
+            raise
+        raise WrongSystemError(
+            f"{command} runs on Linux; here, plans can be made and reviewed (compile, show, diff, validate)"
+        ) from None
 
 
 @click.group(

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import click
 
-from applier.reports.run_records import RunRecords
 from schemas.errors import ResultsError
 from schemas.plan import Plan
 from schemas.results import RecordedRun
@@ -48,6 +47,8 @@ def load_kept_runs(plan: Plan, state_dir: Path | None) -> list[RecordedRun]:
     Raises:
         ResultsError: there are none.
     """
+    from applier.reports.run_records import RunRecords  # noqa: PLC0415  # locks files, which needs POSIX
+
     folder = find_state_folder(state_dir)
     runs = [run for path in RunRecords(folder, plan.plan_digest).paths() for run in _readable(path)]
     if not runs:

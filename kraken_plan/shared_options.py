@@ -1,4 +1,4 @@
-"""The options that several commands have, each defined once."""
+"""The options that several commands have, each defined once; those of commands that only review: `plan_options`."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,8 +12,7 @@ from applier.restore.jobs import DEFAULT_JOBS, MOST_JOBS
 from applier.restore.session import PlaceSettings, S3Choice, SessionSettings
 from applier.s3.bandwidth import parse_rate
 from applier.s3.outage import MAX_OUTAGE_SECONDS
-from kraken_plan.options.site_defaults import take_site_defaults
-from kraken_plan.output_files import STDOUT
+from kraken_plan.plan_options import plan_argument, site_option
 from schemas.plan_source import plan_name
 from schemas.site.settings import parse_duration
 
@@ -35,8 +34,6 @@ def _parse_rate(_context: click.Context, _parameter: click.Parameter, text: str 
         raise click.BadParameter(str(error)) from error
 
 
-plan_argument = click.argument("plan", metavar="PLAN")
-
 output_root_option = click.option(
     "--output-root",
     envvar="KRAKEN_PLAN_OUTPUT_ROOT",
@@ -44,19 +41,6 @@ output_root_option = click.option(
     metavar="DIR",
     help="Restore below DIR instead of the plan's output_location.",
 )
-
-
-def site_option(words: str) -> Callable[[_Command], _Command]:
-    """Return the option that names the site YAML, from which a command takes defaults for its other options, too."""
-    return click.option(
-        "--config",
-        envvar="KRAKEN_PLAN_CONFIG",
-        show_envvar=True,
-        metavar="YAML",
-        is_eager=True,
-        callback=take_site_defaults,
-        help=f"The site's alphakraken.<env>.yaml: {words}.",
-    )
 
 
 config_option = site_option(
@@ -70,14 +54,6 @@ allow_output_root_option = click.option(
     multiple=True,
     help="Allow plans to restore below DIR, too, and not only below the site's output location; any other place is "
     "refused. Can be repeated.",
-)
-
-plan_output_option = click.option(
-    "-o", "--output", metavar="FILE", default=STDOUT, help="Write the plan to FILE, whole or not at all."
-)
-
-html_option = click.option(
-    "--html", metavar="FILE", help="Write one self-contained page for a browser to FILE instead."
 )
 
 

@@ -23,7 +23,8 @@ _SAME_REQUEST_SECONDS = 3.0
 _LONGEST_CONNECTING_SECONDS = 1.5
 # Whoever ends a job signals its whole process group, and the launcher in it (a batch script, `timeout`, a container's
 # init) passes on what it got; systemd sends a SIGHUP right after the SIGTERM.
-_SENT_TWICE = frozenset({signal.SIGTERM, signal.SIGHUP})
+# (The signals that Windows lacks are asked for by name: commands that only review plans run there.)
+_SENT_TWICE = frozenset({signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)})
 _END_OF_BLOCK = 0
 
 
@@ -98,7 +99,8 @@ def stop_on_signals(announce: Callable[[str], None]) -> Iterator[StopRequest]:
 
 def survive_status_requests() -> None:
     """Let no SIGUSR1 end the process, also where there is no progress to tell of."""
-    signal.signal(signal.SIGUSR1, _do_nothing)
+    if hasattr(signal, "SIGUSR1"):
+        signal.signal(signal.SIGUSR1, _do_nothing)
 
 
 def _is_to_be_heard(number: signal.Signals) -> bool:

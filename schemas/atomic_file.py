@@ -53,7 +53,7 @@ def _refuse_unless_regular(target: Path) -> None:
 
 def _write_durably(path: Path, content: Iterable[bytes]) -> None:
     # 0o666 less the umask: mkstemp's 0o600 would keep the plan from the group that reviews it
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     with os.fdopen(descriptor, "wb") as file:
         file.writelines(content)
         file.flush()
@@ -62,8 +62,8 @@ def _write_durably(path: Path, content: Iterable[bytes]) -> None:
 
 def _sync_folder(folder: Path) -> None:
     try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except PermissionError:  # one that may be written to, not read
+        descriptor = os.open(folder, os.O_RDONLY)
+    except PermissionError:  # one that may be written to, not read; on Windows, any
         return
     try:
         os.fsync(descriptor)

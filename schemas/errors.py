@@ -47,6 +47,10 @@ class ApprovalError(KrakenPlanError):
     """A plan is not approved as it has to be, or its approvals cannot be made, read or checked."""
 
 
+class WrongSystemError(KrakenPlanError):
+    """A command that this operating system cannot run."""
+
+
 class S3UnansweredError(KrakenPlanError):
     """S3 gave no answer where one is needed before anything is written."""
 

@@ -93,16 +93,26 @@ def _write_environment(path: Path, variables: Mapping[str, str]) -> None:
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
-def main() -> None:
-    """Keep a world in the folder that the command line names, until Ctrl-C."""
-    folder = Path(sys.argv[1]).resolve()
+def new_folder(path: str) -> Path:
+    """Return where a world is to be made; end the program if something is there already."""
+    folder = Path(path).resolve()
     if folder.exists():
         sys.exit(f"{folder} is already there: remove it, or name another folder")
-    with demo_world(folder):
-        print(f"The world is ready. In another terminal:\n\n    cd {folder}\n    . ./env.sh\n")
-        print("Ctrl-C here ends its S3 server.", flush=True)
-        with suppress(KeyboardInterrupt):
-            threading.Event().wait()
+    return folder
+
+
+def keep(world: World) -> None:
+    """Say how a world is entered, and keep its server until Ctrl-C."""
+    print(f"The world is ready. In another terminal:\n\n    cd {world.folder}\n    . ./env.sh\n")
+    print("Ctrl-C here ends its S3 server.", flush=True)
+    with suppress(KeyboardInterrupt):
+        threading.Event().wait()
+
+
+def main() -> None:
+    """Keep a world in the folder that the command line names, until Ctrl-C."""
+    with demo_world(new_folder(sys.argv[1])) as world:
+        keep(world)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from kraken_plan.options.approvals import (
     revoked_keys_option,
     site_rule,
 )
-from kraken_plan.shared_options import plan_argument, site_option
+from kraken_plan.plan_options import plan_argument, site_option
 from kraken_plan.views.terminal import show_lines
 from schemas.plan_source import load_plan, plan_name
 from schemas.text import counted

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import click
 
 from kraken_plan.output_files import write_page
-from kraken_plan.shared_options import html_option
+from kraken_plan.plan_options import html_option
 from kraken_plan.views.as_json import diff_as_json
 from kraken_plan.views.diff_page import diff_page
 from kraken_plan.views.diff_text import Compared, diff_lines

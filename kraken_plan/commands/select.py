@@ -7,11 +7,10 @@ from pathlib import Path
 
 import click
 
-from applier.reports.confirm_results import confirm_results
 from kraken_plan.console import say_unless_quiet
 from kraken_plan.kept_results import load_kept_runs, state_dir_option
 from kraken_plan.output_files import STDOUT, refuse_to_overwrite, write_plan_output
-from kraken_plan.shared_options import plan_argument, plan_output_option
+from kraken_plan.plan_options import plan_argument, plan_output_option
 from planner.raw_file_ids import split_at_commas
 from planner.select_plan import (
     Selection,
@@ -112,6 +111,8 @@ def _select(options: SelectOptions) -> int:
         )
     of = plan
     if options.failed:
+        from applier.reports.confirm_results import confirm_results  # noqa: PLC0415  # looks at files, which needs POSIX
+
         runs = [run for path in options.failed for run in _load_runs(path, plan, options.state_dir)]
         of = select_failed(plan, confirm_results(plan, runs, datetime.now(UTC)))
         if not of.raw_files:

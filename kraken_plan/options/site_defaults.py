@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from schemas.errors import ConfigError
+from schemas.errors import ConfigError, WrongSystemError
 from schemas.site.settings import SECTION, Setting, SiteSettings
 from schemas.text import explain_unknown
 
@@ -109,7 +109,10 @@ def _refuse_unknown(context: click.Context, settings: SiteSettings, place: str, 
     if settings.options.keys() <= set(own) and settings.commands.keys() <= {context.info_name}:
         known: Mapping[str, Collection[str]] = {str(context.info_name): own}
     else:
-        known = dict(_all_settable(context))
+        try:
+            known = dict(_all_settable(context))
+        except WrongSystemError:  # not all commands can be loaded, so nobody can say what they know
+            return
     anywhere = {option for options in known.values() for option in options}
     for option in settings.options:
         _refuse_unless_known(option, anywhere, f"{place}.options.{option}")

@@ -6,7 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from airflow_environment import DAG_ID, VERSIONS, Airflow, aws_connection, kraken_plan_variables
+from airflow_environment import (
+    DAG_FACTS,
+    DAG_FILE,
+    DAG_ID,
+    VERSIONS,
+    Airflow,
+    aws_connection,
+    kraken_plan_variables,
+)
 from apply_case import bruker, compile_plan, last_report, thermo
 from catalog_server import Catalog
 from cli import Cli
@@ -41,7 +49,7 @@ class Site:
     secret_key: str
 
     def test_run(self, *, expected: int = 0, **params: object) -> str:
-        conf = {"raw_file_ids": ",".join(self.case.raw_file_ids)} | params
+        conf = {"raw_file_ids": ",".join(self.case.raw_file_ids), "auto_approve": True} | params
         said = self.airflow.run("airflow", "dags", "test", DAG_ID, "--conf", json.dumps(conf), expected=expected)
         assert self.secret_key not in said
         return said
@@ -86,7 +94,7 @@ def test_run_should_restore_the_reviewed_plan_and_write_one_report_per_destinati
     digest = load_plan(str(compile_plan(run_cli, site.case))).plan_digest
 
     # when
-    site.test_run(shards=shards, expect_digest=digest)
+    site.test_run(shards=shards, expect_digest=digest, auto_approve=False)
 
     # then
     assert site.case.unrestored() == []
@@ -150,6 +158,51 @@ def test_run_should_fail_and_say_so_where_nothing_could_be_compiled(site: Site) 
     assert "kraken-plan compile refused" in said
     assert "there is no plan, so nothing was restored" in said
     assert site.results() == []
+
+
+def test_run_should_select_and_restore_as_the_form_says(site: Site, faulty_proxy: FaultyProxy) -> None:
+    # given a corrupt file, in a folder that is not the site's
+    elsewhere = site.folder.with_name("elsewhere")
+    corrupt = elsewhere / "PRID001" / "sample.raw"
+    corrupt.parent.mkdir(parents=True)
+    corrupt.write_bytes(b"corrupt")
+
+    # when
+    said = site.test_run(
+        raw_file_ids=None,
+        project="PRID001",
+        since="2020-01-01",
+        until="2100-01-01",
+        match="*.raw",
+        output_root=str(elsewhere),
+        max_bandwidth="50M",
+        on_corrupt="quarantine",
+        recover_versions=True,
+    )
+
+    # then
+    assert corrupt.with_name("sample.raw.corrupted").read_bytes() == b"corrupt"
+    assert corrupt.stat().st_size > len(b"corrupt")
+    assert faulty_proxy.requests("GET", "sample.raw")
+    assert faulty_proxy.requests("GET", "other.raw") == []
+    assert list(site.case.output_location.iterdir()) == []
+    (report,) = corrupt.parent.glob("_download_status_batch_*.txt")
+    assert "Status: SUCCESS" in report.read_text(encoding="utf-8")
+    (page,) = site.folder.rglob("results.html")
+    assert f"The results as a page: {page}" in said
+
+
+def test_queue_and_review_should_be_settings_of_the_site(installed: Airflow) -> None:
+    # given
+    settings = {"KRAKEN_PLAN_DAG_QUEUE": "kraken_queue_s3_downloader", "KRAKEN_PLAN_DAG_AUTO_APPROVE": "true"}
+    airflow = replace(installed, settings={**installed.settings, **settings})
+
+    # when
+    facts = json.loads(airflow.run("python", DAG_FACTS, DAG_FILE).splitlines()[-1])["dags"][DAG_ID]
+
+    # then
+    assert {task["queue"] for task in facts["tasks"].values()} == {"kraken_queue_s3_downloader"}
+    assert facts["params"]["auto_approve"]["default"] is True
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,12 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from apply_case import compile_plan, last_report, left_staged, thermo
@@ -18,6 +20,9 @@ from slurm_by_hand import RESTORE_JOB, SCRIPTS, SlurmByHand
 from stalled_run import BIG_BYTES, PARTS, big, journal_lines, stall
 from temporary_process import installed_program
 from waiting import wait_for
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 
 @pytest.fixture
@@ -33,7 +38,7 @@ def results(slurm: SlurmByHand) -> list[str]:
 
 
 def test_scripts_should_pass_shellcheck() -> None:
-    scripts = sorted(SCRIPTS.iterdir())
+    scripts = sorted(script for script in SCRIPTS.iterdir() if script.suffix != ".md")
     assert [script.name for script in scripts] == ["report.sbatch", "restore.sbatch", "submit.sh"]
     checked = subprocess.run(
         [installed_program("shellcheck"), "--shell=bash", *scripts], capture_output=True, encoding="utf-8", check=False
@@ -49,13 +54,17 @@ def test_tasks_at_once_should_restore_the_plan_and_the_dependent_job_report_it(
     plan = compile_plan(run_cli, case)
 
     # when
-    submitted = slurm.submit(plan, 4, "--array=1-4%2")
+    own_options = ("--concurrent", "2", "--max-bandwidth", "1G", "--report", "--mail-type=FAIL", "--report", "--time=5")
+    submitted = slurm.submit(plan, 4, "--mem=8G", own_options=own_options)
 
     # then an array is submitted, and behind it a job that waits for all of it, however it ends
     assert (submitted.exit_code, submitted.stdout) == (0, "restore 101\nreport 102\n"), submitted.stderr
     array, report = slurm.asked("sbatch")
-    assert [option for option in array if option.startswith("--array")] == ["--array=1-4", "--array=1-4%2"]
-    assert f"--dependency=afterany:{RESTORE_JOB}" in report
+    assert {"--array=1-4%2", "--mem=8G"} <= set(array)
+    assert {f"--dependency=afterany:{RESTORE_JOB}", "--mail-type=FAIL", "--time=5"} <= set(report)
+    assert not {"--mail-type=FAIL", "--time=5"} & set(array)
+    # each of the two tasks that run at once gets its half of the bandwidth
+    assert array[-2:] == ["4", str(2**29)]
 
     # when
     tasks = [slurm.start_task(number) for number in (1, 2, 3, 4)]
@@ -159,16 +168,53 @@ def test_submit_should_refuse_what_cannot_be_run(
     run_cli: Cli, make_restore_case: MakeRestoreCase, slurm: SlurmByHand
 ) -> None:
     case = make_restore_case(thermo("a.raw", size_bytes=100), thermo("b.raw", size_bytes=100))
-    one = compile_plan(run_cli, case, "a.raw")
+    one, both = compile_plan(run_cli, case, "a.raw"), case.folder / "both.json"
     assert slurm.submit(one, 2).exit_code == 0
-    assert slurm.submit(one, 2).exit_code == 0  # once more, what is there is gone on with
+    assert slurm.submit(one, 2, "--array=1-2%1").exit_code == 0  # once more, what is there is gone on with
     submitted = len(slurm.asked("sbatch"))
+    shutil.copy(compile_plan(run_cli, case), both)
 
-    other = slurm.submit(compile_plan(run_cli, case), 2)
-    no_plan = slurm.submit(case.folder / "no.json", 2)
-    no_number = slurm.submit(one, 0)
+    refused = {
+        "run/plan.json is another plan: take a new RUN_FOLDER": slurm.submit(both, 2),
+        "no.json": slurm.submit(case.folder / "no.json", 2),
+        "PARTS is 0": slurm.submit(one, 0),
+        "PARTS is 02": slurm.submit(one, "02"),
+        "the array 1 leaves parts out: expected 1-2": slurm.submit(one, 2, "--array=1"),
+        "the array 1-1 leaves parts out": slurm.submit(one, 2, "-a1-1"),
+        "expected a number": slurm.submit(one, 2, own_options=("--concurrent", "many")),
+        "expected such as 400M": slurm.submit(one, 2, own_options=("--max-bandwidth", "fast")),
+        "there is no option --time=5": slurm.submit(one, 2, own_options=("--time=5",)),
+        "Slurm takes % in paths": slurm.submit(one, 2, run_folder=slurm.folder / "100%A"),
+    }
 
-    assert (other.exit_code, other.stdout) == (2, "")
-    assert "run/plan.json is another plan: take a new RUN_FOLDER" in other.stderr
-    assert no_plan.exit_code == no_number.exit_code == 2
+    assert {words: (end.exit_code, end.stdout) for words, end in refused.items()} == dict.fromkeys(refused, (2, ""))
+    assert [words for words, end in refused.items() if words not in end.stderr] == []
     assert len(slurm.asked("sbatch")) == submitted
+
+
+def test_submit_should_look_once_whether_anything_can_be_restored(
+    run_cli: Cli, make_restore_case: MakeRestoreCase, slurm: SlurmByHand, s3: "S3Client"
+) -> None:
+    # given
+    case = make_restore_case(thermo("a.raw", size_bytes=100), thermo("b.raw", size_bytes=100))
+    plan = compile_plan(run_cli, case)
+
+    # when / then without credentials, and with wrong ones
+    nobody = slurm.submit(plan, 2, environment={"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""})
+    stranger = slurm.submit(plan, 2, environment={"AWS_SECRET_ACCESS_KEY": "wrong"})
+    assert (nobody.exit_code, stranger.exit_code) == (2, 2)
+    assert "no AWS credentials found" in nobody.stderr
+    assert "none of 2 files can be restored" in stranger.stderr
+    assert "SignatureDoesNotMatch" in stranger.stderr
+    assert slurm.asked("sbatch") == []
+
+    # when / then some files are missing
+    s3.delete_object(Bucket=case.bucket(), Key="a.raw")
+    some = slurm.submit(plan, 2)
+    assert some.exit_code == 0
+    assert '1 of 2 files cannot be restored: "cannot" in ' in some.stderr
+    assert len(slurm.asked("sbatch")) == 2
+
+    # when / then nobody looks
+    unseen = slurm.submit(plan, 2, own_options=("--skip-status",), environment={"AWS_SECRET_ACCESS_KEY": "wrong"})
+    assert unseen.exit_code == 0

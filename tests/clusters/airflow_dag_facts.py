@@ -1,6 +1,6 @@
 """Run by Airflow's own Python: imports a DAG file as Airflow does and prints what became of it, as JSON.
 
-`python airflow_dag_facts.py FILE`; the same facts whichever Airflow it is.
+`python airflow_dag_facts.py FILE`; the same facts whichever Airflow it is, but for the DAGs that there are.
 """
 
 import json
@@ -9,35 +9,40 @@ import warnings
 
 try:  # Airflow 3
     from airflow.dag_processing.dagbag import DagBag
-    from airflow.sdk import BaseOperator, Param
+    from airflow.sdk import DAG, BaseOperator, Param
     from airflow.sdk.definitions.mappedoperator import MappedOperator
     from airflow.serialization.serialized_objects import DagSerialization as SerializedDAG
 except ImportError:  # Airflow 2
-    from airflow.models import BaseOperator, DagBag, Param
+    from airflow.models import DAG, BaseOperator, DagBag, Param
     from airflow.models.mappedoperator import MappedOperator
     from airflow.serialization.serialized_objects import SerializedDAG
 
 
 def facts_of(file: str) -> dict[str, object]:
-    """Import the file and return warnings, errors, the DAG's own facts and its tasks'."""
+    """Import the file and return warnings, errors, and what there is to know of its DAGs."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         bag = DagBag(file)
-        (dag,) = bag.dags.values()
-        module = sys.modules[type(dag.get_task("compile_plan")).__module__]
-        SerializedDAG.to_dict(dag)  # what the scheduler and the web pages are given
+        module = sys.modules[type(bag.dags["s3_downloader"].get_task("compile_plan")).__module__]
+        for dag in bag.dags.values():
+            SerializedDAG.to_dict(dag)  # what the scheduler and the web pages are given
     captured = [text for texts in bag.captured_warnings.values() for text in texts]
     return {
         "import_errors": bag.import_errors,
         "warnings": captured + [str(warning.message) for warning in caught if warning.filename == file],
-        "dag_id": dag.dag_id,
+        "dags": {dag_id: _dag_facts(dag) for dag_id, dag in bag.dags.items()},
+        "final_failures": sorted(vars(module)["FINAL_FAILURES"]),
+    }
+
+
+def _dag_facts(dag: DAG) -> dict[str, object]:
+    return {
         "timetable": type(dag.timetable).__name__,
         "catchup": dag.catchup,
         "tags": sorted(dag.tags),
         "documented": bool(dag.doc_md),
         "params": {name: _param_facts(dag.params.get_param(name)) for name in dag.params},
         "tasks": {task.task_id: _task_facts(task) for task in dag.tasks},
-        "final_failures": sorted(vars(module)["FINAL_FAILURES"]),
     }
 
 

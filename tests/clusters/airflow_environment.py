@@ -13,14 +13,17 @@ from needs import need
 
 ROOT = Path(__file__).resolve().parents[2]
 DAG_FILE = ROOT / "examples" / "airflow" / "s3_downloader.py"
+DAG_FACTS = ROOT / "tests" / "clusters" / "airflow_dag_facts.py"
 POOLS_FILE = DAG_FILE.parent / "pools.json"
 DAG_ID = "s3_downloader"
 # to be fixtures' parameters; workers of xdist take one version each, for what is set up for it takes its time
 VERSIONS = [pytest.param(version, marks=pytest.mark.xdist_group(version)) for version in ("2.11.0", "3.3.2")]
 
 # What a test cannot wait for.
-_RETRY_DELAY = "RETRY_DELAY = timedelta(minutes=5)"
-_SHORT_RETRY_DELAY = "RETRY_DELAY = timedelta(seconds=1)"
+_SHORTENED = {
+    "RETRY_DELAY = timedelta(minutes=5)": "RETRY_DELAY = timedelta(seconds=1)",
+    "REVIEW_TIMEOUT = timedelta(days=7)": "REVIEW_TIMEOUT = timedelta(seconds=20)",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,13 +88,13 @@ class Airflow:
         return done.stdout
 
     def set_up(self) -> None:
-        """Make the database, define the pool, and lay the DAG file out, with a retry delay that a test can wait for."""
+        """Make the database, define the pool, and lay the DAG file out, with delays that a test can wait for."""
         text = DAG_FILE.read_text(encoding="utf-8")
-        assert _RETRY_DELAY in text
+        for long, short in _SHORTENED.items():
+            assert long in text
+            text = text.replace(long, short)
         (self.home / "dags").mkdir()
-        (self.home / "dags" / DAG_FILE.name).write_text(
-            text.replace(_RETRY_DELAY, _SHORT_RETRY_DELAY), encoding="utf-8"
-        )
+        (self.home / "dags" / DAG_FILE.name).write_text(text, encoding="utf-8")
         self.run("airflow", "db", "migrate")
         self.run("airflow", "pools", "import", POOLS_FILE)
 

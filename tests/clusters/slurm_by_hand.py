@@ -45,9 +45,18 @@ class SlurmByHand:
             (self.folder / name).write_text(_NOTE)
             (self.folder / name).chmod(0o755)
 
-    def submit(self, plan: Path, parts: int, *options: str) -> CliResult:
-        """Run submit.sh to its end."""
-        return self.finish(self._start([SCRIPTS / "submit.sh", plan, str(parts), self.run_folder, *options], {}))
+    def submit(
+        self,
+        plan: Path,
+        parts: int | str,
+        *options: str,
+        own_options: tuple[str, ...] = (),
+        run_folder: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> CliResult:
+        """Run submit.sh to its end, with options of its own and of sbatch."""
+        arguments: list[str | Path] = [*own_options, plan, str(parts), run_folder or self.run_folder, *options]
+        return self.finish(self._start([SCRIPTS / "submit.sh", *arguments], environment or {}))
 
     def asked(self, program: str) -> list[list[str]]:
         """With which arguments a program of Slurm's was called so far."""

@@ -58,14 +58,14 @@ class Services:
             raise RuntimeError(f"{method} {url}: {answer.status} {answer.data.decode()}")
         return answer.json()
 
-    def trigger(self, **params: object) -> str:
+    def trigger(self, dag_id: str = DAG_ID, /, **params: object) -> str:
         """Do what the trigger form does, and return the run's id."""
         schedule = {} if self.airflow.is_2 else {"logical_date": None}
-        return str(self.call("POST", f"dags/{DAG_ID}/dagRuns", {"conf": params, **schedule})["dag_run_id"])
+        return str(self.call("POST", f"dags/{dag_id}/dagRuns", {"conf": params, **schedule})["dag_run_id"])
 
-    def wait(self, run_id: str) -> str:
+    def wait(self, run_id: str, dag_id: str = DAG_ID) -> str:
         """Wait for the end of a run and return its state."""
-        return wait_until(lambda: self._end_state(run_id), f"the end of {run_id}", seconds=_RUN_SECONDS)
+        return wait_until(lambda: self._end_state(run_id, dag_id), f"the end of {run_id}", seconds=_RUN_SECONDS)
 
     def task_instances(self, run_id: str) -> list[TaskInstance]:
         """All of a run's, in order of their names and shards."""
@@ -77,6 +77,26 @@ class Services:
         ]
         return sorted(found, key=lambda each: (each.task_id, each.map_index))
 
+    def question(self, run_id: str, task_id: str) -> dict[str, Any] | None:
+        """What a task asks people; None while it asks nothing, or too early for an answer.
+
+        Airflow 3.3 fails a task that is answered before the scheduler has noticed that its first process is gone.
+        """
+        states = {each.task_id: each.state for each in self.task_instances(run_id)}
+        gone = (
+            f"state success for task instance TaskInstanceKey(dag_id='{DAG_ID}', task_id='{task_id}', run_id='{run_id}'"
+        )
+        if states[task_id] not in {"awaiting_input", "deferred"} or gone not in self.said():
+            return None
+        asked = self.call("GET", f"{_run(run_id)}/taskInstances/{task_id}/-1/hitlDetails")
+        assert isinstance(asked, dict)
+        return asked
+
+    def answer(self, run_id: str, task_id: str, option: str) -> None:
+        """Do what a button under the question does."""
+        body = {"chosen_options": [option], "params_input": {}}
+        self.call("PATCH", f"{_run(run_id)}/taskInstances/{task_id}/-1/hitlDetails", body)
+
     def mark_failed(self, run_id: str, task_id: str, map_index: int) -> None:
         """Do what the button does."""
         body = {"new_state": "failed", "dry_run": False} if self.airflow.is_2 else {"new_state": "failed"}
@@ -87,8 +107,8 @@ class Services:
         logs = sorted(self.airflow.home.rglob("*.log"))
         return "\n".join(log.read_text(encoding="utf-8", errors="replace") for log in logs)
 
-    def _end_state(self, run_id: str) -> str | None:
-        state = self.call("GET", _run(run_id))["state"]
+    def _end_state(self, run_id: str, dag_id: str) -> str | None:
+        state = self.call("GET", _run(run_id, dag_id))["state"]
         return state if state in {"success", "failed"} else None
 
 
@@ -205,5 +225,5 @@ def _dag_if_known(services: Services) -> str | None:
         return None
 
 
-def _run(run_id: str) -> str:
-    return f"dags/{DAG_ID}/dagRuns/{run_id}"
+def _run(run_id: str, dag_id: str = DAG_ID) -> str:
+    return f"dags/{dag_id}/dagRuns/{run_id}"

@@ -4,6 +4,7 @@ import functools
 import hashlib
 import json
 import logging
+import re
 from contextlib import suppress
 from dataclasses import replace
 
@@ -378,7 +379,8 @@ def test_a_later_minor_version_nested_without_end_should_be_refused_or_read(capl
     try:
         read_plan(content, "plan.json")
     except PlanError as error:
-        assert "nested too deeply" in str(error)  # noqa: PT017  # either is right, nothing else is
+        # either is right, nothing else is; from Python 3.12 on, it is the digest that finds it too deep
+        assert re.search("nested too deeply|no digest: Recursion limit", str(error))  # noqa: PT017
     else:
         assert "invented" in caplog.text
 

@@ -1,0 +1,37 @@
+"""The options of commands that only read and write plans.
+
+Loads nothing of the applier: these commands also run where restoring does not, on macOS and Windows.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from kraken_plan.options.site_defaults import take_site_defaults
+from kraken_plan.output_files import STDOUT
+
+_Command = Callable[..., Any]
+
+plan_argument = click.argument("plan", metavar="PLAN")
+
+plan_output_option = click.option(
+    "-o", "--output", metavar="FILE", default=STDOUT, help="Write the plan to FILE, whole or not at all."
+)
+
+html_option = click.option(
+    "--html", metavar="FILE", help="Write one self-contained page for a browser to FILE instead."
+)
+
+
+def site_option(words: str) -> Callable[[_Command], _Command]:
+    """Return the option that names the site YAML, from which a command takes defaults for its other options, too."""
+    return click.option(
+        "--config",
+        envvar="KRAKEN_PLAN_CONFIG",
+        show_envvar=True,
+        metavar="YAML",
+        is_eager=True,
+        callback=take_site_defaults,
+        help=f"The site's alphakraken.<env>.yaml: {words}.",
+    )

@@ -1,0 +1,40 @@
+"""`make demo`: a short story, and on request a world to try."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from real_blocks import ROOT
+from waiting import wait_for
+
+DEMO = ROOT / "examples" / "demo" / "demo.py"
+LINES = 60
+
+
+def test_demo_should_tell_its_story_in_few_lines_and_leave_a_world_to_try(tmp_path: Path) -> None:
+    # when
+    world = tmp_path / "world"
+    with (tmp_path / "said").open("w") as said:
+        demo = subprocess.Popen([sys.executable, DEMO, world], stdout=said, stderr=subprocess.STDOUT)
+    try:
+        wait_for(lambda: "Ctrl-C here" in (tmp_path / "said").read_text(encoding="utf-8"), "the end of the story")
+
+        # then
+        story, invitation, _ = (tmp_path / "said").read_text(encoding="utf-8").partition("The world is ready.")
+        assert invitation
+        assert story.count("\n") < LINES
+        for words in ("$ kraken-plan compile", "20 skipped", "heal   as planned  wrong", "Status: PARTIAL FAILURE"):
+            assert words in story
+
+        # when somebody enters the world
+        command = ["/bin/sh", "-c", ". ./env.sh && kraken-plan apply plan.json --recover-versions"]
+        tried = subprocess.run(command, cwd=world, env={"PATH": os.environ["PATH"]}, capture_output=True, check=False)
+
+        # then what the story left broken can be mended
+        assert tried.returncode == 0, tried.stderr.decode()
+    finally:
+        demo.send_signal(signal.SIGINT)
+        ended = demo.wait(60)
+    assert ended == 0
