@@ -39,7 +39,7 @@ output_root_option = click.option(
     envvar="KRAKEN_PLAN_OUTPUT_ROOT",
     show_envvar=True,
     metavar="DIR",
-    help="Restore below DIR instead of the plan's output_location.",
+    help="Use DIR in place of the plan's output_location.",
 )
 
 

@@ -69,7 +69,7 @@ def publish(  # noqa: PLR0913  # what, from where, to where, over what
     target: Target,
     seen_before: SeenBefore,
     *,
-    verified_files: VerifiedFiles | None = None,
+    verified_files: VerifiedFiles,
 ) -> str | None:
     """Give a staged, verified and synced file its final name.
 
@@ -91,7 +91,6 @@ def publish(  # noqa: PLR0913  # what, from where, to where, over what
         UnsyncedError: it has its final name, but the folder could not be synced.
         OSError: it could not be done; the final name holds what it held, or what it held was kept.
     """
-    verified_files = verified_files or VerifiedFiles(output)
     output.check_in_place_now_and_then()
     with (
         output.folder(target.folder, create=True) as folder,
@@ -128,7 +127,7 @@ def _moved_away_is_replaced() -> Iterator[None]:
 
 
 def set_aside(
-    output: OutputFolder, target: Target, seen_before: SeenBefore, *, verified_files: VerifiedFiles | None = None
+    output: OutputFolder, target: Target, seen_before: SeenBefore, *, verified_files: VerifiedFiles
 ) -> str | None:
     """Move a corrupt file that could not be healed to `<name>.corrupted[.N]`, and return that name.
 
@@ -138,7 +137,6 @@ def set_aside(
         seen_before: the corrupt file; another one, which another run may have healed, is left where it is.
         verified_files: what this run has verified or published so far; that is left where it is, too.
     """
-    verified_files = verified_files or VerifiedFiles(output)
     with output.folder(target.folder) as folder:
         with verified_files.turn(folder):
             try:

@@ -8,7 +8,8 @@ things run at once than there are threads, no more tasks are under way than that
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, islice
 
 from applier.s3.fetcher import Interrupted
 from schemas.text import counted
@@ -73,13 +74,14 @@ class Crew:
             Interrupted: the run is to stop.
             BaseException: the first error of a piece; the pieces that were still waiting are dropped.
         """
-        if isinstance(pieces, Sequence) and len(pieces) <= 1:  # nearly always: files are small
-            for piece in pieces:
-                if self._stop.is_set():
-                    raise Interrupted
-                piece()
+        pieces = iter(pieces)
+        first = list(islice(pieces, 2))
+        if len(first) <= 1:  # nearly always: files are small
+            for only_piece in first:
+                self.raise_if_stopped()
+                only_piece()
             return
-        share = _Share(pieces, at_once or self.threads, self._lock)
+        share = _Share(chain(first, pieces), at_once or self.threads, self._lock)
         with self._lock:
             self._shares.append(share)
             self._idle.notify(share.at_once - 1)

@@ -8,7 +8,6 @@ import functools
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, islice
 
 from applier.disk.hashing import ByteRange, WrongSizeError, cores, hash_ranges, hashed_together
 from applier.disk.part_hashing import Part, PartHasher
@@ -119,10 +118,7 @@ def _fill(filling: "_Filling") -> None:
     """
     crew, hasher = filling.tools.crew, filling.hasher
     crew.share(filling.staged_earlier())
-    missing = filling.missing()
-    first = list(islice(missing, 2))
-    pieces = chain(first, missing) if len(first) > 1 else first
-    crew.share(pieces, at_once=hasher.segments_at_once)
+    crew.share(filling.missing(), at_once=hasher.segments_at_once)
     if filling.staged.size_bytes() != filling.source.info.size_bytes:
         raise WrongSizeError
 

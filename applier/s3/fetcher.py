@@ -112,9 +112,13 @@ class Fetcher:
         self.ask("GET", location, lambda: self.store.check_readable(location))
 
     def encryption(self, location: ObjectLocation) -> str | None:
-        """Return how S3 encrypts an object; None if it does not say."""
+        """Return how S3 encrypts an object; None if it does not say.
+
+        Raises:
+            Interrupted: the run is to stop.
+        """
         try:
-            return self.store.encryption(location)
+            return self.ask("HEAD", location, lambda: self.store.encryption(location))
         except S3Fault:
             return None
 
@@ -125,10 +129,10 @@ class Fetcher:
             S3Fault: a final fault (most often: not permitted), or a transient one after all attempts.
             Interrupted: the run is to stop.
         """
-        return self.retry.call(lambda: self.store.list_versions(location), self.stop)
+        return self.ask("LIST", location, lambda: self.store.list_versions(location))
 
     def part_checksums(self, location: ObjectLocation, etag: str) -> list[PartChecksum]:
-        """Return what S3 recorded of each part of an object with this etag; empty where it does not say."""
+        """Return what S3 recorded of each part of an object with this etag; empty where one attempt does not say."""
         try:
             return self.store.part_checksums(location, etag)
         except S3Fault as fault:

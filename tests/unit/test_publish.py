@@ -13,6 +13,7 @@ from applier.disk.folders import OutputFolder
 from applier.disk.publish import ReplacedMeanwhileError, SeenBefore, UnsyncedError, publish, set_aside
 from applier.disk.run_folders import Stagings
 from applier.disk.staging import Staging
+from applier.disk.verified_files import VerifiedFiles
 from applier.target import Target
 
 TARGET = Target.of(planned_raw_file("a.d", project_id="P"), planned_file("a.d/f"), OUTPUT_LOCATION)
@@ -39,7 +40,17 @@ def final(tmp_path: Path) -> Path:
 
 
 def test_publish_should_make_folders_and_rename(tmp_path: Path, output: OutputFolder, staging: Staging) -> None:
-    assert publish(staging, "staged", output, TARGET, SeenBefore(identity=None, keep=True)) is None
+    assert (
+        publish(
+            staging,
+            "staged",
+            output,
+            TARGET,
+            SeenBefore(identity=None, keep=True),
+            verified_files=VerifiedFiles(output),
+        )
+        is None
+    )
     assert (tmp_path / "P" / "a.d" / "f").read_bytes() == b"verified"
 
 
@@ -47,7 +58,14 @@ def test_publish_should_keep_the_corrupt_file_when_asked(output: OutputFolder, s
     final.with_name("f.corrupted").write_bytes(b"an older one")
 
     assert (
-        publish(staging, "staged", output, TARGET, SeenBefore(identity=file_identity(final.stat()), keep=True))
+        publish(
+            staging,
+            "staged",
+            output,
+            TARGET,
+            SeenBefore(identity=file_identity(final.stat()), keep=True),
+            verified_files=VerifiedFiles(output),
+        )
         == "f.corrupted.1"
     )
 
@@ -67,7 +85,14 @@ def test_quarantine_should_do_without_hard_links(
     final.with_name("f.corrupted").write_bytes(b"an older one")
 
     # when
-    kept = publish(staging, "staged", output, TARGET, SeenBefore(identity=file_identity(final.stat()), keep=True))
+    kept = publish(
+        staging,
+        "staged",
+        output,
+        TARGET,
+        SeenBefore(identity=file_identity(final.stat()), keep=True),
+        verified_files=VerifiedFiles(output),
+    )
 
     # then
     assert kept == "f.corrupted.1"
@@ -89,14 +114,26 @@ def test_publish_should_say_that_a_folder_could_not_be_synced(
     monkeypatch.setattr(os, "fsync", failing)
 
     with pytest.raises(UnsyncedError, match="the folder cannot be synced: Input/output error"):
-        publish(staging, "staged", output, TARGET, SeenBefore(identity=file_identity(final.stat())))
+        publish(
+            staging,
+            "staged",
+            output,
+            TARGET,
+            SeenBefore(identity=file_identity(final.stat())),
+            verified_files=VerifiedFiles(output),
+        )
     assert final.read_bytes() == b"verified"
 
 
 def test_set_aside_should_move_the_corrupt_file_and_overwrite_nothing(output: OutputFolder, final: Path) -> None:
     final.with_name("f.corrupted").write_bytes(b"an older one")
 
-    assert set_aside(output, TARGET, SeenBefore(identity=file_identity(final.stat()))) == "f.corrupted.1"
+    assert (
+        set_aside(
+            output, TARGET, SeenBefore(identity=file_identity(final.stat())), verified_files=VerifiedFiles(output)
+        )
+        == "f.corrupted.1"
+    )
 
     assert not final.exists()
     assert final.with_name("f.corrupted").read_bytes() == b"an older one"
@@ -108,7 +145,12 @@ def test_set_aside_should_leave_a_file_that_another_run_has_healed(output: Outpu
     final.rename(corrupt)
     final.write_bytes(b"healed by another run")
 
-    assert set_aside(output, TARGET, SeenBefore(identity=file_identity(corrupt.stat()))) is None
+    assert (
+        set_aside(
+            output, TARGET, SeenBefore(identity=file_identity(corrupt.stat())), verified_files=VerifiedFiles(output)
+        )
+        is None
+    )
     assert final.read_bytes() == b"healed by another run"
 
 
@@ -118,7 +160,9 @@ def test_publish_should_not_replace_what_was_not_judged(output: OutputFolder, st
 
     for judged in (None, before):
         with pytest.raises(ReplacedMeanwhileError):
-            publish(staging, "staged", output, TARGET, SeenBefore(identity=judged))
+            publish(
+                staging, "staged", output, TARGET, SeenBefore(identity=judged), verified_files=VerifiedFiles(output)
+            )
 
     assert final.read_bytes() == b"written into"
 
@@ -126,6 +170,11 @@ def test_publish_should_not_replace_what_was_not_judged(output: OutputFolder, st
 def test_corrupt_bytes_should_not_get_a_name_that_the_plan_has_a_file_for(output: OutputFolder, final: Path) -> None:
     planned_paths = frozenset({"P/a.d/f.corrupted", "P/a.d/f.corrupted.1"})
 
-    kept = set_aside(output, TARGET, SeenBefore(identity=file_identity(final.stat()), planned_paths=planned_paths))
+    kept = set_aside(
+        output,
+        TARGET,
+        SeenBefore(identity=file_identity(final.stat()), planned_paths=planned_paths),
+        verified_files=VerifiedFiles(output),
+    )
 
     assert kept == "f.corrupted.2"
