@@ -8,8 +8,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-import click
-
 from applier.disk.leftovers import planned_names, unfinished_names
 from applier.disk.names import find_merged_files
 from applier.disk.run_folders import Stagings
@@ -24,7 +22,7 @@ from applier.restore.check_plan import check_plan
 from applier.restore.crew import Crew
 from applier.restore.find_object import Acceptance
 from applier.restore.jobs import allowed_idle_folders
-from applier.restore.preflight import look_before_flight
+from applier.restore.preflight import Preflight, look_before_flight
 from applier.restore.progress import Progress
 from applier.restore.session import Session, open_session
 from applier.restore.tools import CheckTools, Quarantine, RestoreTools
@@ -41,12 +39,14 @@ from kraken_plan.s3_choice import S3Options, explain_other_s3
 from kraken_plan.signals import StopRequest, stop_on_signals
 from kraken_plan.this_run import begin_run
 from kraken_plan.views.result_text import summary_line, unresolvable_line
-from kraken_plan.views.status_text import dry_run_line
+from kraken_plan.views.status_text import PlanStatus, status_lines
+from kraken_plan.views.terminal import show_lines, stdout_paint
 from schemas.errors import DestinationError, PreflightError
 from schemas.plan import Plan
 from schemas.plan_conflicts import explain_one_file, refuse_one_file, with_conflicts_as_errors
 from schemas.plan_file import serialize_plan
 from schemas.results import Failure, RunHead
+from schemas.text import printable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,10 +119,11 @@ def carry_out(reviewed: Plan, options: ApplyOptions, finish: Finish) -> int:
         preflight = look_before_flight(
             session.plan, session.output, session.fetcher, session.jobs, keep_corrupt=options.keep_corrupt
         )
-        if problems := preflight.problems(skip_space_check=options.skip_space_check):
+        s3_name = printable(session.boto.chain.default_address.endpoint_url)
+        if problems := preflight.problems(skip_space_check=options.skip_space_check, s3_name=s3_name):
             raise PreflightError(problems)
         if options.dry_run:
-            return _dry_run(session, stop, options, preflight.bucket_failures)
+            return _dry_run(session, stop, options, preflight)
         request = _Request(options=options, finish=finish, approvals=approvals)
         return _restore(session, stop, request, preflight.bucket_failures)
 
@@ -192,12 +193,14 @@ def _without_merged_files(session: Session, options: ApplyOptions) -> Plan:
     return with_conflicts_as_errors(session.plan, conflicts, explain_one_file)
 
 
-def _dry_run(session: Session, stop: StopRequest, options: ApplyOptions, bucket_failures: Mapping[str, Failure]) -> int:
+def _dry_run(session: Session, stop: StopRequest, options: ApplyOptions, preflight: Preflight) -> int:
     with shown_progress(session.plan, stop) as progress:
         tools = _check_tools(session, progress, options.accept)
-        look = check_plan(session.plan, tools, Look.THREE_WAY, bucket_failures)
-    for file in look.files:
-        click.echo(dry_run_line(file))
+        look = check_plan(session.plan, tools, Look.THREE_WAY, preflight.bucket_failures)
+    status = PlanStatus(
+        plan_digest=session.plan.plan_digest or "", files=look.files, preflight=preflight, hashed=True, rate=None
+    )
+    show_lines(status_lines(status, stdout_paint()))
     return _exit_code(stop, well=all(file.action is not None for file in look.files), ended=look.ended)
 
 

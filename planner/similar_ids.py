@@ -1,7 +1,8 @@
 """Finds the known raw files whose names are nearest to an id that is not known. Pure.
 
 Near are: the same text but for case, an id that begins with the text, an id that the text begins with (up to a dot, as
-the file of a raw file does), and an id that a collision prefix was put in front of (`original_name`).
+the file of a raw file does), an id that a collision prefix was put in front of (`original_name`), and at last one that
+looks alike, as a slip of the pen does.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -12,6 +13,7 @@ from planner.catalog import CatalogDocument
 MOST_ASKED = 20
 _MOST_NAMED = 3
 _LEAST_CHARACTERS = 3  # a shorter text begins too many ids
+_ALIKE = 0.85  # of 1, as difflib measures it
 
 Names: TypeAlias = tuple[str, str | None]
 
@@ -41,6 +43,15 @@ def known_starts(name: str) -> list[str]:
         name = name.rpartition(".")[0]
         starts.append(name)
     return starts
+
+
+def unmistaken_start(name: str) -> str:
+    """Return the first three quarters of a text: a slip of the pen in the rest leaves ids that begin like this alike.
+
+    >>> unmistaken_start("20250115_hela")
+    '20250115_'
+    """
+    return name[: max(_LEAST_CHARACTERS, len(name) * 3 // 4)]
 
 
 def long_enough(names: Iterable[str]) -> list[str]:
@@ -78,4 +89,13 @@ def _rank(name: str, raw_file_id: str, original_name: str | None) -> int:
         return 2
     if folded(raw_file_id).startswith(folded(name)):
         return 3
-    return 4 if raw_file_id in known_starts(name) else 0
+    if raw_file_id in known_starts(name):
+        return 4
+    return 5 if _look_alike(folded(raw_file_id), folded(name)) else 0
+
+
+def _look_alike(one: str, other: str) -> bool:
+    import difflib  # noqa: PLC0415  # takes its time, and few names are wrong
+
+    matcher = difflib.SequenceMatcher(None, one, other)
+    return matcher.real_quick_ratio() >= _ALIKE and matcher.quick_ratio() >= _ALIKE and matcher.ratio() >= _ALIKE

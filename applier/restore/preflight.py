@@ -17,10 +17,11 @@ from applier.s3.fetcher import Fetcher, Interrupted
 from applier.target import distinct_targets
 from schemas.plan import Plan
 from schemas.results import Failure, FailureKind
-from schemas.text import printable
+from schemas.text import counted, printable
 
 _SHOWN_BUCKETS = 20
 _SHOWN_CLASHES = 20
+_NO_BUCKET_ANSWERS = frozenset({FailureKind.NETWORK, FailureKind.TIMEOUT, FailureKind.ACCESS_DENIED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,15 +42,20 @@ class Preflight:
     spaces: tuple[FileSystemSpace, ...]
     clashes: Mapping[str, str] = field(default_factory=dict)
 
-    def problems(self, *, skip_space_check: bool = False) -> list[str]:
+    def problems(self, *, skip_space_check: bool = False, s3_name: str = "") -> list[str]:
         """Return why the plan cannot be applied as things stand, a line each; none if it can.
 
-        A bucket that is missing while another is there is its own raw files' failure, and what may pass (a network, a
-        permission) is no reason to refuse: applying again later may help.
+        A bucket that cannot be used while another can is its own raw files' failure.
+
+        Args:
+            skip_space_check: whether the space that there is does not matter.
+            s3_name: which S3 was asked, and as whom, for messages.
         """
         problems = list(self.destination_problems)
         failures = [self.bucket_failures.get(bucket) for bucket in self.buckets]
-        if failures and all(failure and failure.kind is FailureKind.BUCKET_MISSING for failure in failures):
+        if (reason := self._why_no_bucket_answers()) is not None:
+            problems.append(f"S3 cannot be used{f' ({s3_name})' if s3_name else ''}: {reason}")
+        elif failures and all(failure and failure.kind is FailureKind.BUCKET_MISSING for failure in failures):
             named = ", ".join(printable(bucket) for bucket in self.buckets[:_SHOWN_BUCKETS])
             more = f" and {len(self.buckets) - _SHOWN_BUCKETS:,} more" if len(self.buckets) > _SHOWN_BUCKETS else ""
             question = "is this the right S3 (--endpoint-url, --region, --profile)?"
@@ -67,6 +73,15 @@ class Preflight:
                 if not space.is_enough
             ]
         return problems
+
+    def _why_no_bucket_answers(self) -> str | None:
+        """Return why S3 cannot be used at all: it is not reached, or refuses the credentials; None if it can."""
+        failures = [self.bucket_failures.get(bucket) for bucket in self.buckets]
+        if not failures or not all(failure and failure.kind in _NO_BUCKET_ANSWERS for failure in failures):
+            return None
+        first = next(failure for failure in failures if failure is not None)
+        others = f" (and {counted(len(failures) - 1, 'other bucket')} likewise)" if len(failures) > 1 else ""
+        return f"{first.message}{others}"
 
 
 def look_before_flight(

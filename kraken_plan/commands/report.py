@@ -29,8 +29,8 @@ from kraken_plan.shared_options import (
     report_dir_option,
 )
 from kraken_plan.this_run import begin_run
-from kraken_plan.views.page import render_page
-from kraken_plan.views.plan_page import plan_page
+from kraken_plan.views.pages.page import render_page
+from kraken_plan.views.pages.result_page import result_page
 from kraken_plan.views.result_text import failures_line, summary_line
 from schemas.plan import Plan
 from schemas.plan_source import load_plan, plan_name
@@ -108,7 +108,7 @@ def _report(options: ReportOptions, finish: Finish) -> int:
     runs = _find_runs(plan, options)
     result = confirm_results(plan, runs, datetime.now(UTC))
     if options.html is not None:  # first: if it cannot be written, nothing is
-        write_page(render_page(plan_page(plan, name, result, runs)), options.html)
+        write_page(render_page(result_page(plan, name, result, runs)), options.html)
     with ExitStack() as opened:
         output = opened.enter_context(open_output_location(plan.output_location, trusted))
         stagings = Stagings(output, uuid.uuid4().hex[:16], lambda _destination: frozenset())

@@ -191,6 +191,15 @@ def test_the_summary_should_be_alone_on_stdout(run_cli: Cli, case: RestoreCase) 
         assert (summary["command"], summary["failed"], len(summary["reports"])) == (command, 1, 1)
         assert result.stdout.count("\n") == 1
 
+    status = run_cli("status", plan, "--summary", "-", "--metrics", "status.prom")
+    summary = json.loads(status.stdout)
+    assert status.exit_code == summary["exit_code"] == 1
+    assert (summary["entries"], summary["verified"], summary["failed"]) == (2, 1, 1)
+    found = metrics_in(run_cli.folder / "status.prom")
+    assert [found["entries", state] for state in ("verified", "failed", "not_attempted")] == [1, 1, 0]
+    last = json.loads(run_cli("status", plan, "--last", "--summary", "-").stdout)
+    assert (last["command"], last["verified"], last["failed"]) == ("status", 1, 1)
+
 
 @pytest.mark.parametrize(
     ("options", "reason"),

@@ -86,7 +86,14 @@ def test_nobody_should_import_the_command_line() -> None:
 
 def test_the_command_group_should_load_commands_by_name_only() -> None:
     entrance = {"kraken_plan.entry_point", "kraken_plan.command_group", "kraken_plan.console", "kraken_plan.logs"}
-    entrance |= {"kraken_plan.completion", "kraken_plan.signals", "schemas.errors", "schemas.text", "schemas.version"}
+    entrance |= {
+        "kraken_plan.completion",
+        "kraken_plan.signals",
+        "kraken_plan.variables",
+        "schemas.errors",
+        "schemas.text",
+        "schemas.version",
+    }
     for module in ("kraken_plan.entry_point", "kraken_plan.command_group", "kraken_plan.console", "kraken_plan.logs"):
         assert {name for name in IMPORTS[module] if name in MODULES} <= entrance
 
@@ -108,7 +115,7 @@ def test_views_should_only_render() -> None:
         (("obstore",), "applier.s3.obstore_store"),
         (("tenacity",), "applier.s3.fetcher"),
         (("tqdm",), "kraken_plan.progress"),
-        (("jinja2",), "kraken_plan.views.page"),
+        (("jinja2",), "kraken_plan.views.pages.page"),
         (("orjson",), "schemas.plan_text"),
         (("jsonschema", "jsonschema_rs"), "schemas.plan_schema"),
     ],
