@@ -27,7 +27,7 @@ from kraken_plan.finish.finish import Finish, HealingFinish
 from kraken_plan.finish.finished_run import FinishedRun
 from kraken_plan.kept_results import find_state_folder
 from kraken_plan.progress import shown_progress
-from kraken_plan.report_results import summarize_end
+from kraken_plan.report_results import is_in_place, summarize_end
 from kraken_plan.signals import StopRequest, stop_on_signals
 from kraken_plan.this_run import begin_run
 from kraken_plan.views.verify_text import verify_summary
@@ -112,8 +112,10 @@ def carry_out_verify(reviewed: Plan, options: VerifyOptions, finish: Finish) -> 
         stop.is_connecting = False
         with open_output_location(plan.output_location, trusted) as output:
             result, summary, ended = _verify(plan, output, options, finish, stop)
+            is_wrong = summary.end.exit_code == 1 and summary.tally.failed.entries > 0
+            heals = options.heal and is_wrong and is_in_place(output)
     run = FinishedRun(command=finish.command, plan=finish.plan, end=summary)
-    if options.heal and run.exit_code == 1 and summary.tally.failed.entries:
+    if heals:
         return _heal(reviewed, result, options, finish, run)
     well = finish.pass_on_run(run)
     exit_code = run.exit_code or (0 if well else 1)
@@ -145,12 +147,12 @@ def _verify(
             result=result, pass_began_at=record.head.began_at, head=head, ended_at=datetime.now(UTC)
         )
         paths, well = _write_report(report, options.report_dir or folder, is_kept=options.report_dir is not None)
-        well = finish.print_paths(paths) and well and not tally.failed.entries
+        for line in verify_summary(report, heals=options.heal):
+            say_unless_quiet(line)
+        well = finish.print_paths(paths) and is_in_place(output) and well and not tally.failed.entries
         summary = summarize_end(result, head, stop.exit_code or (0 if well else 1), paths)
         sink.run_ended(summary)
         well = sink.close() and well
-    for line in verify_summary(report, heals=options.heal):
-        say_unless_quiet(line)
     return result, summary.with_exit_code(stop.exit_code or (0 if well else 1)), ended
 
 
