@@ -81,7 +81,7 @@ def nearest_ids(names: Iterable[str], documents: Iterable[CatalogDocument]) -> M
     return nearest
 
 
-def _rank(name: str, raw_file_id: str, original_name: str | None) -> int:
+def _rank(name: str, raw_file_id: str, original_name: str | None) -> float:
     """Return how near a known raw file is, from 1; 0 if it is not near."""
     if folded(raw_file_id) == folded(name):
         return 1
@@ -91,11 +91,13 @@ def _rank(name: str, raw_file_id: str, original_name: str | None) -> int:
         return 3
     if raw_file_id in known_starts(name):
         return 4
-    return 5 if _look_alike(folded(raw_file_id), folded(name)) else 0
+    likeness = _likeness(folded(raw_file_id), folded(name))
+    return 6 - likeness if likeness >= _ALIKE else 0
 
 
-def _look_alike(one: str, other: str) -> bool:
+def _likeness(one: str, other: str) -> float:
+    """Return how much two texts look alike, from 0 to 1; 0 where it is little."""
     import difflib  # noqa: PLC0415  # takes its time, and few names are wrong
 
     matcher = difflib.SequenceMatcher(None, one, other)
-    return matcher.real_quick_ratio() >= _ALIKE and matcher.quick_ratio() >= _ALIKE and matcher.ratio() >= _ALIKE
+    return matcher.ratio() if min(matcher.real_quick_ratio(), matcher.quick_ratio()) >= _ALIKE else 0.0
