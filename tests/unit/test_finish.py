@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 from webhook_receiver import WebhookReceiver
@@ -103,6 +103,7 @@ def test_a_message_should_stay_short_and_of_printable_lines_whatever_the_names()
 
 
 @given(text=st.text(max_size=50))
+@example(text="<!channel> & <https://example.org|x>")
 def test_nothing_in_a_message_should_be_markup(text: str) -> None:
     message = Message(title=text, lines=(text,), is_good=True)
     assert not set("<>") & set(str(message.as_slack()["text"]))
