@@ -74,5 +74,5 @@ def test_completing_should_load_no_command_that_is_not_named(run_cli: Cli) -> No
     result = run_cli(environment={**asking, "PYTHONPROFILEIMPORTTIME": "1"})
 
     assert result.exit_code == 0
-    assert "kraken_plan.completion" in result.stderr
+    assert "kraken_plan.options.completion" in result.stderr
     assert "kraken_plan.commands" not in result.stderr

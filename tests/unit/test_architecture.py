@@ -87,7 +87,7 @@ def test_nobody_should_import_the_command_line() -> None:
 def test_the_command_group_should_load_commands_by_name_only() -> None:
     entrance = {"kraken_plan.entry_point", "kraken_plan.command_group", "kraken_plan.console", "kraken_plan.logs"}
     entrance |= {
-        "kraken_plan.completion",
+        "kraken_plan.options.completion",
         "kraken_plan.signals",
         "kraken_plan.variables",
         "schemas.errors",
