@@ -32,7 +32,7 @@ from applier.s3.lists.objects_ahead import ObjectsAhead
 from kraken_plan.console import leave, say, say_unless_quiet
 from kraken_plan.finish.finish import Finish
 from kraken_plan.kept_results import find_state_folder
-from kraken_plan.options.approvals import ApprovedOptions, check_required_approvals
+from kraken_plan.options.required_approvals import ApprovedOptions, check_required_approvals
 from kraken_plan.progress import shown_progress
 from kraken_plan.report_results import ReportChoice, summarize_end, write_wanted_reports
 from kraken_plan.s3_choice import S3Options, explain_other_s3

@@ -54,6 +54,7 @@ COMMANDS = {
     "select": _command("select", "select_command", "Make a smaller plan from a plan."),
     "split": _command("split", "split_command", "Split a plan into N plans of equal size."),
     "report": _command("report", "report_command", "Write one set of reports for several applies."),
+    "doctor": _command("doctor", "doctor_command", "Check that all that a restore needs is there."),
     "validate": _command("plan_file", "validate_command", "Check a plan file."),
     "seal": _command("plan_file", "seal_command", "Renew a plan's digest after a deliberate edit."),
     "schema": _command("plan_file", "schema_command", "Print the JSON Schema of the plan file."),

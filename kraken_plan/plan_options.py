@@ -10,6 +10,7 @@ import click
 
 from kraken_plan.options.site_defaults import take_site_defaults
 from kraken_plan.output_files import STDOUT
+from schemas.site.settings import parse_duration
 
 _Command = Callable[..., Any]
 
@@ -35,3 +36,11 @@ def site_option(words: str) -> Callable[[_Command], _Command]:
         callback=take_site_defaults,
         help=f"The site's alphakraken.<env>.yaml: {words}.",
     )
+
+
+def take_duration(_context: click.Context, _parameter: click.Parameter, text: str | None) -> int | None:
+    """Return the seconds that an option gives; None if it is not given."""
+    try:
+        return None if text is None else parse_duration(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error

@@ -12,19 +12,10 @@ from applier.restore.jobs import DEFAULT_JOBS, MOST_JOBS
 from applier.restore.session import PlaceSettings, S3Choice, SessionSettings
 from applier.s3.bandwidth import parse_rate
 from applier.s3.outage import MAX_OUTAGE_SECONDS
-from kraken_plan.plan_options import plan_argument, site_option
+from kraken_plan.plan_options import plan_argument, site_option, take_duration
 from schemas.plan_source import plan_name
-from schemas.site.settings import parse_duration
 
 _Command = Callable[..., Any]
-
-
-def take_duration(_context: click.Context, _parameter: click.Parameter, text: str | None) -> int | None:
-    """Return the seconds that an option gives; None if it is not given."""
-    try:
-        return None if text is None else parse_duration(text)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from error
 
 
 def _parse_rate(_context: click.Context, _parameter: click.Parameter, text: str | None) -> int | None:

@@ -57,6 +57,9 @@ class ExportCatalog:
         similar = (document for _, document in self._documents() if resembles(document, texts, starts))
         yield from (_of_fields(document, NAME_FIELDS) for document in islice(similar, MOST_SIMILAR))
 
+    def ask_access(self) -> None:
+        """See `Catalog`: a file has no users."""
+
     def is_empty(self) -> bool:
         """See `Catalog`."""
         return next(self._documents(), None) is None

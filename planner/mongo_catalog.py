@@ -1,8 +1,9 @@
 """Reads the catalog in AlphaKraken's MongoDB. The only module that imports pymongo and bson.
 
 Read-only: only hello (isMaster), authentication (saslStart, saslContinue), find and getMore are sent, then endSessions,
-and killCursors for a cursor that was not read to its end. A test with a tap on the wire holds it to that; a user with
-the role `read` is enough. Whatever a server answers ends as a document that was asked for or as a CatalogError.
+and killCursors for a cursor that was not read to its end; for `doctor` also buildInfo and connectionStatus. A test with
+a tap on the wire holds it to that; a user with the role `read` is enough. Whatever a server answers ends as a document
+that was asked for or as a CatalogError.
 """
 
 import logging
@@ -18,9 +19,10 @@ from bson.codec_options import CodecOptions, DatetimeConversion
 from pymongo import MongoClient
 from pymongo.collection import Collection as MongoCollection
 from pymongo.cursor import Cursor
+from pymongo.database import Database
 from pymongo.errors import ConfigurationError, ConnectionFailure, OperationFailure, PyMongoError
 
-from planner.catalog import FIELDS, MOST_SIMILAR, NAME_FIELDS, CatalogDocument
+from planner.catalog import FIELDS, MOST_SIMILAR, NAME_FIELDS, CatalogAccess, CatalogDocument, parse_access
 from planner.search import Search, regex_of_glob
 from planner.similar_ids import known_starts, unmistaken_start
 from schemas.errors import CatalogError, ConfigError
@@ -34,6 +36,7 @@ COLLECTION = "raw_file"
 IDS_PER_QUERY = 1000
 
 _DEFAULT_PORT = 27017
+_LOGIN_FAILED = 18  # https://www.mongodb.com/docs/manual/reference/error-codes
 _MAX_PORT = 65535
 _SIMILAR_MILLISECONDS = 15_000  # nobody waits longer for a hint
 _MOST_EMPTY_ANSWERS = 1000
@@ -52,14 +55,8 @@ _CONNECTION_FAULTS = (
     ("Connection refused", "connection refused; is the server running, is the port right?"),
     ("Name or service not known|name resolution|getaddrinfo|DNS", "the host name is not known"),
     ("CERTIFICATE|SSL|TLS", "the TLS handshake failed; check the certificate and the tls options"),
-    (
-        "Got response id|Message length|Got opcode|ProtocolError|InvalidBSON",
-        "something answers there that is not MongoDB; is the port right?",
-    ),
-    (
-        "timed out|timeout exceeded",
-        "timed out: nothing answers; does a firewall drop the connection, are host and port right?",
-    ),
+    ("response id|Message length|opcode|ProtocolError", "what answers there is not MongoDB; is the port right?"),
+    ("timed out|timeout exceeded", "timed out; does a firewall drop the connection, are host and port right?"),
     ("connection closed|Connection reset|Broken pipe", "the connection broke"),
     ("No primary|replica set", "no server of the replica set can answer"),
 )
@@ -106,6 +103,14 @@ class MongoCatalog:
     def is_empty(self) -> bool:
         """See `Catalog`."""
         return next(self._find({}, ["_id"], limit=1), None) is None
+
+    def ask_access(self) -> CatalogAccess:
+        """Return what the server is, and what the user may do there."""
+        database = self._collection.database
+        with self._failures_in_words():
+            build = _ask(database, {"buildInfo": 1})
+            connection = _ask(database, {"connectionStatus": 1, "showPrivileges": True})
+        return parse_access(build, connection, database.name)
 
     def _find(self, query: Mapping[str, object], fields: Collection[str], **options: Any) -> Iterator[CatalogDocument]:  # noqa: ANN401  # pymongo's
         """Yield what a query finds, as documents that have an `_id`."""
@@ -209,6 +214,17 @@ def open_mongo_host(environment: Mapping[str, str]) -> Iterator[MongoCatalog]:
         yield MongoCatalog(collection, f"mongodb://{host}:{port}/{DATABASE}.{COLLECTION}")
 
 
+def _ask(database: Database[dict[str, object]], command: dict[str, object]) -> Mapping[str, object]:
+    """Return the answer to a command; nothing where the server refuses it or does not know it."""
+    try:
+        answer: object = database.command(command)
+    except OperationFailure as refused:
+        if refused.code == _LOGIN_FAILED:
+            raise
+        return {}
+    return answer if isinstance(answer, Mapping) else {}
+
+
 def _query(search: Search) -> dict[str, object]:
     """Return the filter of a search; equality and ranges, which any index on these fields serves."""
     query: dict[str, object] = {}
@@ -244,11 +260,8 @@ def _describe(uri: str, database: str) -> str:
 def _cause(error: PyMongoError) -> str:
     """Return why the catalog failed in words of our own: pymongo's and the server's may hold what must not be shown."""
     match error:
-        case OperationFailure(code=18):
-            return (
-                "authentication failed: check user, password and authSource (a user is known in one database only, "
-                f"AlphaKraken's in {DATABASE})"
-            )
+        case OperationFailure(code=code) if code == _LOGIN_FAILED:
+            return f"authentication failed: check user, password and authSource (AlphaKraken's is {DATABASE})"
         case OperationFailure(code=13):
             return f"the user may not read it: grant the role `read` on the database {DATABASE}"
         case OperationFailure(code=code, details=details):

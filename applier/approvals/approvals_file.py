@@ -1,6 +1,5 @@
 """Reads and writes the approvals of a plan: `PLAN.approvals`, a JSON file beside it."""
 
-import fcntl
 import json
 import os
 import time
@@ -70,8 +69,8 @@ def add_approval(path: Path, approval: Approval) -> None:
 def _locked(folder: Path) -> Iterator[None]:
     """Keep two approvers on one file apart, where the file system can; NFS, for one, locks no folders."""
     try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError:  # what is wrong with it, the writing will say
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:  # Windows opens no folders; whatever else is wrong with it, the writing will say
         yield
         return
     try:
@@ -86,10 +85,12 @@ def _locked(folder: Path) -> Iterator[None]:
 def _try_to_lock(descriptor: int) -> bool:
     """Lock, and tell whether there is nothing more to wait for."""
     try:
+        import fcntl  # noqa: PLC0415  # only POSIX has it
+
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    except OSError:
+    except (OSError, ImportError):
         return True
     return True
 

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,13 +86,13 @@ def identify_signer(message: bytes, signature: str, trusted: TrustedKeys) -> Sig
         SignatureProblem: the signature does not count now.
         ApprovalError: ssh-keygen cannot be asked.
     """
-    with _signature_file(signature) as path:
-        find = ["-Y", "find-principals", "-s", path, "-f", trusted.allowed_signers]
+    with _lent_file("signature", signature.encode()) as path:
+        find = ["-Y", "find-principals", "-s", str(path), "-f", trusted.allowed_signers]
         found = _run(find, b"", _CHECK_SECONDS)
         persons = found.stdout.decode(errors="backslashreplace").splitlines()
         if found.returncode or not persons:
             raise SignatureProblem(_explain_unknown_key(found.stderr))
-        verify = ["-Y", "verify", "-s", path, "-f", trusted.allowed_signers, "-I", persons[0], "-n", NAMESPACE]
+        verify = ["-Y", "verify", "-s", str(path), "-f", trusted.allowed_signers, "-I", persons[0], "-n", NAMESPACE]
         verified = _run(verify, message, _CHECK_SECONDS)
         if verified.returncode:
             raise SignatureProblem(_explain_bad_signature(verified.stderr))
@@ -110,11 +110,23 @@ def check_signature(message: bytes, signature: str) -> str:
         SignatureProblem: no key has signed this message.
         ApprovalError: ssh-keygen cannot be asked.
     """
-    with _signature_file(signature) as path:
-        checked = _run(["-Y", "check-novalidate", "-n", NAMESPACE, "-s", path], message, _CHECK_SECONDS)
+    with _lent_file("signature", signature.encode()) as path:
+        checked = _run(["-Y", "check-novalidate", "-n", NAMESPACE, "-s", str(path)], message, _CHECK_SECONDS)
     if checked.returncode:
         raise SignatureProblem(_explain_bad_signature(checked.stderr))
     return _key_in(checked.stdout)
+
+
+def find_program() -> str:
+    """Return the path of ssh-keygen.
+
+    Raises:
+        ApprovalError: it is not installed.
+    """
+    program = shutil.which("ssh-keygen")
+    if program is None:
+        raise ApprovalError(f"ssh-keygen is not installed, which signs and checks approvals: {_INSTALL}")
+    return program
 
 
 @contextmanager
@@ -135,10 +147,8 @@ def signing_key(named: str | None) -> Iterator[Path]:
     if len(keys) != 1:
         having = f"the ssh agent has {len(keys)}" if keys else "there is none in ~/.ssh, nor in an ssh agent"
         raise ApprovalError(f"which key to sign with? Give --key FILE: {having} (ssh-keygen -t ed25519 makes one)")
-    with tempfile.NamedTemporaryFile(prefix="kraken-plan-", suffix=".pub") as file:
-        file.write(keys[0])
-        file.flush()
-        yield Path(file.name)
+    with _lent_file("key.pub", keys[0]) as path:
+        yield path
 
 
 def _keys_of_agent() -> Sequence[bytes]:
@@ -156,22 +166,22 @@ def _keys_of_agent() -> Sequence[bytes]:
 
 
 @contextmanager
-def _signature_file(signature: str) -> Iterator[str]:
-    try:
-        with tempfile.NamedTemporaryFile(prefix="kraken-plan-", suffix=".sig") as file:
-            file.write(signature.encode())
-            file.flush()
-            yield file.name
-    except OSError as error:
-        raise ApprovalError(f"a signature cannot be checked: {error.strerror or error}") from None
+def _lent_file(name: str, content: bytes) -> Iterator[Path]:
+    """Give the path of a file that is there as long as it is needed; closed, or Windows would not lend it."""
+    with ExitStack() as opened:
+        try:
+            folder = opened.enter_context(tempfile.TemporaryDirectory(prefix="kraken-plan-"))
+            path = Path(folder) / name
+            path.write_bytes(content)
+        except OSError as error:
+            raise ApprovalError(f"no file can be made for ssh-keygen: {error.strerror or error}") from None
+        yield path
 
 
 def _run(
     arguments: Sequence[str], stdin: bytes, seconds: float, *, keep_stderr: bool = True
 ) -> subprocess.CompletedProcess[bytes]:
-    program = shutil.which("ssh-keygen")
-    if program is None:
-        raise ApprovalError(f"ssh-keygen is not installed, which signs and checks approvals: {_INSTALL}")
+    program = find_program()
     try:
         return subprocess.run(
             [program, *arguments],

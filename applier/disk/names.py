@@ -41,8 +41,8 @@ def find_merged_files(plan: Plan, output: OutputFolder) -> list[tuple[PlannedPat
     forms: dict[str, str] = {}
     for destination in sorted({claim.raw_file.destination_base or output.path for claim, _ in suspects}):
         try:
-            with _folder_of_our_own(output, path_below(destination, output.path)) as folder:
-                forms |= {name: form for name, form in _forms(sorted(names), folder) if form != name}
+            with folder_of_our_own(output, path_below(destination, output.path)) as folder:
+                forms |= {name: form for name, form in forms_of_names(sorted(names), folder) if form != name}
         except OSError as error:
             raise DestinationError(
                 f"{printable(destination)}: whether names are kept apart there cannot be tried out: {error.strerror}"
@@ -54,7 +54,7 @@ def find_merged_files(plan: Plan, output: OutputFolder) -> list[tuple[PlannedPat
     return find_conflicts(plan, form) if forms else []
 
 
-def _forms(names: Sequence[str], folder: int) -> Iterator[tuple[str, str]]:
+def forms_of_names(names: Sequence[str], folder: int) -> Iterator[tuple[str, str]]:
     """Yield every name with the first one that the file system takes for the same; fills the folder."""
     for number, name in enumerate(names):
         with suppress(FileExistsError), closing_descriptor(create_file(name, folder)) as made:
@@ -64,7 +64,7 @@ def _forms(names: Sequence[str], folder: int) -> Iterator[tuple[str, str]]:
 
 
 @contextmanager
-def _folder_of_our_own(output: OutputFolder, destination: str) -> Iterator[int]:
+def folder_of_our_own(output: OutputFolder, destination: str) -> Iterator[int]:
     """Make an empty folder in the deepest folder of a destination that is there, and remove it with all in it.
 
     It is named and locked like a run's, so that a later run cleans up what a killed one leaves.

@@ -4,12 +4,14 @@ Duplicates and everything else that the plan alone shows were refused when it wa
 """
 
 import functools
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from applier.disk.folders import OutputFolder
 from applier.disk.space import FileSystemSpace, SpaceLook
 from applier.disk.verified_files import VerifiedFiles
+from applier.finding import Finding, State, right, wrong
 from applier.restore.crew import Crew
 from applier.restore.output_root import find_destination_problems
 from applier.s3.faults import S3Fault
@@ -19,6 +21,7 @@ from schemas.plan import Plan
 from schemas.results import Failure, FailureKind
 from schemas.text import counted, printable
 
+SPACE = "space"
 _SHOWN_BUCKETS = 20
 _SHOWN_CLASHES = 20
 _NO_BUCKET_ANSWERS = frozenset({FailureKind.NETWORK, FailureKind.TIMEOUT, FailureKind.ACCESS_DENIED})
@@ -51,28 +54,46 @@ class Preflight:
             skip_space_check: whether the space that there is does not matter.
             s3_name: which S3 was asked, and as whom, for messages.
         """
-        problems = list(self.destination_problems)
-        failures = [self.bucket_failures.get(bucket) for bucket in self.buckets]
-        if (reason := self._why_no_bucket_answers()) is not None:
-            problems.append(f"S3 cannot be used{f' ({s3_name})' if s3_name else ''}: {reason}")
-        elif failures and all(failure and failure.kind is FailureKind.BUCKET_MISSING for failure in failures):
-            named = ", ".join(printable(bucket) for bucket in self.buckets[:_SHOWN_BUCKETS])
-            more = f" and {len(self.buckets) - _SHOWN_BUCKETS:,} more" if len(self.buckets) > _SHOWN_BUCKETS else ""
-            question = "is this the right S3 (--endpoint-url, --region, --profile)?"
-            problems.append(f"no bucket of the plan exists: {named}{more}: {question}")
+        reason, name = self._why_no_bucket_answers(), f" ({s3_name})" if s3_name else ""
+        return [
+            *([] if reason is None else [f"S3 cannot be used{name}: {reason}"]),
+            *(
+                finding.line
+                for finding in self.findings()
+                if finding.stops and not (skip_space_check and finding.topic == SPACE)
+            ),
+        ]
+
+    def findings(self) -> Iterator[Finding]:
+        """Yield all that was seen; what stops a run first, as far as it is known at once."""
+        for problem in self.destination_problems:
+            yield Finding(topic="destination", state=State.WRONG, words=problem, stops=True)
+        yield from self._bucket_findings()
         pairs = sorted({tuple(sorted(pair)) for pair in self.clashes.items()})
         for path, other in pairs[:_SHOWN_CLASHES]:
-            problems.append(
+            words = (
                 f"{printable(path)} and {printable(other)} are one file for the file system (a folder mounted twice, "
-                "or a name that it changes): restore one of them elsewhere (select, --output-root DIR)"
+                "or a name that it changes)"
             )
-        if not skip_space_check:
-            problems += [
-                f"{space}: make room, restore elsewhere (--output-root DIR), or give --skip-space-check"
-                for space in self.spaces
-                if not space.is_enough
-            ]
-        return problems
+            advice = "restore one of them elsewhere (select, --output-root DIR)"
+            yield Finding(topic="names", state=State.WRONG, words=words, advice=advice, stops=True)
+        for space in self.spaces:
+            is_enough = space.is_enough
+            advice = "" if is_enough else "make room, restore elsewhere (--output-root DIR), or give --skip-space-check"
+            state = State.RIGHT if is_enough else State.WRONG
+            yield Finding(topic=SPACE, state=state, words=str(space), advice=advice, stops=not is_enough)
+
+    def _bucket_findings(self) -> Iterator[Finding]:
+        failures = [self.bucket_failures.get(bucket) for bucket in self.buckets]
+        if failures and all(failure and failure.kind is FailureKind.BUCKET_MISSING for failure in failures):
+            named = ", ".join(printable(bucket) for bucket in self.buckets[:_SHOWN_BUCKETS])
+            more = f" and {len(self.buckets) - _SHOWN_BUCKETS:,} more" if len(self.buckets) > _SHOWN_BUCKETS else ""
+            words = f"no bucket of the plan exists: {named}{more}"
+            question = "is this the right S3 (--endpoint-url, --region, --profile)?"
+            yield Finding(topic="bucket", state=State.WRONG, words=words, advice=question, stops=True)
+            return
+        for bucket, failure in zip(self.buckets, failures, strict=True):
+            yield wrong("bucket", failure.message) if failure else right("bucket", f"{printable(bucket)} is there")
 
     def _why_no_bucket_answers(self) -> str | None:
         """Return why S3 cannot be used at all: it is not reached, or refuses the credentials; None if it can."""
@@ -85,23 +106,24 @@ class Preflight:
 
 
 def look_before_flight(
-    plan: Plan, output: OutputFolder, fetcher: Fetcher, jobs: int, *, keep_corrupt: bool = False
+    plan: Plan, output: OutputFolder, fetcher: Fetcher | None, jobs: int, *, keep_corrupt: bool = False
 ) -> Preflight:
     """Look at buckets, destinations and space.
 
     Args:
         plan: as `read_plan` accepted it.
         output: the output location.
-        fetcher: asks S3.
+        fetcher: asks S3; None, and nothing is said about buckets.
         jobs: how many files are on their way at once.
         keep_corrupt: whether a healed file's old bytes stay.
     """
-    bucket_failures = find_bucket_failures(plan, fetcher, jobs)
+    bucket_failures = {} if fetcher is None else find_bucket_failures(plan, fetcher, jobs)
+    stop = threading.Event() if fetcher is None else fetcher.stop
     missing = (target for _, target in distinct_targets(plan, bucket_failures))
     seen = VerifiedFiles(output)
-    spaces = SpaceLook(output, jobs, fetcher.stop, seen, keep_corrupt=keep_corrupt).look(missing)
+    spaces = SpaceLook(output, jobs, stop, seen, keep_corrupt=keep_corrupt).look(missing)
     return Preflight(
-        buckets=plan_buckets(plan),
+        buckets=() if fetcher is None else plan_buckets(plan),
         bucket_failures=bucket_failures,
         destination_problems=tuple(find_destination_problems(plan, output)),
         spaces=tuple(spaces),

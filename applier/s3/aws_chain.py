@@ -13,7 +13,7 @@ from pathlib import Path
 import boto3
 import botocore.session
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, ClientError
 from botocore.utils import validate_region_name
 
 from applier.s3.credentials import CredentialSource
@@ -29,6 +29,7 @@ _PATH_STYLE = Config(s3={"addressing_style": "path"})
 _CHECK_ENDPOINT = "(check --endpoint-url and AWS_ENDPOINT_URL)"
 # For SSO and STS, which botocore would otherwise ask five times for a minute each.
 _SIGN_IN = Config(connect_timeout=5, read_timeout=15, retries={"total_max_attempts": 3})
+_ASK_ONCE = Config(connect_timeout=5, read_timeout=10, retries={"total_max_attempts": 1})
 # Mozilla's certificates, as botocore brings them along.
 _SHIPPED_BUNDLE = str(Path(botocore.__file__).with_name("cacert.pem"))
 _AWS_ITSELF = re.compile(r"https://[^/]*\.amazonaws\.com(\.cn)?/?")
@@ -68,7 +69,7 @@ class AwsChain:
     """
 
     def __init__(self, access: S3Access, environment: Mapping[str, str] = os.environ) -> None:
-        self.access = access
+        self.access, self._environment = access, environment
         try:
             self._session = _open_session(access)
             chain = self._session._session  # noqa: SLF001  # boto3 has no other way to its configuration
@@ -82,6 +83,17 @@ class AwsChain:
         if reason := explain_bad_endpoint_url(self.default_address.endpoint_url):
             raise ConfigError(f"S3 access: the endpoint: {reason} {_CHECK_ENDPOINT}")
         self.network = choose_network(self.default_address.endpoint_url, environment, bundle, _SHIPPED_BUNDLE)
+
+    def ask_identity(self) -> str | None:
+        """Return whose the credentials are, as STS says; None where S3 is not AWS's, or STS gives no answer."""
+        is_named = bool(self._environment.get("AWS_ENDPOINT_URL_STS"))
+        if not is_named and not _AWS_ITSELF.fullmatch(self.default_address.endpoint_url):
+            return None
+        try:
+            client = self._session.client("sts", region_name=self.default_address.region, config=_ASK_ONCE)
+            return str(client.get_caller_identity()["Arn"])
+        except (BotoCoreError, ClientError, ValueError, KeyError):
+            return None
 
     def address_in(self, region: str) -> S3Address:
         """Return where S3 is for buckets in another region than the chain's."""

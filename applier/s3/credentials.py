@@ -39,6 +39,23 @@ _RETRY_SECONDS = (0.5, 1.0, 2.0)
 _SILENCED = ("boto3", "botocore", "urllib3")
 
 
+# botocore's names for where it found credentials, in users' words.
+_METHODS = {
+    "env": "the environment",
+    "explicit": "the environment",
+    "shared-credentials-file": "the credentials file",
+    "config-file": "the configuration file",
+    "assume-role": "an assumed role",
+    "assume-role-with-web-identity": "a role assumed with a web identity",
+    "sso": "SSO",
+    "login": "the AWS login",
+    "custom-process": "a credential process",
+    "iam-role": "the instance's role",
+    "container-role": "the container's role",
+}
+_OF_A_PROFILE = frozenset({"shared-credentials-file", "config-file", "assume-role", "sso", "login", "custom-process"})
+
+
 class Keys(NamedTuple):
     """Credentials as they are now; field names as botocore's signers read them."""
 
@@ -69,6 +86,14 @@ class CredentialSource:
             self._credentials, self._keys = _within(MAX_SECONDS, lambda: _find(session))
         except Exception as error:  # noqa: BLE001  # the one place that knows every way in which this fails
             raise ConfigError(f"S3 access: {explain(error, profile)}") from None
+
+    @property
+    def origin(self) -> str:
+        """Where they come from, and how to tell whose they are: for people, without anything secret."""
+        method = str(getattr(self._credentials, "method", "") or "the AWS chain")
+        name = _METHODS.get(method, method)
+        profile = f" of profile {printable(self._profile, 100)}" if method in _OF_A_PROFILE else ""
+        return f"{name}{profile}, access key …{printable(self._keys.access_key[-4:])}"
 
     @property
     def are_lasting(self) -> bool:

@@ -113,7 +113,7 @@ def _sign(plan: Plan, options: ApproveOptions, key: Path) -> Approval:
 
 def _own_name() -> str:
     user = "somebody"
-    with suppress(OSError, KeyError):  # a user without a name
+    with suppress(OSError, KeyError, ImportError):  # a user without a name
         user = getpass.getuser()
     return printable(f"{user}@{platform.node()}")
 

@@ -27,19 +27,8 @@ _ELSEWHERE = {
     "max_approval_age": f"set {SECTION}.approvals.max_age",
 }
 _OF_ONE_RUN = frozenset(
-    {
-        "approvals",
-        "dry_run",
-        "expect_digest",
-        "html",
-        "ids_column",
-        "ids_file",
-        "output",
-        "plan",
-        "restart",
-        "results",
-        "yes",
-    }
+    {"approvals", "dry_run", "expect_digest", "html", "ids_column", "ids_file", "json", "output"}
+    | {"plan", "restart", "results", "settings", "yes"}
 )
 
 
@@ -68,7 +57,7 @@ def site_defaults(context: click.Context, settings: SiteSettings, name: str) -> 
         ConfigError: an option is unknown, cannot be set there, or its value is wrong.
     """
     command = context.info_name or ""
-    own = _settable(context.command)
+    own = settable_options(context.command)
     defaults: dict[str, Any] = {}
     for option, value, place in _settings_for(command, settings, f"{name}: {SECTION}"):
         if option in own:
@@ -85,7 +74,7 @@ def _settings_for(command: str, settings: SiteSettings, place: str) -> Iterator[
         yield option, value, f"{place}.commands.{command}.{option}"
 
 
-def _settable(command: click.Command) -> dict[str, click.Option]:
+def settable_options(command: click.Command) -> dict[str, click.Option]:
     """Return the options of a command that a site can set, by the name that they have in its YAML."""
     options = (parameter for parameter in command.params if isinstance(parameter, click.Option))
     named = {max(option.opts, key=len).lstrip("-").replace("-", "_"): option for option in options}
@@ -131,7 +120,7 @@ def _all_settable(context: click.Context) -> Iterator[tuple[str, Collection[str]
         commands = {name: group.get_command(context, name) for name in group.list_commands(context)}
         for name, command in commands.items():
             if command is not None and any(parameter.name == CONFIG for parameter in command.params):
-                yield name, _settable(command)
+                yield name, settable_options(command)
 
 
 def _refuse_unless_known(option: str, known: Collection[str], place: str) -> None:

@@ -165,6 +165,16 @@ def test_the_example_user_should_be_able_to_compile_and_be_sent_reads_only(run_c
     assert names <= {"hello", "ismaster", "saslstart", "saslcontinue", "find", "getmore", "killcursors", "endsessions"}
 
 
+def test_doctor_should_see_that_the_example_user_may_only_read(run_cli: Cli, catalog_port: int) -> None:
+    with WireTap(catalog_port) as tap:
+        result = run_cli("doctor", "--json", environment=credentials(tap.port, PASSWORD))
+        names = {name.lower() for name in tap.names}
+    (role,) = (one for one in json.loads(result.stdout)["findings"] if one["topic"] == "role")
+    assert (role["state"], role["found"]) == ("right", "kraken_ro may only read it")
+    reading = {"hello", "ismaster", "saslstart", "saslcontinue", "find", "getmore", "killcursors", "endsessions"}
+    assert names - reading == {"buildinfo", "connectionstatus"}
+
+
 def test_the_example_user_should_not_be_able_to_write(catalog_port: int) -> None:
     client = MongoClient[dict[str, object]](
         "127.0.0.1", catalog_port, username="kraken_ro", password=PASSWORD, authSource="krakendb"

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from approvers import Approvers, needs_ssh_keygen
 from real_blocks import EXAMPLE_PLAN, ROOT
 
 NOT_POSIX = ROOT / "tests" / "worlds" / "not_posix.py"
@@ -22,6 +23,7 @@ def run(folder: Path, *arguments: str | Path) -> "subprocess.CompletedProcess[st
     )
 
 
+@needs_ssh_keygen
 def test_plans_should_be_made_and_reviewed_without_what_only_posix_has(tmp_path: Path) -> None:
     calls: dict[tuple[str | Path, ...], int] = {
         ("compile", "20250115_sample.d", *CATALOG, *CONFIG, "-o", "plan.json"): 1,
@@ -31,16 +33,19 @@ def test_plans_should_be_made_and_reviewed_without_what_only_posix_has(tmp_path:
         ("diff", EXAMPLE_PLAN, "plan.json"): 1,
         ("select", "plan.json", "--include", "*.tdf", "-o", "smaller.json"): 0,
         ("split", "plan.json", "-n", "2"): 0,
+        ("approve", "plan.json", "--key", Approvers(folder=tmp_path).key("anna")): 0,
+        ("approvals", "plan.json"): 1,
     }
 
     ended = {call: run(tmp_path, *call) for call in calls}
 
     assert {call: end.returncode for call, end in ended.items()} == calls, ended
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
+    assert sorted(path.name for path in tmp_path.iterdir() if path.stem != "anna") == [
         "plan-1-of-2.json",
         "plan-2-of-2.json",
         "plan.html",
         "plan.json",
+        "plan.json.approvals",
         "smaller.json",
     ]
 

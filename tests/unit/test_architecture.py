@@ -67,13 +67,18 @@ def test_every_room_should_have_been_read() -> None:
         ("applier.s3", {"schemas"}),
         ("applier.target", {"schemas"}),
         ("applier.approvals", {"schemas"}),
+        ("applier.finding", {"schemas"}),
         ("applier.disk", {"schemas", "applier.target"}),
         ("applier.reports", {"schemas", "applier.disk"}),
         (
             "applier.verify",
             {"schemas", "applier.target", "applier.s3", "applier.disk", "applier.reports", "applier.restore"},
         ),
-        ("applier.restore", {"schemas", "applier.target", "applier.s3", "applier.disk", "applier.reports"}),
+        (
+            "applier.restore",
+            {"schemas", "applier.target", "applier.finding", "applier.s3", "applier.disk", "applier.reports"},
+        ),
+        ("applier.checkup", {"schemas", "applier.finding", "applier.s3", "applier.disk", "applier.restore"}),
     ],
 )
 def test_imports_should_run_one_way(room: str, others: set[str]) -> None:

@@ -145,6 +145,7 @@ def test_what_no_site_can_set_should_be_options_that_there_are() -> None:
     """Or a renamed option could be set for everybody unnoticed."""
     context = click.Context(cli)
     commands: list[Any] = [cli.get_command(context, name) for name in cli.list_commands(context)]
-    names = {str(parameter.name) for command in commands for parameter in command.params}
+    options = [option for command in commands for parameter in command.params for option in parameter.opts]
+    names = {option.removeprefix("--").replace("-", "_") for option in options}
 
     assert (set(_ELSEWHERE) | _OF_ONE_RUN) <= names

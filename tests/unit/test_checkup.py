@@ -1,0 +1,86 @@
+"""The pieces of a check-up: mounts, clocks, and what a catalog's user may do."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from embedded_s3 import EmbeddedS3
+
+from applier.checkup.access import check_s3
+from applier.checkup.mounts import choose_mount
+from applier.finding import Finding, State
+from applier.s3.aws_chain import S3Access
+from planner.catalog import CatalogAccess, parse_access
+
+MOUNTS = """\
+21 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw
+30 21 0:40 / /fs/pool rw,relatime shared:2 - nfs4 pool.example.org:/pool rw,vers=4.2,local_lock=none
+31 21 0:41 / /fs/pool-1 rw,relatime - nfs pool.example.org:/one rw,vers=3,nolock,local_lock=all
+32 30 0:42 / /fs/pool/my\\040data rw - cifs //samba-pool-0/data rw,nobrl
+33 30 0:43 / /fs/pool rw - tmpfs tmpfs rw
+nonsense
+""".splitlines()
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "shared", "option"),
+    [
+        ("/", "ext4", False, None),
+        ("/fs", "ext4", False, None),
+        ("/fs/pool-1/output", "nfs", True, "local_lock=all"),
+        ("/fs/pool/my data/x", "cifs", True, "nobrl"),
+        ("/fs/pool/other", "tmpfs", False, None),  # mounted over the other
+    ],
+)
+def test_a_folder_should_be_on_its_nearest_mount(path: str, kind: str, shared: bool, option: str | None) -> None:  # noqa: FBT001
+    mount = choose_mount(path, MOUNTS)
+
+    assert mount is not None
+    assert (mount.kind, mount.is_shared, mount.local_lock_option) == (kind, shared, option)
+
+
+def clock_of(s3_server: EmbeddedS3, ahead: timedelta, monkeypatch: pytest.MonkeyPatch) -> Finding:
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    access = S3Access(endpoint_url=s3_server.endpoint_url, region="eu-central-1")
+    (clock,) = (one for one in check_s3(access, lambda: datetime.now(UTC) + ahead) if one.topic == "clock")
+    return clock
+
+
+def test_a_clock_that_is_off_should_be_found_by_s3s_own(s3_server: EmbeddedS3, monkeypatch: pytest.MonkeyPatch) -> None:
+    clocks = [clock_of(s3_server, timedelta(minutes=minutes), monkeypatch) for minutes in (0, 5, -5, 60)]
+
+    assert [one.state for one in clocks] == [State.RIGHT, State.WARNING, State.WARNING, State.WRONG]
+    assert "ahead of S3's" in clocks[1].words
+    assert "behind S3's" in clocks[2].words
+    assert "set this machine's clock" in clocks[3].advice
+
+
+def privileges(actions: list[object], resource: object) -> dict[str, object]:
+    granted = [{"resource": resource, "actions": actions}]
+    return {"authInfo": {"authenticatedUsers": [{"user": "u", "db": "d"}], "authenticatedUserPrivileges": granted}}
+
+
+@pytest.mark.parametrize(
+    ("connection", "user", "may_write"),
+    [
+        (privileges(["find", "listCollections"], {"db": "krakendb", "collection": ""}), "u", False),
+        (privileges(["find", "insert"], {"db": "krakendb", "collection": ""}), "u", True),
+        (privileges(["insert"], {"db": "", "collection": ""}), "u", True),
+        (privileges(["anyAction"], {"anyResource": True}), "u", True),
+        (privileges(["insert"], {"db": "another", "collection": ""}), "u", False),
+        ({"authInfo": {"authenticatedUsers": [], "authenticatedUserPrivileges": []}}, None, True),
+        ({"authInfo": {"authenticatedUsers": [{"user": "u"}]}}, "u", None),
+        ({}, None, None),
+        ({"authInfo": 5}, None, None),
+        (privileges([5], None), "u", False),
+        ({"authInfo": {"authenticatedUsers": [5, {"user": 5}], "authenticatedUserPrivileges": [5]}}, None, False),
+    ],
+)
+def test_what_a_user_may_do_should_be_told_from_any_answer(
+    connection: dict[str, object],
+    user: str | None,
+    may_write: bool | None,  # noqa: FBT001
+) -> None:
+    assert parse_access({"version": "7.0"}, connection, "krakendb") == CatalogAccess(
+        server="7.0", user=user, may_write=may_write
+    )
