@@ -28,10 +28,11 @@ from applier.s3.archive import ThawWait
 from applier.s3.bandwidth import BandwidthLimit
 from applier.s3.lists.objects_ahead import ObjectsAhead
 from kraken_plan.console import leave, say, say_unless_quiet
+from kraken_plan.finish.finish import Finish
 from kraken_plan.kept_results import find_state_folder
 from kraken_plan.options.required_approvals import ApprovedOptions, check_required_approvals
 from kraken_plan.progress import shown_progress
-from kraken_plan.report_results import ReportChoice, print_paths, summarize_end, write_wanted_reports
+from kraken_plan.report_results import ReportChoice, summarize_end, write_wanted_reports
 from kraken_plan.s3_choice import S3Options, explain_other_s3
 from kraken_plan.signals import StopRequest, stop_on_signals
 from kraken_plan.this_run import begin_run
@@ -79,8 +80,22 @@ class ApplyOptions(ApprovedOptions):
         return ThawWait(max_seconds=self.max_wait) if self.wait_for_thaw else None
 
 
-def carry_out(reviewed: Plan, options: ApplyOptions) -> int:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Request:
+    """What a run is asked for, who has approved it, and to whom its end is passed on."""
+
+    options: ApplyOptions
+    finish: Finish
+    approvals: tuple[str, ...]
+
+
+def carry_out(reviewed: Plan, options: ApplyOptions, finish: Finish) -> int:
     """Restore a plan, or only look at it for `--dry-run`; return the exit code.
+
+    Args:
+        reviewed: the plan as it was read.
+        options: what the command line asks for.
+        finish: passes on how the run has ended.
 
     Raises:
         KrakenPlanError: it is refused, and nothing was touched.
@@ -105,19 +120,15 @@ def carry_out(reviewed: Plan, options: ApplyOptions) -> int:
             raise PreflightError(problems)
         if options.dry_run:
             return _dry_run(session, stop, options, preflight)
-        return _restore(session, stop, options, preflight.bucket_failures, approvals)
+        request = _Request(options=options, finish=finish, approvals=approvals)
+        return _restore(session, stop, request, preflight.bucket_failures)
 
 
-def _restore(
-    session: Session,
-    stop: StopRequest,
-    options: ApplyOptions,
-    bucket_failures: Mapping[str, Failure],
-    approvals: tuple[str, ...],
-) -> int:
+def _restore(session: Session, stop: StopRequest, request: _Request, bucket_failures: Mapping[str, Failure]) -> int:
+    options, finish = request.options, request.finish
     plan, output = _without_merged_files(session, options), session.output
     resumable_names, max_idle_folders = functools.partial(planned_names, plan), allowed_idle_folders(session.jobs)
-    run_id, head = uuid.uuid4().hex[:16], begin_run(plan, approvals)
+    run_id, head = uuid.uuid4().hex[:16], begin_run(plan, request.approvals)
     stagings = Stagings(output, run_id, resumable_names, max_idle_folders)
     records = RunRecords(find_state_folder(options.state_dir), plan.plan_digest)
     kept_paths: tuple[str, ...] = ()
@@ -139,8 +150,9 @@ def _restore(
         result, ended = apply_plan(plan, tools, sink, bucket_failures, options.thaw_wait)
         try:
             reports = write_wanted_reports(result, head, (output, stagings), options.report_choice)
-            well = print_paths([*reports.paths, *kept_paths]) and reports.complete and result.succeeded
-            sink.run_ended(summarize_end(result, head, stop.exit_code or (0 if well else 1), reports.paths))
+            well = finish.print_paths([*reports.paths, *kept_paths]) and reports.complete and result.succeeded
+            summary = summarize_end(result, head, stop.exit_code or (0 if well else 1), reports.paths)
+            sink.run_ended(summary)
             well = sink.close() and well
             say_unless_quiet(summary_line(result))
             if line := unresolvable_line(result):  # everything else that failed was logged
@@ -148,6 +160,7 @@ def _restore(
         finally:
             if ended:
                 stagings.close(functools.partial(unfinished_names, plan, result))
+        well = finish.pass_on(summary.with_exit_code(stop.exit_code or (0 if well else 1))) and well
     return _exit_code(stop, well=well, ended=ended)
 
 

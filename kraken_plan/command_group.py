@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from kraken_plan.completion import offer_commands, offer_paths
 from kraken_plan.logs import logging_options
+from kraken_plan.options.completion import offer_commands, offer_paths
 from kraken_plan.variables import PREFIX, name_the_variable, warn_of_unread_variables
 from schemas.errors import WrongSystemError
 from schemas.text import explain_unknown

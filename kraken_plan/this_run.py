@@ -40,7 +40,8 @@ def given_options() -> Iterator[str]:
     while context is not None:
         for parameter in context.command.params:
             name = parameter.name or ""
-            if isinstance(parameter, click.Option) and context.get_parameter_source(name) in _GIVEN:
+            is_given = name in context.params and context.get_parameter_source(name) in _GIVEN
+            if isinstance(parameter, click.Option) and is_given:  # webhooks are secrets, and not among the params
                 yield from _written(parameter, context.params.get(name))
         context = context.parent
 

@@ -18,15 +18,17 @@ from applier.reports.report_text import ReportedRun
 from applier.restore.output_root import reroot_plan
 from applier.restore.site_policy import SitePolicy, absolute_roots
 from kraken_plan.console import say, say_unless_quiet
+from kraken_plan.finish.finish import Finish, finish_options, take_finish
 from kraken_plan.kept_results import load_kept_runs, state_dir_option
 from kraken_plan.output_files import write_page
-from kraken_plan.report_results import ReportChoice, print_paths
+from kraken_plan.report_results import ReportChoice, summarize_end
 from kraken_plan.shared_options import (
     allow_output_root_option,
     config_option,
     output_root_option,
     report_dir_option,
 )
+from kraken_plan.this_run import begin_run
 from kraken_plan.views.pages.page import render_page
 from kraken_plan.views.pages.result_page import result_page
 from kraken_plan.views.result_text import failures_line, summary_line
@@ -78,6 +80,7 @@ give the one that the applies were given.
 @allow_output_root_option
 @state_dir_option
 @report_dir_option
+@finish_options()
 @click.option("--html", metavar="FILE", help="Also write the plan's page, with what happened to each file, to FILE.")
 def report_command(**options: object) -> None:
     """Write one set of reports from the RESULTS of several applies of PLAN, or of the plans it was split into.
@@ -85,10 +88,13 @@ def report_command(**options: object) -> None:
     RESULTS are files that `apply --results` wrote; without any, they are those that are kept of the last ten applies of
     PLAN. Prints the paths of the reports.
     """
-    sys.exit(_report(ReportOptions(**options)))  # type: ignore[arg-type]  # click checked the types
+    chosen = ReportOptions(**options)  # type: ignore[arg-type]  # click checked the types
+    finish = take_finish(click.get_current_context(), chosen.plan, chosen.config)
+    with finish.telling_refusals():
+        sys.exit(_report(chosen, finish))
 
 
-def _report(options: ReportOptions) -> int:
+def _report(options: ReportOptions, finish: Finish) -> int:
     ReportChoice(report="always", report_dir=options.report_dir).check()
     policy = SitePolicy(
         config=options.config,
@@ -108,12 +114,14 @@ def _report(options: ReportOptions) -> int:
         stagings = Stagings(output, uuid.uuid4().hex[:16], lambda _destination: frozenset())
         opened.callback(stagings.close)
         reported = [ReportedRun(head=run.head, end=run.end, name=run.name) for run in runs]
-        reporting = Reporting(written_at=datetime.now(UTC), runs=reported, folder=options.report_dir)
+        head = begin_run(plan)
+        reporting = Reporting(written_at=head.started_at, runs=reported, folder=options.report_dir)
         reports = write_reports(result, output, stagings, reporting)
-        well = print_paths(reports.paths) and reports.complete and result.succeeded
+        well = finish.print_paths(reports.paths) and reports.complete and result.succeeded
     say_unless_quiet(summary_line(result))
     if line := failures_line(result):
         say(line)
+    well = finish.pass_on(summarize_end(result, head, 0 if well else 1, reports.paths)) and well
     return 0 if well else 1
 
 

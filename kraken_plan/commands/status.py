@@ -21,12 +21,14 @@ from applier.restore.status import StatusTotals
 from applier.restore.tools import CheckTools
 from applier.s3.lists.objects_ahead import ObjectsAhead
 from kraken_plan.console import leave, say
+from kraken_plan.finish.finish import Finish, summary_options, take_finish
 from kraken_plan.kept_results import load_kept_runs, state_dir_option
 from kraken_plan.output_files import write_page
 from kraken_plan.plan_options import html_option
 from kraken_plan.progress import shown_progress
 from kraken_plan.shared_options import AccessOptions, access_options, rate_option
 from kraken_plan.signals import stop_on_signals
+from kraken_plan.this_run import begin_run
 from kraken_plan.views.last_run_text import last_run_lines
 from kraken_plan.views.pages.page import render_page
 from kraken_plan.views.pages.result_page import result_page
@@ -36,6 +38,7 @@ from kraken_plan.views.terminal import show_lines, stdout_paint, write_all
 from schemas.plan import Plan
 from schemas.plan_source import load_plan, plan_name
 from schemas.results import RunEnd
+from schemas.tally import Tally
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +91,7 @@ not give. The time is estimated only for a rate that you name, because nothing i
     "was verified is still there.",
 )
 @state_dir_option
+@summary_options
 def status_command(**options: object) -> None:
     """Compare PLAN, S3 and the local files, and show what apply would do; `-` reads the plan from stdin.
 
@@ -95,18 +99,22 @@ def status_command(**options: object) -> None:
     apply would be refused; then, by reason, what is not right: what S3 has, what is on disk, and whether apply would
     download, heal or verify it, or cannot. `apply --dry-run` says the same.
     """
-    sys.exit(_status(StatusOptions(**options)))  # type: ignore[arg-type]  # click checked the types
+    chosen = StatusOptions(**options)  # type: ignore[arg-type]  # click checked the types
+    finish = take_finish(click.get_current_context(), chosen.plan, chosen.config)
+    with finish.telling_refusals():
+        sys.exit(_status(chosen, finish))
 
 
-def _status(options: StatusOptions) -> int:
+def _status(options: StatusOptions, finish: Finish) -> int:
     if options.html is not None and (options.as_json or options.with_all):
         raise click.UsageError("--html holds everything: give it without --json and --all")
     plan_file = load_plan(options.plan)
     if options.last:
-        return _show_last(plan_file, options)
+        return _show_last(plan_file, options, finish)
     with stop_on_signals(say) as stop, open_session(plan_file, options.session_settings, stop.event) as session:
         stop.is_connecting = False
         plan = session.plan
+        head = begin_run(plan)
         preflight = look_before_flight(plan, session.output, session.fetcher, session.jobs)
         look = Look.THREE_WAY_BY_SIZE if options.no_local_hash else Look.THREE_WAY
         with shown_progress(plan, stop) as progress:
@@ -125,17 +133,23 @@ def _status(options: StatusOptions) -> int:
         )
         if options.html is not None:
             write_page(render_page(status_page(plan, plan_name(options.plan), status)), options.html)
+        elif finish.owns_stdout:
+            pass
         elif options.as_json:
             write_all(status_as_json(status))
         else:
             show_lines(status_lines(status, stdout_paint(), with_all=options.with_all))
         exit_code = stop.exit_code or (0 if StatusTotals.of(seen.files).nothing_to_do else 1)
+        tally = Tally.of_entries((file.fate, file.size_bytes) for file in seen.files)
+        end = RunEnd(ended_at=datetime.now(UTC), exit_code=exit_code)
+        if not finish.pass_on(RunSummary(head=head, end=end, tally=tally, causes=())):
+            exit_code = exit_code or 1
         if not seen.ended:  # threads still wait for S3
             leave(exit_code)
         return exit_code
 
 
-def _show_last(plan_file: Plan, options: StatusOptions) -> int:
+def _show_last(plan_file: Plan, options: StatusOptions, finish: Finish) -> int:
     """Show how the last apply of a plan ended.
 
     Raises:
@@ -146,11 +160,14 @@ def _show_last(plan_file: Plan, options: StatusOptions) -> int:
     check_same_place(plan, kept[-1:])
     run, name = kept[-1], plan_name(options.plan)
     result = confirm_results(plan, [run], datetime.now(UTC))
+    summary = RunSummary.of(result, run.head, run.end or RunEnd(ended_at=run.head.started_at))
     if options.html is not None:
         write_page(render_page(result_page(plan, name, result, [run])), options.html)
+    elif finish.owns_stdout:
+        pass
     elif options.as_json:
-        end = run.end or RunEnd(ended_at=run.head.started_at)
-        write_all([json.dumps(RunSummary.of(result, run.head, end).as_record(), indent=2), "\n"])
+        write_all([json.dumps(summary.as_record(), indent=2), "\n"])
     else:
         show_lines(last_run_lines(run, result, name, stdout_paint()))
-    return 0 if result.succeeded else 1
+    exit_code = 0 if result.succeeded else 1
+    return exit_code if finish.pass_on(summary.with_exit_code(exit_code)) else 1
