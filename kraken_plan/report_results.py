@@ -66,7 +66,7 @@ def write_wanted_reports(
         return write_reports(result, output, stagings, Reporting(written_at=now, runs=runs, folder=choice.report_dir))
     for destination in result.by_destination():
         stagings.sweep(path_below(destination, output.path))
-    return WrittenReports(paths=(), complete=_is_in_place(output))
+    return WrittenReports(paths=(), complete=is_in_place(output))
 
 
 def summarize_end(
@@ -88,7 +88,7 @@ def print_paths(paths: Iterable[str]) -> bool:
     return True
 
 
-def _is_in_place(output: OutputFolder) -> bool:
+def is_in_place(output: OutputFolder) -> bool:
     """Tell whether the output location is where the run found it; without a report, nothing else notices at the end."""
     try:
         output.check_in_place()

@@ -4,10 +4,10 @@ The results file's last line, `--summary`, notifications and metrics are made of
 the same parts.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from applier.reports.causes import FailureGroup, group_failures
-from schemas.results import ApplyResult, RunEnd, RunHead
+from schemas.results import MD5_BYTES, ApplyResult, FileResult, Outcome, RunEnd, RunHead
 from schemas.results_file import SUMMARY_VERSION, TIME_FORMAT
 from schemas.tally import Fate, Tally
 from schemas.version import CREATED_BY
@@ -37,6 +37,10 @@ class RunSummary:
         fates = (Fate.FAILED, Fate.UNRESOLVABLE, Fate.NOT_ATTEMPTED)
         causes = [group for fate in fates for group in group_failures(result.raw_files, fate)]
         return cls(head=head, end=end, tally=Tally.of(result), causes=tuple(causes))
+
+    def with_exit_code(self, exit_code: int) -> "RunSummary":
+        """Return the summary of a run that leaves with another exit code after all."""
+        return replace(self, end=replace(self.end, exit_code=exit_code))
 
     @property
     def duration_seconds(self) -> float:
@@ -97,3 +101,17 @@ def _cause_record(group: FailureGroup) -> dict[str, object]:
             for entry in group.first
         ],
     }
+
+
+def count_fetched_bytes(result: ApplyResult) -> int:
+    """Return how much of what a run restored came from S3, and not from parts that were right already."""
+    return sum(map(_fetched_bytes, result.files()))
+
+
+def _fetched_bytes(file: FileResult) -> int:
+    if file.outcome not in {Outcome.DOWNLOADED, Outcome.HEALED}:
+        return 0
+    size_bytes, parts = file.size_bytes or 0, len(file.part_md5s) // MD5_BYTES
+    if file.fetched_parts is None or not parts:
+        return size_bytes
+    return size_bytes * min(file.fetched_parts, parts) // parts

@@ -23,7 +23,7 @@ from applier.disk.hashing import (
 )
 from applier.restore.decide import Action, LocalKind, LocalState, decide, judge_local, judge_s3
 from applier.restore.failures import FileFailedError
-from applier.restore.find_object import FoundObject, find_object
+from applier.restore.find_object import FoundObject, ask_for_object, find_listed
 from applier.restore.progress import VerifiedBytes
 from applier.restore.tools import CheckTools, LocalTools
 from applier.s3.faults import S3Fault
@@ -141,11 +141,18 @@ def check_file(
     Raises:
         Interrupted: the run is to stop.
     """
-    source, s3_failure = (None, bucket_failure) if bucket_failure else _find_object(target, tools)
+    read = look is not Look.THREE_WAY_BY_SIZE
+    source, s3_failure = None, bucket_failure
+    if bucket_failure is None and (listed := find_listed(target, tools.ahead)) is not None:
+        local = local or look_at_local_file(target, listed.info.size_bytes, tools, read=read)
+        # a listing is as good as an answer about the object where nothing is to be touched, and only there
+        source = listed if look is not Look.AS_APPLY or decide(local) is Action.SKIP else None
+    if bucket_failure is None and source is None:
+        source, s3_failure = _ask_for_object(target, tools)
     if s3_failure is not None and look is Look.AS_APPLY:
         return Verdict(action=s3_failure, s3_failure=s3_failure)
     size_bytes = source.info.size_bytes if source is not None else target.file.expected_size
-    local = local or look_at_local_file(target, size_bytes, tools, read=look is not Look.THREE_WAY_BY_SIZE)
+    local = local or look_at_local_file(target, size_bytes, tools, read=read)
     action = s3_failure or decide(local)
     if look is not Look.AS_APPLY and action in {Action.DOWNLOAD, Action.HEAL} and source is not None:
         s3_failure = _ask_for_a_byte(source, tools.fetcher)
@@ -167,9 +174,9 @@ def is_absent(output: OutputFolder, target: Target) -> bool:
     return False
 
 
-def _find_object(target: Target, tools: CheckTools) -> tuple[FoundObject | None, Failure | None]:
+def _ask_for_object(target: Target, tools: CheckTools) -> tuple[FoundObject | None, Failure | None]:
     try:
-        return find_object(target, tools.fetcher, tools.ahead, tools.accept), None
+        return ask_for_object(target, tools.fetcher, tools.accept), None
     except (S3Fault, FileFailedError) as fault:
         return None, fault.failure
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from kraken_plan.finish.finish import Finish, finish_options, take_finish
 from kraken_plan.kept_results import state_dir_option
 from kraken_plan.options.required_approvals import approved_options
 from kraken_plan.shared_options import (
@@ -95,6 +96,7 @@ makes it say how far it has come.
     help="When to write txt reports: changes leaves them out if every file was right already.",
 )
 @progress_option
+@finish_options()
 @click.option("--no-report", is_flag=True, help="Write no txt reports, as --report never does.")
 def apply_command(**options: object) -> None:
     """Restore what PLAN says, and verify it; `-` reads the plan from stdin.
@@ -104,10 +106,13 @@ def apply_command(**options: object) -> None:
     """
     from kraken_plan.apply_run import ApplyOptions  # noqa: PLC0415  # see above
 
-    sys.exit(_apply(ApplyOptions(**options)))  # type: ignore[arg-type]  # click checked the types
+    chosen = ApplyOptions(**options)  # type: ignore[arg-type]  # click checked the types
+    finish = take_finish(click.get_current_context(), chosen.plan, chosen.config)
+    with finish.telling_refusals():
+        sys.exit(_apply(chosen, finish))
 
 
-def _apply(options: "ApplyOptions") -> int:
+def _apply(options: "ApplyOptions", finish: Finish) -> int:
     from kraken_plan.apply_run import carry_out  # noqa: PLC0415  # see above
     from schemas.plan_source import load_plan  # noqa: PLC0415  # see above
 
@@ -118,7 +123,7 @@ def _apply(options: "ApplyOptions") -> int:
     options.report_choice.check()
     reviewed = load_plan(options.plan)
     _check_digest(reviewed, options)
-    return carry_out(reviewed, options)
+    return carry_out(reviewed, options, finish)
 
 
 def _check_digest(plan: "Plan", options: "ApplyOptions") -> None:

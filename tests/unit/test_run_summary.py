@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from plan_samples import planned_file, planned_raw_file
 
-from applier.reports.run_summary import RunSummary
+from applier.reports.run_summary import RunSummary, count_fetched_bytes
 from schemas.results import ApplyResult, Failure, FailureKind, FileResult, Outcome, RawFileResult, RunEnd, RunHead
 from schemas.results_file import head_line, read_results, summary_line
 
@@ -76,3 +76,14 @@ def test_a_summary_should_tell_an_interruption_from_a_failure() -> None:
         143: True,
     }
     assert ends[0].fetched_bytes_per_second == 0
+
+
+def test_only_what_came_from_s3_should_be_counted_as_fetched() -> None:
+    files = [
+        ended(Outcome.DOWNLOADED),
+        ended(Outcome.HEALED, parts=4, fetched_parts=1),
+        ended(Outcome.DOWNLOADED, parts=4, fetched_parts=4),
+        ended(Outcome.SKIPPED),
+        ended(Outcome.FAILED),
+    ]
+    assert count_fetched_bytes(result_of(*files)) == 100 + 25 + 100

@@ -117,8 +117,9 @@ def read_listed_page(text: bytes, read_etag: Callable[[str | None], str]) -> Lis
         )
         if has_versions:
             objects[key, entry.get("VersionId")] = info
-        if not has_versions or entry.get("IsLatest") == "true":
-            objects[key, None] = info
+        is_current = not has_versions or entry.get("IsLatest") == "true"
+        if is_current and objects.setdefault((key, None), info) != info:
+            raise ValueError("it has an object twice, and not alike")
     if page.get("IsTruncated") != "true":
         return ListedPage(objects=objects, last_key=None)
     if has_versions:  # of the last one, more versions may follow
