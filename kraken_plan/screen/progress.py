@@ -19,7 +19,7 @@ from kraken_plan.screen.run_counts import RunCounts
 from kraken_plan.signals import StopRequest
 from kraken_plan.views.progress_text import progress_line, progress_record
 
-_DRAW_SECONDS, _JSON_SECONDS, _LINE_SECONDS = 0.25, 1.0, 30.0
+_DRAW_SECONDS, _JSON_SECONDS, _LOOK_SECONDS, _LINE_SECONDS = 0.25, 1.0, 1.0, 30.0
 _LONGEST_WRITE_SECONDS = 1.0  # for a ticker that is stuck in a write that nobody reads
 _USUAL_COLUMNS = 80
 # Without wrapping, and with the cursor back at its begin, the line stays one line, and can be erased from there to the
@@ -50,7 +50,7 @@ def shown_progress(counts: RunCounts, kind: ProgressKind, stop: StopRequest) -> 
         case ProgressKind.JSON:
             shown = _ticking(lambda: _write_record(counts), _JSON_SECONDS)
         case ProgressKind.PLAIN:
-            shown = _ticking(lambda: _say_line(describe()), _LINE_SECONDS)
+            shown = _ticking(_Lines(counts).look, _LOOK_SECONDS)
         case ProgressKind.NONE | ProgressKind.AUTO:
             shown = nullcontext()
         case other:
@@ -117,6 +117,25 @@ def _ticking(tick: Callable[[], None], seconds: float) -> Iterator[None]:
     finally:
         over.set()
         ticker.join(_LONGEST_WRITE_SECONDS)
+
+
+class _Lines:
+    """Says a line every 30 s, and one at once where the run begins to wait for what S3 is thawing.
+
+    Args:
+        counts: of the run.
+    """
+
+    def __init__(self, counts: RunCounts) -> None:
+        self._counts, self._due, self._was_thawing = counts, time.monotonic() + _LINE_SECONDS, False
+
+    def look(self) -> None:
+        """Say a line if it is time for one."""
+        state = self._counts.state()
+        begins, self._was_thawing = state.thawing > 0 and not self._was_thawing, state.thawing > 0
+        if begins or time.monotonic() >= self._due:
+            self._due = time.monotonic() + _LINE_SECONDS
+            _say_line(progress_line(state))
 
 
 class _BottomLine:

@@ -99,7 +99,7 @@ def test_a_task_that_is_cancelled_should_keep_what_it_has_for_its_next_run(
 
     # then it has stopped in order, and its job is not queued again
     assert ended.exit_code == 143
-    assert "1 raw file, 1 entry: 0 verified, 1 failed, 0 unresolvable, 0 not attempted" in ended.stderr
+    assert "1 raw file, 1 entry: 0 verified, 0 failed, 0 unresolvable, 1 not attempted" in ended.stderr
     assert other.exit_code == 0
     assert slurm.asked("scontrol") == []
     early = slurm.report()
@@ -204,7 +204,7 @@ def test_submit_should_look_once_whether_anything_can_be_restored(
     stranger = slurm.submit(plan, 2, environment={"AWS_SECRET_ACCESS_KEY": "wrong"})
     assert (nobody.exit_code, stranger.exit_code) == (2, 2)
     assert "no AWS credentials found" in nobody.stderr
-    assert "none of 2 files can be restored" in stranger.stderr
+    assert "every task would be refused" in stranger.stderr
     assert "SignatureDoesNotMatch" in stranger.stderr
     assert slurm.asked("sbatch") == []
 
