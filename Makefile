@@ -2,7 +2,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready-dev
-WORKERS ?= 2
+# Tests wait more than they compute: three keep two cores busy.
+WORKERS ?= 3
 # Airflow lives in environments of its own, from pins: one per version that the example DAG serves.
 AIRFLOW := .airflow/2.11.0 .airflow/3.3.2
 AIRFLOW_READY := $(AIRFLOW:%=%/.ready)
@@ -38,7 +39,7 @@ docs: $(READY)  ## the documentation as a site, in docs/_build/html; a warning o
 	fi
 
 test: lint types $(AIRFLOW_READY)  ## everything: lint, types, all tests of ordinary size
-	$(BIN)/python -m pytest -n $(WORKERS)
+	$(BIN)/python -m pytest -n $(WORKERS) --durations 40
 
 test-long: $(READY)  ## the tests that take minutes or gigabytes
 	$(BIN)/python -m pytest -m long

@@ -31,17 +31,20 @@ from kraken_plan.console import leave, say, say_unless_quiet
 from kraken_plan.finish.finish import Finish
 from kraken_plan.kept_results import find_state_folder
 from kraken_plan.options.required_approvals import ApprovedOptions, check_required_approvals
-from kraken_plan.progress import shown_progress
 from kraken_plan.report_results import ReportChoice, summarize_end, write_wanted_reports
 from kraken_plan.s3_choice import S3Options, explain_other_s3
+from kraken_plan.screen.begin_and_end import EndOfRun, describe_s3, say_end, say_start
+from kraken_plan.screen.kinds import ProgressKind
+from kraken_plan.screen.progress import shown_progress
+from kraken_plan.screen.run_counts import RunCounts, plan_at_start
 from kraken_plan.signals import StopRequest, stop_on_signals
 from kraken_plan.this_run import begin_run
-from kraken_plan.views.result_text import summary_line, unresolvable_line
 from schemas.errors import DestinationError, PreflightError
 from schemas.plan import Plan
 from schemas.plan_conflicts import explain_one_file, refuse_one_file, with_conflicts_as_errors
 from schemas.plan_file import serialize_plan
 from schemas.results import Failure, RunHead
+from schemas.tally import Tally
 from schemas.text import printable
 
 
@@ -62,6 +65,7 @@ class ApplyOptions(ApprovedOptions):
     report: str
     report_dir: str | None
     no_report: bool
+    progress: ProgressKind
     adds_results: bool = False  # to those that the results file has
     keep_run: bool = False  # the plan stands in no file yet: keep it, and the results, beside the reports
 
@@ -113,6 +117,7 @@ def carry_out(reviewed: Plan, options: ApplyOptions, finish: Finish) -> int:
         open_session(reviewed, options.session_settings, stop.event, limit) as session,
     ):
         stop.is_connecting = False
+        say_start(session, options)
         preflight = look_before_flight(
             session.plan, session.output, session.fetcher, session.jobs, keep_corrupt=options.keep_corrupt
         )
@@ -140,28 +145,31 @@ def _restore(session: Session, stop: StopRequest, request: _Request, bucket_fail
         else:
             sink_of_results = results_sink(options.results, options.plan, plan, head, adds=options.adds_results)
             results = opened.enter_context(sink_of_results)
-        progress = opened.enter_context(shown_progress(plan, stop))
+        counts = RunCounts(plan_at_start(plan, bucket_failures), session.fetcher.outage.silence)
         sink = SinkPair(results, records.start(head, run_id))
         tools = RestoreTools(
-            check=_check_tools(session, progress, options.accept),
+            check=_check_tools(session, counts, options.accept),
             stagings=stagings,
             verified_files=VerifiedFiles(output),
             quarantine=Quarantine.of(plan, keep_healed=options.keep_corrupt),
             hints=records,
+            s3_name=str(describe_s3(session)),
         )
-        result, ended = apply_plan(plan, tools, sink, bucket_failures, options.thaw_wait)
+        with shown_progress(counts, options.progress, stop):
+            result, ended = apply_plan(plan, tools, sink, bucket_failures, options.thaw_wait)
+            counts.end(Tally.of(result))
         try:
             reports = write_wanted_reports(result, head, (output, stagings), options.report_choice)
-            well = finish.print_paths([*reports.paths, *kept_paths]) and reports.complete and result.succeeded
-            summary = summarize_end(result, head, stop.exit_code or (0 if well else 1), reports.paths)
-            sink.run_ended(summary)
-            well = sink.close() and well
-            say_unless_quiet(summary_line(result))
-            if line := unresolvable_line(result):  # everything else that failed was logged
-                say(line)
         finally:
             if ended:
                 stagings.close(functools.partial(unfinished_names, plan, result))
+        state = counts.state()
+        say_end(session, options, EndOfRun(plan=plan, result=result, state=state, stop=stop, kept=kept_paths))
+        well = finish.print_paths([*reports.paths, *kept_paths]) and reports.complete and result.succeeded
+        exit_code = stop.exit_code or (0 if well else 1)
+        summary = summarize_end(result, head, exit_code, reports.paths, state.fetched_bytes)
+        sink.run_ended(summary)
+        well = sink.close() and well
         well = finish.pass_on(summary.with_exit_code(stop.exit_code or (0 if well else 1))) and well
     return _exit_code(stop, well=well, ended=ended)
 
@@ -197,8 +205,9 @@ def _dry_run(session: Session, stop: StopRequest, options: ApplyOptions, preflig
     from kraken_plan.views.status_text import PlanStatus, status_lines  # noqa: PLC0415
     from kraken_plan.views.terminal import show_lines, stdout_paint  # noqa: PLC0415
 
-    with shown_progress(session.plan, stop) as progress:
-        tools = _check_tools(session, progress, options.accept)
+    counts = RunCounts(plan_at_start(session.plan), session.fetcher.outage.silence, only_looks=True)
+    with shown_progress(counts, options.progress, stop):
+        tools = _check_tools(session, counts, options.accept)
         look = check_plan(session.plan, tools, Look.THREE_WAY, preflight.bucket_failures)
     status = PlanStatus(
         plan_digest=session.plan.plan_digest or "", files=look.files, preflight=preflight, hashed=True, rate=None

@@ -12,7 +12,7 @@ from applier.disk.folders import OutputFolder
 from applier.disk.run_folders import Stagings
 from applier.reports.report import Reporting, WrittenReports, check_report_dir, write_reports
 from applier.reports.report_text import ReportedRun
-from applier.reports.run_summary import RunSummary, count_fetched_bytes
+from applier.reports.run_summary import RunSummary
 from schemas.paths import path_below
 from schemas.results import ApplyResult, Outcome, RunEnd, RunHead
 from schemas.text import printable, shown_on
@@ -69,11 +69,11 @@ def write_wanted_reports(
     return WrittenReports(paths=(), complete=is_in_place(output))
 
 
-def summarize_end(result: ApplyResult, head: RunHead, exit_code: int, reports: Sequence[str]) -> RunSummary:
-    """Sum up a run that ends now."""
-    fetched_bytes = count_fetched_bytes(result)
-    now = datetime.now(UTC)
-    end = RunEnd(ended_at=now, exit_code=exit_code, fetched_bytes=fetched_bytes, reports=tuple(reports))
+def summarize_end(
+    result: ApplyResult, head: RunHead, exit_code: int, reports: Sequence[str], fetched_bytes: int
+) -> RunSummary:
+    """Sum up a run that ends now, and fetched so many bytes."""
+    end = RunEnd(ended_at=datetime.now(UTC), exit_code=exit_code, fetched_bytes=fetched_bytes, reports=tuple(reports))
     return RunSummary.of(result, head, end)
 
 

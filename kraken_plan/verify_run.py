@@ -26,12 +26,12 @@ from kraken_plan.console import leave, say, say_error, say_unless_quiet
 from kraken_plan.finish.finish import Finish, HealingFinish
 from kraken_plan.finish.finished_run import FinishedRun
 from kraken_plan.kept_results import find_state_folder
-from kraken_plan.progress import shown_progress
 from kraken_plan.report_results import is_in_place, summarize_end
+from kraken_plan.screen.progress import shown_progress
+from kraken_plan.screen.run_counts import RunCounts, plan_at_start
 from kraken_plan.signals import StopRequest, stop_on_signals
 from kraken_plan.this_run import begin_run
-from kraken_plan.views.result_text import unresolvable_line
-from kraken_plan.views.verify_text import verify_summary
+from kraken_plan.views.verify_text import unresolvable_summary, verify_summary
 from planner.select_plan import select_wrong
 from schemas.errors import KrakenPlanError
 from schemas.plan import Plan
@@ -138,9 +138,11 @@ def _verify(
     with ExitStack() as opened:
         record = opened.enter_context(open_pass(record_path, head.started_at, restart=options.restart))
         sink = opened.enter_context(results_sink(options.results, options.apply.plan, plan, head))
-        progress = opened.enter_context(shown_progress(plan, stop))
-        tools = _tools(output, progress, options, stop)
-        result, ended = verify_plan(plan, tools, record, options.extent(), sink)
+        counts = RunCounts(plan_at_start(plan))
+        tools = _tools(output, counts, options, stop)
+        with shown_progress(counts, options.apply.progress, stop):
+            result, ended = verify_plan(plan, tools, record, options.extent(), sink)
+            counts.end(Tally.of(result))
         tally = Tally.of(result)
         if not tally.not_attempted.entries:
             record.end()
@@ -150,11 +152,11 @@ def _verify(
         paths, well = _write_report(report, options.report_dir or folder, is_kept=options.report_dir is not None)
         for line in verify_summary(report, heals=options.heal):
             say_unless_quiet(line)
-        if unresolvable := unresolvable_line(result):  # everything else that failed was logged
-            say(unresolvable)
+        for line in unresolvable_summary(result):  # also when quiet: everything else that fails a run was logged
+            say(line)
         is_right = not (tally.failed.entries or tally.unresolvable.entries)
         well = finish.print_paths(paths) and is_in_place(output) and well and is_right
-        summary = summarize_end(result, head, stop.exit_code or (0 if well else 1), paths)
+        summary = summarize_end(result, head, stop.exit_code or (0 if well else 1), paths, fetched_bytes=0)
         sink.run_ended(summary)
         well = sink.close() and well
     return result, summary.with_exit_code(stop.exit_code or (0 if well else 1)), ended

@@ -27,6 +27,7 @@ from schemas.text import printable
 
 logger = logging.getLogger(__name__)
 
+_STATED_DIGEST = re.compile(rb'"plan_digest": ?"(sha256:[0-9a-f]{64})"')
 _VERSION = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})")
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 _TOO_DEEP = "not a plan: brackets nested too deeply"
@@ -103,6 +104,16 @@ def seal_plan(content: bytes, name: str) -> bytes:
     _check(document, name)
     _digest(document, name)
     return b"".join(indented_json(_sealed(document)))
+
+
+def find_stated_digest(content: bytes) -> str | None:
+    """Return the digest that a plan file states, unchecked, for messages; None if it states none.
+
+    Args:
+        content: of the file, or its begin: what this program writes has the digest there.
+    """
+    match = _STATED_DIGEST.search(content)
+    return None if match is None else match[1].decode()
 
 
 def _sealed(document: Mapping[str, object]) -> Mapping[str, object]:

@@ -108,7 +108,7 @@ def download(  # noqa: PLR0913  # what, from where, to where, and with what
         mismatch = f"etag mismatch: downloaded {found}, expected {expected}"
         raise BytesRefutedError(mismatch, with_local_bytes=staged.may_hold_local_bytes)
     proof = f"etag {expected}" if md5 is None else f"MD5 {md5}"
-    logger.info("%s: verified as read back, %s", printable(target.file.relative_path), proof)
+    logger.debug("%s: verified as read back, %s", printable(target.file.relative_path), proof)
     return Downloaded(part_digests=digests, fetched_parts=fetched_parts, by_md5=md5 is not None)
 
 
@@ -122,7 +122,12 @@ def _fill_by_one_request(
         S3Fault, Interrupted, OSError: as `download`.
     """
     whole = (0, source.info.size_bytes)
-    tools.fetcher.download_file_from_s3(source.location, source.info.etag, whole, staged.write)
+
+    def write(buffer: memoryview, offset: int) -> None:
+        staged.write(buffer, offset)
+        tools.progress.bytes_fetched(len(buffer))
+
+    tools.fetcher.download_file_from_s3(source.location, source.info.etag, whole, write)
     if staged.size_bytes() != source.info.size_bytes:
         raise WrongSizeError
     return hash_ranges(staged.descriptor, [whole], verified.add)
@@ -183,12 +188,16 @@ class _Filling:
             if digest == self.staged.left.part_digests[part.index]:
                 self.hasher.accept(part, digest)
 
+    def _write(self, buffer: memoryview, offset: int) -> None:
+        self.staged.write(buffer, offset)
+        self.tools.progress.bytes_fetched(len(buffer))
+
     def _bring(self, part: Part, segment: ByteRange) -> None:
         fetcher = self.tools.fetcher
         copied = self.copies is not None and self.copies.copy(segment, self.staged.descriptor, fetcher.raise_if_stopped)
         if not copied:
             self.fetched_parts.add(part.index)
-            fetcher.download_file_from_s3(self.source.location, self.source.info.etag, segment, self.staged.write)
+            fetcher.download_file_from_s3(self.source.location, self.source.info.etag, segment, self._write)
         self.staged.land(segment)
         self.hasher.land(part, [segment])
         self.hasher.hash_landed(self.staged.descriptor, self.verified.add)

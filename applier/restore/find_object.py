@@ -116,7 +116,7 @@ def _find(target: Target, fetcher: Fetcher, accept: Acceptance) -> FoundObject:
         return _find_older_version(target, fetcher, accept, fault.failure)
     failure = judge_s3(target.file, info)
     if failure is None:
-        logger.info("%s: S3 pre-check passed, etag %s", printable(target.file.relative_path), info.etag)
+        logger.debug("%s: S3 pre-check passed, etag %s", printable(target.file.relative_path), info.etag)
         return FoundObject(location=target.location, info=info)
     if failure.kind in {FailureKind.S3_CORRUPTION, FailureKind.OTHER_PARTS}:
         failure = judge_encryption(target.file, fetcher.encryption(target.location)) or failure

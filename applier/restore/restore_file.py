@@ -57,7 +57,7 @@ def restore_file(target: Target, tools: RestoreTools, local: LocalState | None =
         local: what the local file is, where it was looked at already.
     """
     begun = tools.clock()
-    logger.info("%s: start, %s", printable(target.file.relative_path), printable(str(target.location)))
+    logger.debug("%s: start, %s", printable(target.file.relative_path), printable(str(target.location)))
     try:
         end = _restore(target, tools, local)
     except BaseException as error:  # noqa: BLE001  # one file's fault is its own; also what a library panics with
@@ -73,6 +73,7 @@ def restore_file(target: Target, tools: RestoreTools, local: LocalState | None =
         remark=end.remark,
         part_md5s=b"".join(end.part_digests) if len(end.part_digests) > 1 else b"",
         fetched_parts=end.fetched_parts,
+        retries=tools.check.fetcher.retries.take(target.location),
     )
 
 
@@ -121,7 +122,7 @@ def _download_if_absent(target: Target, tools: RestoreTools) -> _End | None:
             raise
         return None  # S3 has another etag, perhaps another form of the same content; or it has an older version
     name = printable(file.relative_path)
-    logger.info("%s: S3 pre-check passed with the download, If-Match %s", name, file.expected_etag)
+    logger.debug("%s: S3 pre-check passed with the download, If-Match %s", name, file.expected_etag)
     return end
 
 
@@ -226,9 +227,9 @@ def _staged(target: Target, info: ObjectInfo, staging: Staging, verified: Verifi
         yield staged
     except BaseException as error:
         _try_to(staged.close)
+        verified.take_back()  # also where it is kept: whoever resumes it verifies it once more
         passing = isinstance(error, S3Fault) and error.failure.kind in _WORTH_RESUMING
         if not (staged.can_be_resumed and (passing or isinstance(error, Interrupted))):
-            verified.take_back()
             _try_to(staged.remove)
         raise
 

@@ -100,7 +100,7 @@ def verify_plan(
         except BaseException as error:  # noqa: BLE001  # one file's fault is its own, as in `restore_file`
             result = _failed(target.file, failure_of(error))
         _log(result)
-        tools.progress.file_ended(result)
+        tools.progress.file_ended(result, len(indices))
         with lock:
             for index in indices:  # entries that share a destination share its result, each under its own name
                 raw_file, file = planned[index]

@@ -9,7 +9,14 @@ import click
 from kraken_plan.finish.finish import Finish, finish_options, take_finish
 from kraken_plan.kept_results import state_dir_option
 from kraken_plan.options.required_approvals import approved_options
-from kraken_plan.shared_options import accept_options, access_options, max_wait_option, rate_option, report_dir_option
+from kraken_plan.shared_options import (
+    accept_options,
+    access_options,
+    max_wait_option,
+    progress_option,
+    rate_option,
+    report_dir_option,
+)
 from schemas.errors import PlanError
 from schemas.text import printable
 
@@ -88,6 +95,7 @@ makes it say how far it has come.
     show_default=True,
     help="When to write txt reports: changes leaves them out if every file was right already.",
 )
+@progress_option
 @finish_options()
 @click.option("--no-report", is_flag=True, help="Write no txt reports, as --report never does.")
 def apply_command(**options: object) -> None:

@@ -15,6 +15,7 @@ from applier.reports.confirm_results import confirm_results
 from applier.reports.merge_results import check_same_place
 from applier.reports.report import Reporting, write_reports
 from applier.reports.report_text import ReportedRun
+from applier.reports.run_summary import count_fetched_bytes
 from applier.restore.output_root import reroot_plan
 from applier.restore.site_policy import SitePolicy, absolute_roots
 from kraken_plan.console import say, say_unless_quiet
@@ -29,9 +30,9 @@ from kraken_plan.shared_options import (
     report_dir_option,
 )
 from kraken_plan.this_run import begin_run
+from kraken_plan.views.end_text import failures_line, summary_line
 from kraken_plan.views.pages.page import render_page
 from kraken_plan.views.pages.result_page import result_page
-from kraken_plan.views.result_text import failures_line, summary_line
 from schemas.plan import Plan
 from schemas.plan_source import load_plan, plan_name
 from schemas.results import RecordedRun
@@ -121,7 +122,8 @@ def _report(options: ReportOptions, finish: Finish) -> int:
     say_unless_quiet(summary_line(result))
     if line := failures_line(result):
         say(line)
-    well = finish.pass_on(summarize_end(result, head, 0 if well else 1, reports.paths)) and well
+    summary = summarize_end(result, head, 0 if well else 1, reports.paths, count_fetched_bytes(result))
+    well = finish.pass_on(summary) and well
     return 0 if well else 1
 
 

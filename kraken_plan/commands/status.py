@@ -25,8 +25,10 @@ from kraken_plan.finish.finish import Finish, summary_options, take_finish
 from kraken_plan.kept_results import load_kept_runs, state_dir_option
 from kraken_plan.output_files import write_page
 from kraken_plan.plan_options import html_option
-from kraken_plan.progress import shown_progress
-from kraken_plan.shared_options import AccessOptions, access_options, rate_option
+from kraken_plan.screen.kinds import ProgressKind
+from kraken_plan.screen.progress import shown_progress
+from kraken_plan.screen.run_counts import RunCounts, plan_at_start
+from kraken_plan.shared_options import AccessOptions, access_options, progress_option, rate_option
 from kraken_plan.signals import stop_on_signals
 from kraken_plan.this_run import begin_run
 from kraken_plan.views.last_run_text import last_run_lines
@@ -49,6 +51,7 @@ class StatusOptions(AccessOptions):
     with_all: bool
     rate: int | None
     as_json: bool
+    progress: ProgressKind
     html: str | None
     last: bool
     state_dir: Path | None
@@ -82,6 +85,7 @@ not give. The time is estimated only for a rate that you name, because nothing i
 )
 @click.option("--all", "with_all", is_flag=True, help="Show a line for every file, and not only what is not right.")
 @rate_option("--rate", "Estimate the time that fetching takes at this rate")
+@progress_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 @html_option
 @click.option(
@@ -117,12 +121,11 @@ def _status(options: StatusOptions, finish: Finish) -> int:
         head = begin_run(plan)
         preflight = look_before_flight(plan, session.output, session.fetcher, session.jobs)
         look = Look.THREE_WAY_BY_SIZE if options.no_local_hash else Look.THREE_WAY
-        with shown_progress(plan, stop) as progress:
+        counts = RunCounts(plan_at_start(plan), session.fetcher.outage.silence, only_looks=True)
+        with shown_progress(counts, options.progress, stop):
             crew = Crew(session.jobs, stop.event)
             ahead = ObjectsAhead(session.fetcher)
-            tools = CheckTools(
-                output=session.output, fetcher=session.fetcher, ahead=ahead, crew=crew, progress=progress
-            )
+            tools = CheckTools(output=session.output, fetcher=session.fetcher, ahead=ahead, crew=crew, progress=counts)
             seen = check_plan(plan, tools, look, preflight.bucket_failures)
         status = PlanStatus(
             plan_digest=plan.plan_digest or "",

@@ -23,7 +23,7 @@ _DEFAULT_JOBS = 4
 _GIVEN = frozenset({ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT})
 _PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,6})?) ?%")
 # Options of apply that verify has, too: of the place, and of what --heal does.
-_PLACE = ("output_root", "config", "allow_output_root", "results", "state_dir")
+_PLACE = ("output_root", "config", "allow_output_root", "results", "state_dir", "progress")
 _FOR_HEALING = (
     *("endpoint_url", "region", "profile", "max_bandwidth", "on_corrupt"),
     *("recover_versions", "accept_other_parts", "accept_md5"),

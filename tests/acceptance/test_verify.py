@@ -221,7 +221,7 @@ def test_unresolvable_entries_should_fail_whatever_is_read_or_healed(
     assert (healed.exit_code, result.exit_code) == (1, 1)
     summary = json.loads((run_cli.folder / "summary.json").read_text())
     assert (summary["exit_code"], summary["healing"]["exit_code"]) == (1, 0)
-    assert "unresolvable, see the plan: 1 raw file; unknown: RawFile not found in the catalog" in result.stderr
+    assert "\nunresolvable, as the plan says:\n  unknown: RawFile not found in the catalog\nnext: " in result.stderr
     assert "\nStatus: PARTIAL FAILURE\n" in report
 
 

@@ -92,6 +92,7 @@ def test_nobody_should_import_the_command_line() -> None:
 def test_the_command_group_should_load_commands_by_name_only() -> None:
     entrance = {"kraken_plan.entry_point", "kraken_plan.command_group", "kraken_plan.console", "kraken_plan.logs"}
     entrance |= {
+        "kraken_plan.log_format",
         "kraken_plan.options.completion",
         "kraken_plan.signals",
         "kraken_plan.variables",
@@ -119,7 +120,7 @@ def test_views_should_only_render() -> None:
         (("boto3", "s3transfer"), "applier.s3.aws_chain"),
         (("obstore",), "applier.s3.obstore_store"),
         (("tenacity",), "applier.s3.fetcher"),
-        (("tqdm",), "kraken_plan.progress"),
+        (("tqdm",), "kraken_plan.screen.progress"),
         (("jinja2",), "kraken_plan.views.pages.page"),
         (("orjson",), "schemas.plan_text"),
         (("jsonschema", "jsonschema_rs"), "schemas.plan_schema"),
