@@ -66,6 +66,7 @@ class ApplyOptions(ApprovedOptions):
     report_dir: str | None
     no_report: bool
     progress: ProgressKind
+    adds_results: bool = False  # to those that the results file has
     keep_run: bool = False  # the plan stands in no file yet: keep it, and the results, beside the reports
 
     @property
@@ -142,7 +143,8 @@ def _restore(session: Session, stop: StopRequest, request: _Request, bucket_fail
             kept_paths, results = _keep_run(session, stagings, head)
             opened.callback(results.close)
         else:
-            results = opened.enter_context(results_sink(options.results, options.plan, plan, head))
+            sink_of_results = results_sink(options.results, options.plan, plan, head, adds=options.adds_results)
+            results = opened.enter_context(sink_of_results)
         counts = RunCounts(plan_at_start(plan, bucket_failures), session.fetcher.outage.silence)
         sink = SinkPair(results, records.start(head, run_id))
         tools = RestoreTools(

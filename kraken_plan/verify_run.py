@@ -31,7 +31,7 @@ from kraken_plan.screen.progress import shown_progress
 from kraken_plan.screen.run_counts import RunCounts, plan_at_start
 from kraken_plan.signals import StopRequest, stop_on_signals
 from kraken_plan.this_run import begin_run
-from kraken_plan.views.verify_text import verify_summary
+from kraken_plan.views.verify_text import unresolvable_summary, verify_summary
 from planner.select_plan import select_wrong
 from schemas.errors import KrakenPlanError
 from schemas.plan import Plan
@@ -152,7 +152,10 @@ def _verify(
         paths, well = _write_report(report, options.report_dir or folder, is_kept=options.report_dir is not None)
         for line in verify_summary(report, heals=options.heal):
             say_unless_quiet(line)
-        well = finish.print_paths(paths) and is_in_place(output) and well and not tally.failed.entries
+        for line in unresolvable_summary(result):  # also when quiet: everything else that fails a run was logged
+            say(line)
+        is_right = not (tally.failed.entries or tally.unresolvable.entries)
+        well = finish.print_paths(paths) and is_in_place(output) and well and is_right
         summary = summarize_end(result, head, stop.exit_code or (0 if well else 1), paths, fetched_bytes=0)
         sink.run_ended(summary)
         well = sink.close() and well
@@ -182,12 +185,16 @@ def _write_report(report: VerificationReport, folder: Path | None, *, is_kept: b
 
 
 def _heal(reviewed: Plan, result: ApplyResult, options: VerifyOptions, finish: Finish, run: FinishedRun) -> int:
-    """Apply the plan to what is wrong; return the exit code. The digest stays that of the reviewed plan."""
+    """Apply the plan to what is wrong; return the exit code. The digest stays that of the reviewed plan.
+
+    The results of apply are added to those of `verify`, and count in their place: they are of a later run.
+    """
     wrong = replace(select_wrong(reviewed, result), plan_digest=reviewed.plan_digest)
     say_unless_quiet(f"applying the plan to {counted(wrong.totals().files, 'file')}")
     healing = HealingFinish(command="apply", plan=finish.plan, summary=finish.summary, run=run, finish=finish)
     try:
-        return carry_out(wrong, options.apply, healing)
+        heal = replace(options.apply, results=options.results, adds_results=True)
+        return carry_out(wrong, heal, healing) or run.exit_code_of_unresolvable
     except KrakenPlanError as error:
         say_error(f"error: nothing was healed: {error}")
         finish.pass_on_run(run)

@@ -43,15 +43,17 @@ class UnsyncedError(OSError):
     """A verified file has its final name, but may not outlast a power loss."""
 
 
+KEEPS_CHANGING = (
+    "it keeps changing: another program is writing to it, or the inode numbers or times of its file system are not "
+    "reliable"
+)
+
+
 class ReplacedMeanwhileError(OSError):
     """Something else stands under the final name than what was looked at."""
 
     def __init__(self) -> None:
-        super().__init__(
-            errno.EBUSY,
-            "it keeps changing: another program is writing to it, or the inode numbers or times of its file system are "
-            "not reliable",
-        )
+        super().__init__(errno.EBUSY, KEEPS_CHANGING)
 
 
 class OtherFileSystemError(OSError):

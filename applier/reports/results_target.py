@@ -26,7 +26,9 @@ _LOOKED_AT_BYTES = 64 * 1024  # more than a head has
 
 
 @contextmanager
-def results_sink(path: Path | None, source: str, plan: Plan, run: RunHead) -> Iterator[ResultSink]:
+def results_sink(
+    path: Path | None, source: str, plan: Plan, run: RunHead, *, adds: bool = False
+) -> Iterator[ResultSink]:
     """Give the sink of a run: a results file, or nothing.
 
     Args:
@@ -34,6 +36,7 @@ def results_sink(path: Path | None, source: str, plan: Plan, run: RunHead) -> It
         source: the plan's path, which must not be overwritten.
         plan: as it is applied.
         run: how the run begins.
+        adds: leave the earlier results of this plan in the file, and add those of this run.
 
     Raises:
         ConfigError: the file cannot be written, another run is writing it, it holds the results of another plan, or it
@@ -44,22 +47,23 @@ def results_sink(path: Path | None, source: str, plan: Plan, run: RunHead) -> It
         return
     if reason := _explain_bad_place(path, source, plan):
         raise ConfigError(f"--results {printable(str(path))}: {reason}")
-    writer = ResultsWriter(path, _open_results(path, run.plan_digest), head_line(run).encode())
+    descriptor = _open_results(path, run.plan_digest, adds=adds)
+    writer = ResultsWriter(path, descriptor, head_line(run).encode())
     try:
         yield writer
     finally:
         writer.close()
 
 
-def _open_results(path: Path, plan_digest: str) -> int:
-    """Return a descriptor of the file, locked and empty."""
+def _open_results(path: Path, plan_digest: str, *, adds: bool) -> int:
+    """Return a descriptor of the file, locked, and empty unless results are to be added."""
     name = printable(str(path))
     try:
         if path.exists() and not path.is_file():  # opening a FIFO would wait for its other end
             reason: str | None = "something that is not a file already exists there"
         else:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-            reason = _make_ours(descriptor, plan_digest)
+            reason = _make_ours(descriptor, plan_digest, adds=adds)
     except OSError as error:
         reason = error.strerror or str(error)
     if reason is not None:
@@ -67,8 +71,8 @@ def _open_results(path: Path, plan_digest: str) -> int:
     return descriptor
 
 
-def _make_ours(descriptor: int, plan_digest: str) -> str | None:
-    """Lock and empty an open file; where that must not be, close it and return why."""
+def _make_ours(descriptor: int, plan_digest: str, *, adds: bool) -> str | None:
+    """Lock an open file, and empty it unless results are added; where that must not be, close it and return why."""
     with ExitStack() as undo:
         undo.callback(os.close, descriptor)
         if not _lock(descriptor):
@@ -81,7 +85,8 @@ def _make_ours(descriptor: int, plan_digest: str) -> str | None:
                 f"it holds the results of another plan, {printable(other or '')}, and was left untouched: "
                 "move it away, or name another file"
             )
-        os.ftruncate(descriptor, 0)
+        if not adds:
+            os.ftruncate(descriptor, 0)
         undo.pop_all()
     return None
 

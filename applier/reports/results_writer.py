@@ -74,13 +74,14 @@ class ResultsWriter(ResultSink):
 
     Args:
         path: of the file.
-        descriptor: of the file, empty, open for writing; closed by `close`.
-        head: the file's first line.
+        descriptor: of the file, empty or with whole runs, open for reading and writing; closed by `close`.
+        head: the first line that is written.
     """
 
     def __init__(self, path: Path, descriptor: int, head: bytes) -> None:
-        self._path, self._descriptor, self._head = path, descriptor, head
-        self._size_bytes = 0
+        self._path, self._descriptor = path, descriptor
+        self._size_bytes = os.fstat(descriptor).st_size
+        self._begin = (self._size_bytes, head)
         self._lock = threading.Lock()
         self._is_open = self._complete = True
         self._write(head)
@@ -134,7 +135,9 @@ class ResultsWriter(ResultSink):
     def _is_still_ours(self) -> bool:
         """Tell whether what stands under the name is what was written here, as far as its begin and its size tell."""
         with self._path.open("rb") as file:
-            return file.read(len(self._head)) == self._head and os.fstat(file.fileno()).st_size == self._size_bytes
+            offset, head = self._begin
+            file.seek(offset)
+            return file.read(len(head)) == head and os.fstat(file.fileno()).st_size == self._size_bytes
 
     def _fail(self, reason: str) -> None:
         if self._complete:

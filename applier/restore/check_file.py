@@ -5,6 +5,7 @@ asks whether what would be fetched can be read.
 """
 
 import errno
+import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -21,6 +22,7 @@ from applier.disk.hashing import (
     md5_lanes,
     small_file_bytes,
 )
+from applier.disk.publish import KEEPS_CHANGING
 from applier.restore.decide import Action, LocalKind, LocalState, decide, judge_local, judge_s3
 from applier.restore.failures import FileFailedError
 from applier.restore.find_object import FoundObject, ask_for_object, find_listed
@@ -32,6 +34,9 @@ from applier.s3.lists.objects_ahead import ObjectsAhead
 from applier.target import Target
 from schemas.etag import MIB, Etag, fold_part_digests
 from schemas.results import Failure
+from schemas.text import printable
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +95,7 @@ def look_at_small_files(targets: Sequence[Target], tools: CheckTools) -> dict[st
     if len(targets) == 1:
         return seen
     files: list[tuple[Target, os.stat_result]] = []
+    after_reading: dict[str, FileIdentity] = {}
 
     def open_in_turn() -> Iterator[tuple[int, int]]:
         for target in targets:
@@ -101,6 +107,7 @@ def look_at_small_files(targets: Sequence[Target], tools: CheckTools) -> dict[st
                 if found.st_size == target.file.expected_size:
                     files.append((target, found))
                     yield descriptor, found.st_size
+                    after_reading[target.path] = file_identity(os.fstat(descriptor))
             except OSError:
                 pass  # `look_at_local_file` says what it is
             finally:
@@ -108,7 +115,7 @@ def look_at_small_files(targets: Sequence[Target], tools: CheckTools) -> dict[st
 
     digests = hash_small_files(open_in_turn())
     for (target, found), digest in zip(files, digests, strict=True):
-        if digest is None:
+        if digest is None or not file_identity(found).is_same(after_reading.get(target.path)):
             continue
         etag = fold_part_digests([digest], multipart=Etag.parse(target.file.expected_etag).parts is not None)
         if judge_local(target.file, etag).kind is LocalKind.RIGHT:
@@ -193,7 +200,7 @@ def _ask_for_a_byte(source: FoundObject, fetcher: Fetcher) -> Failure | None:
 
 
 def look_at_local_file(target: Target, size_bytes: int | None, tools: LocalTools, *, read: bool) -> LocalState:
-    """Look at what stands under a file's final name.
+    """Look at what stands under a file's final name; once more where it changes while it is read.
 
     Args:
         target: the file.
@@ -201,6 +208,14 @@ def look_at_local_file(target: Target, size_bytes: int | None, tools: LocalTools
         tools: what looking needs.
         read: compute its etag if the size is right.
     """
+    local = _look_once(target, size_bytes, tools, read=read)
+    if local.kind is LocalKind.CHANGING:
+        logger.info("%s: it has changed while it was read, looking again", printable(target.name))
+        local = _look_once(target, size_bytes, tools, read=read)
+    return local
+
+
+def _look_once(target: Target, size_bytes: int | None, tools: LocalTools, *, read: bool) -> LocalState:
     descriptor = _open_local_file(target, tools.output)
     if isinstance(descriptor, LocalState):
         return descriptor
@@ -211,7 +226,7 @@ def look_at_local_file(target: Target, size_bytes: int | None, tools: LocalTools
             return LocalState(LocalKind.WRONG, f"{found.st_size} bytes, expected {size_bytes}", identity)
         if not read:
             return LocalState(LocalKind.UNVERIFIED, "its size is right", identity)
-        return replace(_hash_local_file(target, descriptor, tools), identity=identity)
+        return _hash_local_file(target, descriptor, tools, identity)
     finally:
         _close(descriptor)
 
@@ -238,7 +253,7 @@ def _open_local_file(target: Target, output: OutputFolder) -> int | LocalState:
         return _unreadable(error, None)
 
 
-def _hash_local_file(target: Target, descriptor: int, tools: LocalTools) -> LocalState:
+def _hash_local_file(target: Target, descriptor: int, tools: LocalTools, identity: FileIdentity) -> LocalState:
     verified = VerifiedBytes(tools.progress, tools.crew.raise_if_stopped)
     try:
         found, digests = get_etag(
@@ -258,9 +273,21 @@ def _hash_local_file(target: Target, descriptor: int, tools: LocalTools) -> Loca
         local = _unreadable(error, None)
     except WrongSizeError:
         local = LocalState(LocalKind.WRONG, "it became shorter while it was read")
+    identity_now = _identity_now(target, tools.output)
+    if not identity.is_same(identity_now):
+        local = LocalState(LocalKind.CHANGING, KEEPS_CHANGING)
+    elif identity_now is not None and identity_now.inode != identity.inode:
+        identity = identity._replace(inode=0)
     if local.kind is not LocalKind.RIGHT:
         verified.take_back()
-    return local
+    return replace(local, identity=identity)
+
+
+def _identity_now(target: Target, output: OutputFolder) -> FileIdentity | None:
+    """Return the identity of what stands under a file's final name by now; None if that cannot be looked at."""
+    with suppress(OSError), output.folder(target.folder) as folder:
+        return file_identity(os.stat(target.name, dir_fd=folder, follow_symlinks=False))
+    return None
 
 
 def _unreadable(error: OSError, identity: FileIdentity | None) -> LocalState:

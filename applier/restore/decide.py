@@ -19,6 +19,7 @@ class LocalKind(Enum):
     WRONG = "wrong"
     UNREADABLE = "unreadable"
     UNUSABLE = "unusable"
+    CHANGING = "changing"  # while it was read, twice: what was read may be of no version of it
     UNVERIFIED = "unverified"  # of the right size, or of none that is known; its bytes were not read
 
 
@@ -29,7 +30,8 @@ class LocalState:
     Args:
         kind: what it is.
         detail: how it is wrong, or why it cannot be used.
-        identity: of a file that could be opened, see `file_identity`.
+        identity: of a file that could be opened, see `file_identity`; after it was read, its inode is 0 where its file
+            system numbers inodes anew at each look.
         part_digests: the binary MD5 of each part, of a file of the right size that was read.
     """
 
@@ -111,5 +113,5 @@ def decide(local: LocalState) -> Action | Failure:
             return Action.HEAL
         case LocalKind.UNVERIFIED:
             return Action.VERIFY
-        case LocalKind.UNUSABLE:
+        case LocalKind.UNUSABLE | LocalKind.CHANGING:
             return Failure(FailureKind.CANNOT_WRITE, local.detail)

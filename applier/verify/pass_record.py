@@ -4,11 +4,13 @@ The record is a file of JSON lines in the user's state folder. What a kill loses
 read again: a file counts as verified only if the record says so and the file has not been touched since.
 """
 
+import errno
 import fcntl
 import json
 import logging
 import os
 import secrets
+import stat
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -18,6 +20,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from applier.disk.file_identity import FileIdentity
 from schemas.errors import ConfigError
 from schemas.text import printable
 
@@ -28,11 +31,35 @@ _TIMESTAMP_FORMAT = "%Y-%m-%d %H:%M:%S UTC"
 
 
 class Verified(NamedTuple):
-    """When a file was verified (UTC), and what it looked like then."""
+    """When a file was verified (UTC), and what it looked like then; the inode is 0 where it is not reliable."""
 
     at: str
     size_bytes: int
     modified_ns: int
+    changed_ns: int
+    inode: int
+
+    @classmethod
+    def of(cls, identity: FileIdentity, now: datetime) -> "Verified":
+        """Return what to remember of a file that was found right."""
+        return cls(
+            at=now.strftime(_TIMESTAMP_FORMAT),
+            size_bytes=identity.size_bytes,
+            modified_ns=identity.modified_ns,
+            changed_ns=identity.changed_ns,
+            inode=identity.inode,
+        )
+
+    def is_untouched(self, found: FileIdentity | None) -> bool:
+        """Tell whether a file is the one that was verified, and was not touched since.
+
+        A file that was moved here may have the old one's size and time of modification, but not its time of change; a
+        folder that was moved here with all its files does not change those, but they have other inodes.
+        """
+        if found is None or self.inode not in {0, found.inode}:
+            return False
+        now = (found.size_bytes, found.modified_ns, found.changed_ns)
+        return now == (self.size_bytes, self.modified_ns, self.changed_ns)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,11 +171,10 @@ def _open(path: Path) -> BinaryIO | None:
     name = printable(str(path))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
-        file = os.fdopen(os.open(path, flags, 0o600), "a+b")
+        file = _open_regular(path)
     except OSError as error:
         words = "%s: %s: how far the pass has come is not remembered (--state-dir names another folder)"
-        logger.warning(words, name, error.strerror)
+        logger.warning(words, name, error.strerror or error)
         return None
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -161,6 +187,20 @@ def _open(path: Path) -> BinaryIO | None:
     except OSError as error:
         logger.info("%s cannot be locked: %s", name, error.strerror)
     return file
+
+
+def _open_regular(path: Path) -> BinaryIO:
+    """Open a file for reading and appending, and nothing but a file: a FIFO would wait for its other end.
+
+    Raises:
+        OSError: it cannot be opened, or it is something else.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    descriptor = os.open(path, flags, 0o600)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return os.fdopen(descriptor, "a+b")
+    os.close(descriptor)
+    raise OSError(errno.EINVAL, "it is not a regular file")
 
 
 def _new_head(now: datetime) -> PassHead:
@@ -187,24 +227,46 @@ def _read(file: BinaryIO) -> tuple[PassHead | None, dict[str, Verified | None]]:
             if not isinstance(record, dict):
                 raise TypeError
             if record.get("ended"):
-                head, found = None, {path: None for path, verified in found.items() if verified is None}
+                head = None
             else:
                 found[str(record["path"])] = None if record.get("wrong") else _verified(record)
+    if head is None:  # also less what a thread has added that came too late
+        found = {path: None for path, verified in found.items() if verified is None}
     return head, found
 
 
 def _head(line: bytes) -> PassHead | None:
     try:
         record = json.loads(line)
-        began_at = str(record["began_at"])
-        datetime.strptime(began_at, _TIMESTAMP_FORMAT)  # noqa: DTZ007  # only to see that it is one
-        return PassHead(pass_id=str(record["pass_id"]), began_at=began_at)
+        return PassHead(pass_id=str(record["pass_id"]), began_at=_timestamp(record["began_at"]))
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
 def _verified(record: dict[str, object]) -> Verified:
-    at, size_bytes, modified_ns = record["at"], record["size_bytes"], record["modified_ns"]
-    if not (isinstance(at, str) and isinstance(size_bytes, int) and isinstance(modified_ns, int)):
+    def number(name: str) -> int:
+        value = record[name]
+        if not isinstance(value, int):
+            raise TypeError
+        return value
+
+    return Verified(
+        at=_timestamp(record["at"]),
+        size_bytes=number("size_bytes"),
+        modified_ns=number("modified_ns"),
+        changed_ns=number("changed_ns"),
+        inode=number("inode"),
+    )
+
+
+def _timestamp(text: object) -> str:
+    """Return a time that is written as this module writes it: reports show it, so it must not hold anything else.
+
+    Raises:
+        ValueError, TypeError: it is something else.
+    """
+    if not isinstance(text, str):
         raise TypeError
-    return Verified(at, size_bytes, modified_ns)
+    if datetime.strptime(text, _TIMESTAMP_FORMAT).strftime(_TIMESTAMP_FORMAT) != text:  # noqa: DTZ007  # says UTC
+        raise ValueError  # strptime takes a line break for a blank
+    return text

@@ -107,9 +107,9 @@ def render_verification_report(report: VerificationReport) -> Iterator[str]:
 
 
 def verification_status(tally: Tally) -> str:
-    """Return in a word or two what a run of `verify` has come to."""
-    if tally.failed.entries:
-        return "FAILURE"
+    """Return in a word or two what a run of `verify` has come to; what is not well, in the words of apply's report."""
+    if tally.failed.entries or tally.unresolvable.entries:
+        return "PARTIAL FAILURE" if tally.verified.entries else "FAILURE"
     return "INCOMPLETE" if tally.not_attempted.entries else "SUCCESS"
 
 

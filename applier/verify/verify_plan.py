@@ -135,7 +135,7 @@ def _verify_file(target: Target, tools: VerifyTools, record: PassRecord, *, read
     earlier = record.verified(target.path)
     local = _look(target, tools, read=read and earlier is None)
     if local.kind is LocalKind.UNVERIFIED and earlier is not None:
-        if _is_untouched(local, earlier):
+        if earlier.is_untouched(local.identity):
             return _verified_earlier(target.file, earlier)
         if read:
             local = _look(target, tools, read=True)
@@ -143,10 +143,8 @@ def _verify_file(target: Target, tools: VerifyTools, record: PassRecord, *, read
         case LocalKind.UNVERIFIED:
             return _failed(target.file, _NOT_ATTEMPTED)
         case LocalKind.RIGHT:
-            now = tools.now()
             if local.identity is not None:
-                at = f"{now:%Y-%m-%d %H:%M:%S} UTC"
-                record.note(target.path, Verified(at, local.identity.size_bytes, local.identity.modified_ns))
+                record.note(target.path, Verified.of(local.identity, tools.now()))
             return FileResult(
                 relative_path=target.file.relative_path,
                 outcome=Outcome.SKIPPED,
@@ -156,7 +154,7 @@ def _verify_file(target: Target, tools: VerifyTools, record: PassRecord, *, read
             )
         case LocalKind.ABSENT:
             failure = Failure(FailureKind.NOT_AS_PLANNED, "there is no such file")
-        case LocalKind.WRONG | LocalKind.UNREADABLE | LocalKind.UNUSABLE:
+        case LocalKind.WRONG | LocalKind.UNREADABLE | LocalKind.UNUSABLE | LocalKind.CHANGING:
             failure = Failure(FailureKind.NOT_AS_PLANNED, local.detail)
     record.note(target.path, None)
     return _failed(target.file, failure)
@@ -177,11 +175,6 @@ def _forget_cached_bytes(target: Target, output: OutputFolder) -> None:
         closing_descriptor(open_regular_file(name, folder)) as file,
     ):
         os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
-
-
-def _is_untouched(local: LocalState, earlier: Verified) -> bool:
-    found = local.identity
-    return found is not None and (found.size_bytes, found.modified_ns) == (earlier.size_bytes, earlier.modified_ns)
 
 
 def _verified_earlier(file: PlannedFile, earlier: Verified) -> FileResult:

@@ -122,11 +122,16 @@ def _apply(options: "ApplyOptions", finish: Finish) -> int:
         )
     options.report_choice.check()
     reviewed = load_plan(options.plan)
-    _check_digest(reviewed, options)
+    check_digest(reviewed, options)
     return carry_out(reviewed, options, finish)
 
 
-def _check_digest(plan: "Plan", options: "ApplyOptions") -> None:
+def check_digest(plan: "Plan", options: "ApplyOptions") -> None:
+    """See that a plan is the one that is expected, where `--expect-digest` says which.
+
+    Raises:
+        PlanError: it is another one.
+    """
     expected = options.expect_digest
     if expected is None or plan.plan_digest == f"sha256:{expected.lower().removeprefix('sha256:')}":
         return

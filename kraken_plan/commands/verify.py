@@ -12,7 +12,7 @@ from click.core import ParameterSource
 
 from applier.restore.jobs import MOST_JOBS
 from kraken_plan.apply_run import ApplyOptions
-from kraken_plan.commands.apply import apply_command
+from kraken_plan.commands.apply import apply_command, check_digest
 from kraken_plan.finish.finish import finish_options, take_finish
 from kraken_plan.plan_options import plan_argument
 from kraken_plan.shared_options import max_time_option, rate_option
@@ -49,8 +49,9 @@ def _options_of_apply(names: tuple[str, ...]) -> list[click.Parameter]:
     "verify",
     epilog="""\b
 Exit codes:
-  0        nothing is wrong, as far as this run has looked
-  1        a file is wrong or missing (with --heal: and could not be healed), or the report could not be written
+  0        every entry is verified (with --sample, --max-time: or is left for the next run, with its right size)
+  1        a file is wrong or missing (with --heal: and could not be healed), the plan has unresolvable entries, or the
+           report could not be written
   2        refused: plan, settings or output location cannot be used, or another run verifies the same
   129      hung up (SIGHUP), what was found is reported
   130/143  interrupted (SIGINT/SIGTERM), what was found is reported
@@ -64,7 +65,8 @@ Examples:
 
 Each run reads what its pass over all files has not read yet; once everything has been read, the next run begins a new
 pass. In every run, all files have to be there with their right sizes, and those that were wrong are read again, as are
-those that were touched since they were read.
+those that were touched since they were read. Unresolvable entries make every run end with 1:
+`kraken-plan select PLAN --resolvable` leaves them out.
 
 --heal takes all further settings from apply: its variables (such as KRAKEN_PLAN_APPLY_JOBS) and the site YAML.
 """,
@@ -114,11 +116,30 @@ def verify_command(ctx: click.Context, /, **options: Any) -> None:  # noqa: ANN4
     )
     finish = take_finish(ctx, options["plan"], options["config"])
     with finish.telling_refusals():
-        sys.exit(carry_out_verify(load_plan(options["plan"]), verify_options, finish))
+        if verify_options.heal:
+            _check_healing(verify_options.apply)
+        plan = load_plan(options["plan"])
+        if verify_options.heal:
+            check_digest(plan, verify_options.apply)
+        sys.exit(carry_out_verify(plan, verify_options, finish))
 
 
 # in the help behind those of verify itself
 verify_command.params += _options_of_apply(_PLACE) + _options_of_apply(_FOR_HEALING)
+
+
+def _check_healing(options: ApplyOptions) -> None:
+    """See that apply is set up to heal, and to report it.
+
+    Raises:
+        KrakenPlanError, click.UsageError: it is not.
+    """
+    if options.dry_run:
+        raise click.UsageError(
+            "--heal would change nothing, because apply is set to --dry-run (KRAKEN_PLAN_APPLY_DRY_RUN): unset that, "
+            "or leave out --heal"
+        )
+    options.report_choice.check()
 
 
 def _apply_options(ctx: click.Context, options: Mapping[str, Any]) -> ApplyOptions:

@@ -45,8 +45,14 @@ class FinishedRun:
         """What it leaves with."""
         if isinstance(self.end, Refusal):
             return _EXIT_REFUSED
-        last = self.end if self.healing is None else self.healing
-        return last.end.exit_code or 0
+        if self.healing is None:
+            return self.end.end.exit_code or 0
+        return self.healing.end.exit_code or self.exit_code_of_unresolvable
+
+    @property
+    def exit_code_of_unresolvable(self) -> int:
+        """What it leaves with once everything is healed: the plan's own errors are still there."""
+        return int(not isinstance(self.end, Refusal) and self.end.tally.unresolvable.entries > 0)
 
     @property
     def ended_at(self) -> datetime:

@@ -46,7 +46,7 @@ def end_lines(end: EndedRun) -> Iterator[str]:
     yield summary_line(end.result)
     yield f"  {_verified_text(end, tally)}"
     yield from _failed(group_failures(end.result.raw_files, most_named=_MOST_NAMED))
-    yield from _unresolvable(end.result, tally.unresolvable.entries)
+    yield from unresolvable_lines(end.result, tally.unresolvable.entries)
     if end.staged_bytes:
         yield f"staged: {human_size(end.staged_bytes)} of unfinished files are kept, and the next run resumes from them"
     yield from _next_commands(end, tally)
@@ -87,7 +87,13 @@ def _failed(groups: Sequence[FailureGroup]) -> Iterator[str]:
         yield from _more(group.entries, len(group.first))
 
 
-def _unresolvable(result: ApplyResult, count: int) -> Iterator[str]:
+def unresolvable_lines(result: ApplyResult, count: int) -> Iterator[str]:
+    """Yield what the plan could not resolve, and why; nothing if there is nothing of the kind.
+
+    Args:
+        result: of every entry.
+        count: of those that are unresolvable.
+    """
     groups = group_failures(result.raw_files, Fate.UNRESOLVABLE, most_named=_MOST_UNRESOLVABLE_NAMED)
     if groups:
         yield "unresolvable, as the plan says:"

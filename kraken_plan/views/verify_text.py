@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 
 from applier.verify.verification_report import VerificationReport
+from kraken_plan.views.end_text import unresolvable_lines
+from schemas.results import ApplyResult
 from schemas.tally import Tally
 
 
@@ -19,3 +21,11 @@ def verify_summary(report: VerificationReport, *, heals: bool) -> Iterator[str]:
         yield "Apply the plan again to heal what is wrong, or let `verify --heal` do it"
     if tally.not_attempted.entries:
         yield f"The pass that began at {report.pass_began_at} goes on: the next run reads what is left"
+
+
+def unresolvable_summary(result: ApplyResult) -> Iterator[str]:
+    """Yield what cannot be verified, because the plan could not resolve it, and what to do; nothing if all could be."""
+    count = Tally.of(result).unresolvable.entries
+    yield from unresolvable_lines(result, count)
+    if count:
+        yield "next: `kraken-plan select PLAN --resolvable` leaves them out"

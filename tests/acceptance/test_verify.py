@@ -75,7 +75,7 @@ def test_verify_should_find_what_is_wrong_without_s3_and_change_nothing(
     assert "\nERROR: RawFile not found in the catalog\n" in report
     assert "\nAttention:\n----------\nNot as planned: 4 entries. Applying again helps: yes.\n" in report
     assert "\nOptions: --results " in report
-    assert "\nStatus: FAILURE\n" in report
+    assert "\nStatus: PARTIAL FAILURE\n" in report
 
     # and the results are those of apply: a smaller plan comes out of them
     failed = run_cli("select", plan, "--failed", "results.jsonl", "--include", "*")
@@ -184,7 +184,8 @@ def test_verify_should_heal_what_is_wrong_and_fetch_nothing_else(
 
     # when
     healing = {"KRAKEN_PLAN_APPLY_RETRIES": "0"}
-    result = run_cli("verify", plan, "--heal", "--on-corrupt", "quarantine", environment=healing)
+    options = ("--heal", "--on-corrupt", "quarantine", "--results", "results.jsonl")
+    result = run_cli("verify", plan, *options, environment=healing)
 
     # then
     assert result.exit_code == 0, result.stderr
@@ -196,6 +197,47 @@ def test_verify_should_heal_what_is_wrong_and_fetch_nothing_else(
     assert f"\nPlan: {digest}\n" in report
     assert report.count(": OK - ") == 2
     assert verify(run_cli, plan)[0].exit_code == 0
+
+    # and the results say so
+    reported = run_cli("report", "--plan", plan, "results.jsonl")
+    assert reported.exit_code == 0, reported.stderr
+    assert "results.jsonl are not complete" not in result.stderr
+
+
+def test_unresolvable_entries_should_fail_whatever_is_read_or_healed(
+    run_cli: Cli, make_restore_case: MakeRestoreCase
+) -> None:
+    # given
+    case, _ = restored_case(run_cli, make_restore_case, {"right": 1000, "missing": 1000})
+    plan = compile_plan(run_cli, case, "s.d", "unknown")
+    (case.destination() / "s.d" / "missing").unlink()
+
+    # when
+    healed = run_cli("verify", plan, "--heal", "--summary", "summary.json")
+    result, report = verify(run_cli, plan, "--sample", "1%")
+
+    # then
+    assert case.unrestored() == []
+    assert (healed.exit_code, result.exit_code) == (1, 1)
+    summary = json.loads((run_cli.folder / "summary.json").read_text())
+    assert (summary["exit_code"], summary["healing"]["exit_code"]) == (1, 0)
+    assert "\nunresolvable, as the plan says:\n  unknown: RawFile not found in the catalog\nnext: " in result.stderr
+    assert "\nStatus: PARTIAL FAILURE\n" in report
+
+
+def test_healing_should_be_refused_where_apply_would_refuse_it_or_only_look(
+    run_cli: Cli, make_restore_case: MakeRestoreCase
+) -> None:
+    case, plan = restored_case(run_cli, make_restore_case, {"missing": 1000})
+    (case.destination() / "s.d" / "missing").unlink()
+
+    dry = run_cli("verify", plan, "--heal", environment={"KRAKEN_PLAN_APPLY_DRY_RUN": "1"})
+    other = run_cli("verify", plan, "--heal", environment={"KRAKEN_PLAN_APPLY_EXPECT_DIGEST": "sha256:00"})
+
+    assert (dry.exit_code, other.exit_code) == (2, 2)
+    assert "(KRAKEN_PLAN_APPLY_DRY_RUN): unset that, or leave out --heal" in dry.stderr.replace("\n", " ")
+    assert "--expect-digest asks for sha256:00, but this plan has " in other.stderr
+    assert dry.stdout + other.stdout == ""
 
 
 def test_an_output_location_that_goes_away_should_be_said_and_nothing_healed(

@@ -268,6 +268,24 @@ def test_local_bytes_that_turned_out_wrong_should_be_taken_back_from_the_progres
     assert progress.total == len(BIG)
 
 
+def test_a_file_that_keeps_changing_while_it_is_read_should_fail_and_stay(tmp_path: Path, final: Path) -> None:
+    class Touching(Progress):
+        def bytes_verified(self, count: int) -> None:
+            before = final.stat().st_ctime_ns
+            while count > 0 and final.stat().st_ctime_ns == before:
+                os.utime(final, ns=(1, 1))
+
+    final.write_bytes(BIG)
+    store = MemoryStore(content=BIG)
+
+    result = restore(tmp_path, store, progress=Touching())
+
+    assert result.failure is not None
+    assert result.failure.message.startswith("Cannot write: it keeps changing: another program is writing to it")
+    assert final.read_bytes() == BIG
+    assert not [request for request in store.requests if request.startswith("get ")]
+
+
 @pytest.mark.parametrize("shows", ["when copied", "when read back"])
 def test_a_truncated_file_that_cannot_be_read_should_cost_a_fetch_and_no_failure(
     tmp_path: Path, final: Path, monkeypatch: pytest.MonkeyPatch, shows: str

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from listed_bucket import Listing
 
 from applier.disk.folders import OutputFolder
@@ -73,6 +74,32 @@ def test_of_small_files_only_right_ones_should_be_recognised(output: OutputFolde
     assert {name: local.kind for name, local in seen.items()} == dict.fromkeys(("right", "one_part"), LocalKind.RIGHT)
     assert all(local.identity is not None for local in seen.values())
     assert look_at_small_files([target("right")], tools) == {}
+
+
+def test_a_small_file_that_changes_while_it_is_read_should_be_left_to_a_second_look(
+    output: OutputFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    preadv = os.preadv
+
+    def read_and_overwrite(descriptor: int, buffers: list[memoryview], offset: int) -> int:
+        count = preadv(descriptor, buffers, offset)
+        path = tmp_path / "changing"
+        before = path.stat()
+        while os.fstat(descriptor).st_ino == before.st_ino and path.stat().st_ctime_ns == before.st_ctime_ns:
+            path.write_bytes(CONTENT[::-1])
+            os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+        return count
+
+    for name in ("right", "changing"):
+        (tmp_path / name).write_bytes(CONTENT)
+    monkeypatch.setattr(os, "preadv", read_and_overwrite)
+    fetcher = Fetcher(store=Listing([]), retry=RetryPolicy(attempts=1), stop=threading.Event())
+    ahead, crew = ObjectsAhead(fetcher), Crew(1, fetcher.stop)
+    tools = CheckTools(output=output, fetcher=fetcher, ahead=ahead, crew=crew, progress=Progress())
+
+    seen = look_at_small_files([target("changing"), target("right")], tools)
+
+    assert list(seen) == ["right"]
 
 
 def test_only_small_files_that_are_listed_as_planned_should_be_grouped() -> None:

@@ -37,6 +37,7 @@ def test_every_kind_of_local_file_should_have_its_word_and_what_is_done_with_it(
         LocalKind.WRONG: Action.HEAL,
         LocalKind.UNREADABLE: Action.HEAL,
         LocalKind.UNUSABLE: None,
+        LocalKind.CHANGING: None,
         LocalKind.UNVERIFIED: Action.VERIFY,
     }
     assert (status.s3, status.action) == (S3State.AS_PLANNED, expected[kind])
