@@ -13,12 +13,16 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from applier.approvals.allowed_signers import AllowedSigners, parse_allowed_signers, refuse_no_key_list
 from applier.approvals.approval import NAMESPACE
 from schemas.errors import ApprovalError
+from schemas.regular_file import read_regular_file
 from schemas.text import printable
 
 _SIGN_SECONDS = 300  # somebody types a passphrase, or looks for a hardware key
 _CHECK_SECONDS = 20
+_MAX_BYTES = 16 * 1024 * 1024
+_REVOCATION_LIST = b"SSHKRL\n\0"
 _KEY_NAMES = ("id_ed25519_sk", "id_ed25519", "id_ecdsa_sk", "id_ecdsa", "id_rsa")
 _KEY = re.compile(r" with (\S+ key SHA256:\S+)$", re.MULTILINE)
 _INSTALL = "it comes with OpenSSH 8.9 or newer (Debian: apt-get install openssh-client)"
@@ -37,26 +41,64 @@ class TrustedKeys:
     revoked_keys: str | None = None
 
     def check_readable(self) -> None:
-        """See that the files are there: of one that is not, ssh-keygen says just that no signature is right.
+        """See that the files can be used: of one that cannot, ssh-keygen says at most that no signature is right.
 
         Raises:
-            ApprovalError: one of them cannot be read.
+            ApprovalError: one of them cannot be read, or holds something else.
         """
-        for path in filter(None, (self.allowed_signers, self.revoked_keys)):
-            try:
-                with Path(path).open("rb") as file:
-                    file.read(1)
-            except (OSError, ValueError) as error:
-                reason = getattr(error, "strerror", None) or error
-                raise ApprovalError(f"keys of approvers: {printable(path)} cannot be read: {reason}") from None
+        with self.lent():
+            pass
+
+    @contextmanager
+    def lent(self) -> "Iterator[LentKeys]":
+        """Give copies of the files: those that were checked are those that ssh-keygen reads, once for all signatures.
+
+        Raises:
+            ApprovalError: one of them cannot be read, or holds something else.
+        """
+        name = _name_of(self.allowed_signers)
+        signers = _read(self.allowed_signers)
+        people = parse_allowed_signers(signers, name)
+        with ExitStack() as opened:
+            revoked = None
+            if self.revoked_keys is not None:
+                content = _read(self.revoked_keys)
+                if not content.startswith(_REVOCATION_LIST):  # ssh-keygen does not take "\r\n" for an empty line
+                    content = content.replace(b"\r\n", b"\n")
+                revoked = opened.enter_context(_lent_file("revoked_keys", content))
+                _check_revoked(content, revoked, _name_of(self.revoked_keys))
+            allowed = opened.enter_context(_lent_file("allowed_signers", signers))
+            yield LentKeys(allowed_signers=allowed, revoked_keys=revoked, people=people)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LentKeys:
+    """Whose signatures count, ready for ssh-keygen.
+
+    Args:
+        allowed_signers: path of a copy.
+        revoked_keys: path of a copy; None if none are revoked.
+        people: who is one person with whom.
+    """
+
+    allowed_signers: Path
+    revoked_keys: Path | None
+    people: AllowedSigners
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signer:
-    """Who has made a signature: the person whom the allowed signers name for the key, and the key's fingerprint."""
+    """Who has made a signature.
+
+    Args:
+        person: the first name that the allowed signers have for the key.
+        key: its type and fingerprint.
+        identities: all names and keys of that person.
+    """
 
     person: str
     key: str
+    identities: frozenset[str]
 
 
 class SignatureProblem(Exception):  # noqa: N818  # an answer, not an error
@@ -79,28 +121,29 @@ def sign(message: bytes, key: Path) -> str:
     return done.stdout.decode("ascii")
 
 
-def identify_signer(message: bytes, signature: str, trusted: TrustedKeys) -> Signer:
+def identify_signer(message: bytes, signature: str, trusted: LentKeys) -> Signer:
     """Return who has signed a message.
 
     Raises:
         SignatureProblem: the signature does not count now.
         ApprovalError: ssh-keygen cannot be asked.
     """
+    allowed = str(trusted.allowed_signers)
     with _lent_file("signature", signature.encode()) as path:
-        find = ["-Y", "find-principals", "-s", str(path), "-f", trusted.allowed_signers]
-        found = _run(find, b"", _CHECK_SECONDS)
-        persons = found.stdout.decode(errors="backslashreplace").splitlines()
-        if found.returncode or not persons:
+        found = _run(["-Y", "find-principals", "-s", str(path), "-f", allowed], b"", _CHECK_SECONDS)
+        names = found.stdout.decode(errors="backslashreplace").splitlines()
+        if found.returncode or not names:
             raise SignatureProblem(_explain_unknown_key(found.stderr))
-        verify = ["-Y", "verify", "-s", str(path), "-f", trusted.allowed_signers, "-I", persons[0], "-n", NAMESPACE]
+        verify = ["-Y", "verify", "-s", str(path), "-f", allowed, "-I", names[0], "-n", NAMESPACE]
         verified = _run(verify, message, _CHECK_SECONDS)
         if verified.returncode:
             raise SignatureProblem(_explain_bad_signature(verified.stderr))
         if trusted.revoked_keys is not None:
-            verified = _run([*verify, "-r", trusted.revoked_keys], message, _CHECK_SECONDS)
+            verified = _run([*verify, "-r", str(trusted.revoked_keys)], message, _CHECK_SECONDS)
             if verified.returncode:
-                raise SignatureProblem(f"the key of {printable(persons[0])} is revoked")
-    return Signer(person=persons[0], key=_key_in(verified.stdout))
+                raise SignatureProblem(f"the key of {printable(names[0])} is revoked")
+    key = _key_in(verified.stdout)
+    return Signer(person=names[0], key=key, identities=trusted.people.identities(names, key.rpartition(" ")[2]))
 
 
 def check_signature(message: bytes, signature: str) -> str:
@@ -137,10 +180,12 @@ def signing_key(named: str | None) -> Iterator[Path]:
         ApprovalError: there is none, or the agent has several.
     """
     if named is not None:
+        if Path(named).exists() and not Path(named).is_file():  # ssh-keygen would wait for a pipe
+            raise ApprovalError(f"--key {printable(named)} is something else than a file")
         yield Path(named)
         return
     own = (Path("~/.ssh").expanduser() / name for name in _KEY_NAMES)
-    if (key := next((path for path in own if path.exists()), None)) is not None:
+    if (key := next((path for path in own if path.is_file()), None)) is not None:
         yield key
         return
     keys = _keys_of_agent()
@@ -163,6 +208,34 @@ def _keys_of_agent() -> Sequence[bytes]:
     except (OSError, subprocess.TimeoutExpired):
         return ()
     return [line + b"\n" for line in listed.stdout.splitlines() if line] if listed.returncode == 0 else ()
+
+
+def _name_of(path: str) -> str:
+    return f"keys of approvers: {printable(path)}"
+
+
+def _read(path: str) -> bytes:
+    try:
+        return read_regular_file(path, _MAX_BYTES)
+    except (OSError, ValueError) as error:
+        raise ApprovalError(f"{_name_of(path)} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+
+
+def _check_revoked(content: bytes, lent: Path, name: str) -> None:
+    """See that a list of revoked keys can be read: from a damaged one ssh-keygen takes no key, or all.
+
+    Raises:
+        ApprovalError: it cannot.
+    """
+    if not content.startswith(_REVOCATION_LIST):
+        refuse_no_key_list(content, name)
+        return
+    done = _run(["-Q", "-l", "-f", str(lent)], b"", _CHECK_SECONDS)
+    if done.returncode:
+        reason = _said(done.stderr).replace(str(lent), "it")
+        raise ApprovalError(
+            f"{name}: it is a damaged revocation list, so it is not known which keys are revoked ({reason})"
+        )
 
 
 @contextmanager

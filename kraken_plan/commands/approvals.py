@@ -8,8 +8,10 @@ from datetime import UTC, datetime
 
 import click
 
+from applier.approvals.approval import Approval
 from applier.approvals.check_approvals import CheckedApproval, check_approvals
 from applier.approvals.ssh_keygen import TrustedKeys
+from kraken_plan.console import say_unless_quiet
 from kraken_plan.options.approvals import (
     allowed_signers_option,
     approvals_option,
@@ -17,10 +19,12 @@ from kraken_plan.options.approvals import (
     max_approval_age_option,
     revoked_keys_option,
     site_rule,
+    site_rules,
 )
 from kraken_plan.plan_options import plan_argument, site_option
 from kraken_plan.views.terminal import show_lines
 from schemas.plan_source import load_plan, plan_name
+from schemas.site.settings import ApprovalRule
 from schemas.text import counted
 
 
@@ -35,14 +39,33 @@ class ApprovalsOptions:
     revoked_keys: str | None
     max_approval_age: int | None
     approvals: str | None
+    if_required: bool
     as_json: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Look:
+    """The approvals of a plan, as one who asks for them sees them."""
+
+    rule: ApprovalRule
+    checked: tuple[CheckedApproval, ...]
+
+    @property
+    def valid(self) -> int:
+        """How many count."""
+        return sum(one.problem is None for one in self.checked)
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether apply would take them."""
+        return self.valid >= self.rule.required
 
 
 @click.command(
     "approvals",
     epilog="""\b
 Exit codes:
-  0  as many people have approved the plan as the site, or --require-approvals, asks for; at least one
+  0  as many people have approved the plan as the site and --require-approvals ask for; at least one
   1  fewer
   2  refused: the plan, its approvals or a file of keys cannot be read
 
@@ -59,12 +82,19 @@ does not count. Without allowed signers nobody knows whose keys these are: then 
 @plan_argument
 @site_option("whose approval counts there, and how many it asks for")
 @click.option(
-    "--require-approvals", metavar="N", type=click.IntRange(1, 20), help="How many people are to have approved it."
+    "--require-approvals",
+    metavar="N",
+    type=click.IntRange(1, 20),
+    envvar="KRAKEN_PLAN_APPLY_REQUIRE_APPROVALS",
+    help="How many people are to have approved it. What the site asks for applies in any case.",
 )
 @allowed_signers_option
 @revoked_keys_option
 @max_approval_age_option
 @approvals_option
+@click.option(
+    "--if-required", is_flag=True, help="Exit with 0 where neither the site nor an option asks for approvals."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 def approvals_command(**options: object) -> None:
     """Show who has approved PLAN, and check it; `-` reads the plan from stdin."""
@@ -73,28 +103,62 @@ def approvals_command(**options: object) -> None:
 
 def _approvals(options: ApprovalsOptions) -> int:
     plan = load_plan(options.plan)
+    rules = list(_demands(options))
+    if options.if_required and not rules:
+        say_unless_quiet(f"{plan_name(options.plan)}: nobody asks for approvals")
+        return 0
     approvals = load_approvals(options.plan, options.approvals)
-    site = site_rule(options.config)
-    signers = options.allowed_signers or (site.allowed_signers if site else "")
-    revoked = options.revoked_keys or (site.revoked_keys if site else None)
-    trusted = TrustedKeys(allowed_signers=signers, revoked_keys=revoked) if signers else None
-    max_age = options.max_approval_age or (site.max_age_seconds if site else None)
-    checked = check_approvals(plan.plan_digest or "", approvals, trusted, datetime.now(UTC), max_age)
-    required = options.require_approvals or (site.required if site else 0) or 1
-    valid = sum(one.problem is None for one in checked)
+    looks = [_look(plan.plan_digest or "", approvals, rule) for rule in rules or [_own_rule(options)]]
     if options.as_json:
-        record = {"plan_digest": plan.plan_digest, "required": required, "valid": valid}
-        click.echo(json.dumps({**record, "approvals": [_as_record(one) for one in checked]}, indent=2))
+        shown = next((look for look in looks if not look.is_enough), looks[0])
+        record = {"plan_digest": plan.plan_digest, "required": shown.rule.required, "valid": shown.valid}
+        demands = [{"origin": one.rule.origin, "required": one.rule.required, "valid": one.valid} for one in looks]
+        click.echo(
+            json.dumps(
+                {**record, "demands": demands, "approvals": [_as_record(one) for one in shown.checked]}, indent=2
+            )
+        )
     else:
-        show_lines(_lines(checked, plan.plan_digest or "", plan_name(options.plan), required))
-    return 0 if valid >= required else 1
+        show_lines(_lines(looks, plan.plan_digest or "", plan_name(options.plan)))
+    return 0 if all(look.is_enough for look in looks) else 1
 
 
-def _lines(checked: Sequence[CheckedApproval], plan_digest: str, name: str, required: int) -> Iterator[str]:
-    valid = sum(one.problem is None for one in checked)
-    yield f"{name}: {counted(valid, 'valid approval')} of {required} needed, for {plan_digest}"
-    for one in checked:
-        yield f"  {one.describe_fully()}"
+def _demands(options: ApprovalsOptions) -> Iterator[ApprovalRule]:
+    """Yield what the site asks for, and what the command line does: apply heeds each."""
+    yield from site_rules(options.config)
+    given = (options.require_approvals, options.allowed_signers, options.revoked_keys, options.max_approval_age)
+    if any(one is not None for one in given):
+        yield _own_rule(options)
+
+
+def _own_rule(options: ApprovalsOptions) -> ApprovalRule:
+    """Return what the command line asks for; what it leaves out is as the site has it."""
+    site = site_rule(options.config)
+    return ApprovalRule(
+        required=options.require_approvals or (site.required if site else 0) or 1,
+        allowed_signers=options.allowed_signers or (site.allowed_signers if site else ""),
+        revoked_keys=options.revoked_keys or (site.revoked_keys if site else None),
+        max_age_seconds=options.max_approval_age or (site.max_age_seconds if site else None),
+        origin="the command line",
+    )
+
+
+def _look(plan_digest: str, approvals: Sequence[Approval], rule: ApprovalRule) -> _Look:
+    trusted = None
+    if rule.allowed_signers:
+        trusted = TrustedKeys(allowed_signers=rule.allowed_signers, revoked_keys=rule.revoked_keys)
+    checked = check_approvals(plan_digest, approvals, trusted, datetime.now(UTC), rule.max_age_seconds)
+    return _Look(rule=rule, checked=checked)
+
+
+def _lines(looks: Sequence[_Look], plan_digest: str, name: str) -> Iterator[str]:
+    for look in looks:
+        origin = f" by {look.rule.origin}" if len(looks) > 1 else ""
+        yield (
+            f"{name}: {counted(look.valid, 'valid approval')} of {look.rule.required} needed{origin}, for {plan_digest}"
+        )
+        for one in look.checked:
+            yield f"  {one.describe_fully()}"
 
 
 def _as_record(one: CheckedApproval) -> dict[str, object]:
