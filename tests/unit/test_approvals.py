@@ -158,9 +158,13 @@ def test_people_who_share_a_name_or_a_key_should_be_one(approvers: Approvers, li
 
 
 def test_a_key_with_and_without_a_certificate_should_be_one_person(approvers: Approvers) -> None:
-    sign_key = ["ssh-keygen", "-q", "-s", approvers.key("authority"), "-I", "x", "-n", "boss@x", approvers.key("anna")]
-    plain = approve(approvers, "anna")
-    subprocess.run([*sign_key[:-1], f"{sign_key[-1]}.pub"], check=True, stdin=subprocess.DEVNULL, timeout=30)
+    plain, public, authority = (
+        approve(approvers, "anna"),
+        f"{approvers.key('anna')}.pub",
+        str(approvers.key("authority")),
+    )
+    certify = ["ssh-keygen", "-q", "-s", authority, "-I", "x", "-n", "boss@x", public]
+    subprocess.run(certify, check=True, stdin=subprocess.DEVNULL, timeout=30)
     by_certificate = Approval(
         statement=plain.statement, signature=sign(plain.statement.message(), approvers.folder / "anna-cert.pub")
     )
@@ -235,7 +239,7 @@ def test_every_kind_of_list_should_revoke_keys(approvers: Approvers) -> None:
     allowed, revoked = approvers.allow("anna", "ben"), approvers.folder / "revoked_keys"
     approvals = [approve(approvers, "anna"), approve(approvers, "ben")]
     public = approvers.key("ben").with_suffix(".pub")
-    make_list = ["ssh-keygen", "-q", "-k", "-f", revoked, public]
+    make_list = ["ssh-keygen", "-q", "-k", "-f", str(revoked), str(public)]
     subprocess.run(make_list, check=True, timeout=30)
     binary = revoked.read_bytes()
 
