@@ -2,7 +2,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready-dev
-WORKERS ?= 2
+# Tests wait more than they compute: three keep two cores busy.
+WORKERS ?= 3
 # Airflow lives in environments of its own, from pins: one per version that the example DAG serves.
 AIRFLOW := .airflow/2.11.0 .airflow/3.3.2
 AIRFLOW_READY := $(AIRFLOW:%=%/.ready)
@@ -10,7 +11,7 @@ AIRFLOW_READY := $(AIRFLOW:%=%/.ready)
 # where the bench finds its own modules and the tests' helpers
 HELPERS := tests/bench:tests/servers:tests/worlds:tests/disks:examples/demo
 
-.PHONY: help demo world docs test test-long test-airflow test-slurm test-install test-pythons test-lowest wheels bench bench-scale lint types format clean
+.PHONY: help demo world docs test test-long test-airflow test-slurm test-install test-pythons test-lowest wheels bench bench-docs bench-scale lint types format clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -38,7 +39,7 @@ docs: $(READY)  ## the documentation as a site, in docs/_build/html; a warning o
 	fi
 
 test: lint types $(AIRFLOW_READY)  ## everything: lint, types, all tests of ordinary size
-	$(BIN)/python -m pytest -n $(WORKERS)
+	$(BIN)/python -m pytest -n $(WORKERS) --durations 40
 
 test-long: $(READY)  ## the tests that take minutes or gigabytes
 	$(BIN)/python -m pytest -m long
@@ -94,6 +95,9 @@ clean:  ## remove the environments and all caches
 
 bench: $(READY)  ## kraken-plan beside s5cmd, rclone and the AlphaKraken sequence: ratios of medians
 	PYTHONPATH=$(HELPERS) $(BIN)/python tests/bench/bench.py $(BENCH)
+
+bench-docs: $(READY)  ## the same, written to the docs: run it on a quiet machine
+	PYTHONPATH=$(HELPERS) $(BIN)/python tests/bench/bench.py --write docs/explanation/measured.md $(BENCH)
 
 bench-scale: $(READY)  ## compile, validate and apply with 10,000, 100,000 and a million files
 	PYTHONPATH=$(HELPERS) $(BIN)/python tests/bench/scale.py $(BENCH)

@@ -36,7 +36,12 @@ class Target:
     @classmethod
     def of(cls, raw_file: RawFilePlan, file: PlannedFile, output_location: str) -> "Target":
         """Return the target of a planned file that the plan's rules have accepted."""
-        folder, _, name = path_below(raw_file.absolute_dest_path(file), output_location).rpartition("/")
+        return cls.at(raw_file.absolute_dest_path(file), raw_file, file, output_location)
+
+    @classmethod
+    def at(cls, path: str, raw_file: RawFilePlan, file: PlannedFile, output_location: str) -> "Target":
+        """Return the same, with its absolute path at hand."""
+        folder, _, name = path_below(path, output_location).rpartition("/")
         return cls(
             file=file,
             location=ObjectLocation(
@@ -64,11 +69,14 @@ def distinct_targets(plan: Plan, passed_over: Container[str | None] = ()) -> Ite
     Returns:
         Places among `plan.planned_files()`, and the file as the first of them has it.
     """
+    paths: list[str] = []
     places: dict[str, list[int]] = {}
     for index, (raw_file, file) in enumerate(plan.planned_files()):
+        path = raw_file.absolute_dest_path(file)
+        paths.append(path)
         if raw_file.bucket_name not in passed_over:
-            places.setdefault(raw_file.absolute_dest_path(file), []).append(index)
-    for index, (raw_file, file) in enumerate(plan.planned_files()):
-        indices = places.get(raw_file.absolute_dest_path(file), [])
+            places.setdefault(path, []).append(index)
+    for index, (path, (raw_file, file)) in enumerate(zip(paths, plan.planned_files(), strict=True)):
+        indices = places.get(path, [])
         if indices and index == indices[0]:
-            yield indices, Target.of(raw_file, file, plan.output_location)
+            yield indices, Target.at(path, raw_file, file, plan.output_location)

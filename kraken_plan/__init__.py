@@ -4,6 +4,7 @@ Importing this package loads nothing. It makes sure that `planner`, `applier` an
 it: the names are common, and `PYTHONPATH` or the current folder may hold others.
 """
 
+import gc
 import os.path
 import sys
 from importlib.machinery import ModuleSpec, PathFinder
@@ -30,6 +31,7 @@ sys.meta_path.insert(0, _OwnPackagesFirst)
 
 def main() -> NoReturn:
     """Run the command line and exit."""
+    gc.disable()  # until a command is loaded: collecting while modules load takes time and finds nothing
     for name in _OWN_PACKAGES & sys.modules.keys():  # loaded before us, by a sitecustomize or a .pth file
         found = [str(path) for path in getattr(sys.modules[name], "__path__", [])]
         if os.path.join(_HOME, name) not in found:  # noqa: PTH118  # likewise

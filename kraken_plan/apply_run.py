@@ -8,8 +8,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-import click
-
 from applier.disk.leftovers import planned_names, unfinished_names
 from applier.disk.names import find_merged_files
 from applier.disk.run_folders import Stagings
@@ -19,12 +17,10 @@ from applier.reports.results_target import results_sink
 from applier.reports.results_writer import ResultSink, SinkPair
 from applier.reports.run_records import RunRecords
 from applier.restore.apply_plan import apply_plan
-from applier.restore.check_file import Look
-from applier.restore.check_plan import check_plan
 from applier.restore.crew import Crew
 from applier.restore.find_object import Acceptance
 from applier.restore.jobs import allowed_idle_folders
-from applier.restore.preflight import look_before_flight
+from applier.restore.preflight import Preflight, look_before_flight
 from applier.restore.progress import Progress
 from applier.restore.session import Session, open_session
 from applier.restore.tools import CheckTools, Quarantine, RestoreTools
@@ -32,20 +28,24 @@ from applier.s3.archive import ThawWait
 from applier.s3.bandwidth import BandwidthLimit
 from applier.s3.lists.objects_ahead import ObjectsAhead
 from kraken_plan.console import leave, say, say_unless_quiet
+from kraken_plan.finish.finish import Finish
 from kraken_plan.kept_results import find_state_folder
 from kraken_plan.options.required_approvals import ApprovedOptions, check_required_approvals
-from kraken_plan.progress import shown_progress
-from kraken_plan.report_results import ReportChoice, print_paths, summarize_end, write_wanted_reports
+from kraken_plan.report_results import ReportChoice, summarize_end, write_wanted_reports
 from kraken_plan.s3_choice import S3Options, explain_other_s3
+from kraken_plan.screen.begin_and_end import EndOfRun, describe_s3, say_end, say_start
+from kraken_plan.screen.kinds import ProgressKind
+from kraken_plan.screen.progress import shown_progress
+from kraken_plan.screen.run_counts import RunCounts, plan_at_start
 from kraken_plan.signals import StopRequest, stop_on_signals
 from kraken_plan.this_run import begin_run
-from kraken_plan.views.result_text import summary_line, unresolvable_line
-from kraken_plan.views.status_text import dry_run_line
 from schemas.errors import DestinationError, PreflightError
 from schemas.plan import Plan
 from schemas.plan_conflicts import explain_one_file, refuse_one_file, with_conflicts_as_errors
 from schemas.plan_file import serialize_plan
 from schemas.results import Failure, RunHead
+from schemas.tally import Tally
+from schemas.text import printable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +65,7 @@ class ApplyOptions(ApprovedOptions):
     report: str
     report_dir: str | None
     no_report: bool
+    progress: ProgressKind
     keep_run: bool = False  # the plan stands in no file yet: keep it, and the results, beside the reports
 
     @property
@@ -83,8 +84,22 @@ class ApplyOptions(ApprovedOptions):
         return ThawWait(max_seconds=self.max_wait) if self.wait_for_thaw else None
 
 
-def carry_out(reviewed: Plan, options: ApplyOptions) -> int:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Request:
+    """What a run is asked for, who has approved it, and to whom its end is passed on."""
+
+    options: ApplyOptions
+    finish: Finish
+    approvals: tuple[str, ...]
+
+
+def carry_out(reviewed: Plan, options: ApplyOptions, finish: Finish) -> int:
     """Restore a plan, or only look at it for `--dry-run`; return the exit code.
+
+    Args:
+        reviewed: the plan as it was read.
+        options: what the command line asks for.
+        finish: passes on how the run has ended.
 
     Raises:
         KrakenPlanError: it is refused, and nothing was touched.
@@ -101,26 +116,24 @@ def carry_out(reviewed: Plan, options: ApplyOptions) -> int:
         open_session(reviewed, options.session_settings, stop.event, limit) as session,
     ):
         stop.is_connecting = False
+        say_start(session, options)
         preflight = look_before_flight(
             session.plan, session.output, session.fetcher, session.jobs, keep_corrupt=options.keep_corrupt
         )
-        if problems := preflight.problems(skip_space_check=options.skip_space_check):
+        s3_name = printable(session.boto.chain.default_address.endpoint_url)
+        if problems := preflight.problems(skip_space_check=options.skip_space_check, s3_name=s3_name):
             raise PreflightError(problems)
         if options.dry_run:
-            return _dry_run(session, stop, options, preflight.bucket_failures)
-        return _restore(session, stop, options, preflight.bucket_failures, approvals)
+            return _dry_run(session, stop, options, preflight)
+        request = _Request(options=options, finish=finish, approvals=approvals)
+        return _restore(session, stop, request, preflight.bucket_failures)
 
 
-def _restore(
-    session: Session,
-    stop: StopRequest,
-    options: ApplyOptions,
-    bucket_failures: Mapping[str, Failure],
-    approvals: tuple[str, ...],
-) -> int:
+def _restore(session: Session, stop: StopRequest, request: _Request, bucket_failures: Mapping[str, Failure]) -> int:
+    options, finish = request.options, request.finish
     plan, output = _without_merged_files(session, options), session.output
     resumable_names, max_idle_folders = functools.partial(planned_names, plan), allowed_idle_folders(session.jobs)
-    run_id, head = uuid.uuid4().hex[:16], begin_run(plan, approvals)
+    run_id, head = uuid.uuid4().hex[:16], begin_run(plan, request.approvals)
     stagings = Stagings(output, run_id, resumable_names, max_idle_folders)
     records = RunRecords(find_state_folder(options.state_dir), plan.plan_digest)
     kept_paths: tuple[str, ...] = ()
@@ -130,27 +143,32 @@ def _restore(
             opened.callback(results.close)
         else:
             results = opened.enter_context(results_sink(options.results, options.plan, plan, head))
-        progress = opened.enter_context(shown_progress(plan, stop))
+        counts = RunCounts(plan_at_start(plan, bucket_failures), session.fetcher.outage.silence)
         sink = SinkPair(results, records.start(head, run_id))
         tools = RestoreTools(
-            check=_check_tools(session, progress, options.accept),
+            check=_check_tools(session, counts, options.accept),
             stagings=stagings,
             verified_files=VerifiedFiles(output),
             quarantine=Quarantine.of(plan, keep_healed=options.keep_corrupt),
             hints=records,
+            s3_name=str(describe_s3(session)),
         )
-        result, ended = apply_plan(plan, tools, sink, bucket_failures, options.thaw_wait)
+        with shown_progress(counts, options.progress, stop):
+            result, ended = apply_plan(plan, tools, sink, bucket_failures, options.thaw_wait)
+            counts.end(Tally.of(result))
         try:
             reports = write_wanted_reports(result, head, (output, stagings), options.report_choice)
-            well = print_paths([*reports.paths, *kept_paths]) and reports.complete and result.succeeded
-            sink.run_ended(summarize_end(result, head, stop.exit_code or (0 if well else 1), reports.paths))
-            well = sink.close() and well
-            say_unless_quiet(summary_line(result))
-            if line := unresolvable_line(result):  # everything else that failed was logged
-                say(line)
         finally:
             if ended:
                 stagings.close(functools.partial(unfinished_names, plan, result))
+        state = counts.state()
+        say_end(session, options, EndOfRun(plan=plan, result=result, state=state, stop=stop, kept=kept_paths))
+        well = finish.print_paths([*reports.paths, *kept_paths]) and reports.complete and result.succeeded
+        exit_code = stop.exit_code or (0 if well else 1)
+        summary = summarize_end(result, head, exit_code, reports.paths, state.fetched_bytes)
+        sink.run_ended(summary)
+        well = sink.close() and well
+        well = finish.pass_on(summary.with_exit_code(stop.exit_code or (0 if well else 1))) and well
     return _exit_code(stop, well=well, ended=ended)
 
 
@@ -179,12 +197,20 @@ def _without_merged_files(session: Session, options: ApplyOptions) -> Plan:
     return with_conflicts_as_errors(session.plan, conflicts, explain_one_file)
 
 
-def _dry_run(session: Session, stop: StopRequest, options: ApplyOptions, bucket_failures: Mapping[str, Failure]) -> int:
-    with shown_progress(session.plan, stop) as progress:
-        tools = _check_tools(session, progress, options.accept)
-        look = check_plan(session.plan, tools, Look.THREE_WAY, bucket_failures)
-    for file in look.files:
-        click.echo(dry_run_line(file))
+def _dry_run(session: Session, stop: StopRequest, options: ApplyOptions, preflight: Preflight) -> int:
+    from applier.restore.check_file import Look  # noqa: PLC0415  # most runs are not dry
+    from applier.restore.check_plan import check_plan  # noqa: PLC0415
+    from kraken_plan.views.status_text import PlanStatus, status_lines  # noqa: PLC0415
+    from kraken_plan.views.terminal import show_lines, stdout_paint  # noqa: PLC0415
+
+    counts = RunCounts(plan_at_start(session.plan), session.fetcher.outage.silence, only_looks=True)
+    with shown_progress(counts, options.progress, stop):
+        tools = _check_tools(session, counts, options.accept)
+        look = check_plan(session.plan, tools, Look.THREE_WAY, preflight.bucket_failures)
+    status = PlanStatus(
+        plan_digest=session.plan.plan_digest or "", files=look.files, preflight=preflight, hashed=True, rate=None
+    )
+    show_lines(status_lines(status, stdout_paint()))
     return _exit_code(stop, well=all(file.action is not None for file in look.files), ended=look.ended)
 
 

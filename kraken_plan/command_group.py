@@ -6,15 +6,16 @@ Loads nothing but click and what errors need, so that `--help` answers at once.
 import gc
 import importlib
 import os
-from dataclasses import dataclass
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from kraken_plan.completion import offer_commands, offer_paths
 from kraken_plan.logs import logging_options
+from kraken_plan.options.completion import offer_commands, offer_paths
+from kraken_plan.variables import PREFIX, name_the_variable, warn_of_unread_variables
 from schemas.errors import WrongSystemError
+from schemas.text import explain_unknown
 from schemas.version import __version__
 
 if TYPE_CHECKING:
@@ -22,11 +23,9 @@ if TYPE_CHECKING:
 
 PROGRAM = "kraken-plan"
 EXIT_READER_GONE = 141  # 128 + SIGPIPE, as shells show it
-_ENVIRONMENT_PREFIX = "KRAKEN_PLAN"
 
 
-@dataclass(frozen=True, slots=True)
-class _Command:
+class _Command(NamedTuple):
     """Where a command is found."""
 
     module: str
@@ -71,7 +70,6 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in COMMANDS and cmd_name not in self.commands:
             entry = COMMANDS[cmd_name]
-            gc.disable()  # modules are not garbage, and collecting again and again while they load takes time
             command: click.Command = getattr(_load(cmd_name, entry.module), entry.attribute)
             gc.freeze()
             gc.enable()
@@ -90,10 +88,39 @@ class _LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, entry.help) for name, entry in COMMANDS.items()])
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that is asked for; click's own words for one that is not there name none that is near."""
+        name = args[0]
+        command = self.get_command(ctx, name)
+        if command is None and not name.startswith("-") and not ctx.resilient_parsing:
+            raise click.UsageError(f"No such command {name!r}: {explain_unknown(name, COMMANDS)}", ctx)
+        if command is not None:
+            warn_of_unread_variables(ctx, name, command, COMMANDS, os.environ)
+        return super().resolve_command(ctx, args)
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,  # noqa: ANN401  # click's signature
+    ) -> click.Context:
+        """Read the options of the group."""
+        try:
+            return super().make_context(info_name, args, parent, **extra)
+        except click.BadParameter as error:
+            name_the_variable(error)
+            raise
+
     def invoke(self, ctx: click.Context) -> object:
         """Run the command; where the reader of stdout has gone, end as `cat` does, and not with click's exit code 1."""
         try:
             return super().invoke(ctx)
+        except click.BadParameter as error:
+            name_the_variable(error)
+            raise
         except BrokenPipeError:
             ctx.exit(EXIT_READER_GONE)
 
@@ -117,7 +144,7 @@ def _load(command: str, module: str) -> ModuleType:
 @click.group(
     cls=_LazyGroup,
     params=logging_options(),
-    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": _ENVIRONMENT_PREFIX},
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": PREFIX},
     epilog="""\b
 Exit codes:
   0        all well

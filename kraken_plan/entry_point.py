@@ -2,15 +2,15 @@
 
 import sys
 import threading
-from contextlib import suppress
 from types import TracebackType
 from typing import NoReturn
 
 import click
 
 from kraken_plan.command_group import EXIT_READER_GONE, PROGRAM, cli
-from kraken_plan.console import flush_stdout, leave, prepare_streams, say_error
-from kraken_plan.logs import described_error, log_to_stderr, log_traceback
+from kraken_plan.console import flush_stdout, leave, prepare_streams, say_error, say_refused_usage, write_line
+from kraken_plan.log_format import described_error
+from kraken_plan.logs import log_to_stderr, log_traceback
 from kraken_plan.signals import survive_status_requests
 from schemas.errors import KrakenPlanError
 from schemas.version import REPORT_BUGS_TO
@@ -23,7 +23,7 @@ EXIT_INTERRUPTED = 130
 def run_and_exit() -> NoReturn:
     """Run the command that the command line names, and exit."""
     prepare_streams()
-    log_to_stderr()
+    log_to_stderr(write_line)
     survive_status_requests()
     threading.excepthook = _thread_died
     sys.unraisablehook = _cleanup_failed
@@ -45,8 +45,7 @@ def _run() -> int:
         say_error(f"error: {error}")
         exit_code = EXIT_REFUSED
     except click.ClickException as error:
-        with suppress(OSError):
-            error.show()
+        say_refused_usage(error.show, error.format_message())
         exit_code = error.exit_code
     except BrokenPipeError:  # the reader of stdout has seen enough
         exit_code = EXIT_READER_GONE

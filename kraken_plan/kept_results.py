@@ -1,6 +1,7 @@
 """Finds the results that are kept of every apply of a plan, in the user's state folder, for commands that look back."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -63,6 +64,7 @@ def load_kept_runs(plan: Plan, state_dir: Path | None) -> list[RecordedRun]:
 def _readable(path: Path) -> list[RecordedRun]:
     """Return the runs in a file that was kept; one that is damaged, or of a later version, does not count."""
     try:
-        return load_results(str(path))
+        runs = load_results(str(path))
     except ResultsError:
         return []
+    return [replace(run, name=f"the run of {run.head.started_at:%Y-%m-%d %H:%M:%S} UTC") for run in runs]

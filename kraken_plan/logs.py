@@ -1,39 +1,91 @@
-"""Writes the log to stderr, one escaped line a record, as much of it as -v, -q and --debug ask for."""
+"""Sends the log to stderr and to `--log-file`, as much of it as -v, -q and --debug ask for."""
 
 import logging
-from typing import Any
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import click
 
+from kraken_plan.log_format import OUR_LOGGERS, JsonFormatter, TextFormatter
 from schemas.text import printable
 
-_OUR_LOGGERS = ("kraken_plan", "planner", "applier", "schemas")
 _LEVEL = "kraken_plan.logs.level"
-_ours = logging.getLogger("kraken_plan")
 _tracebacks = logging.getLogger("kraken_plan.tracebacks")  # at DEBUG with --debug and -vv
 
 
-class _OneLineFormatter(logging.Formatter):
-    """Escapes what is not printable; names an exception at the end of the line, and shows its traceback if asked to."""
+@dataclass(slots=True)
+class _LogSettings:
+    """Where the log of this process goes, and how much of it.
 
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # logging's name
-        line = printable(super().formatMessage(record))
-        error = record.exc_info[1] if record.exc_info else None
-        if error is None or shows_tracebacks():
-            return line
-        ours = record.name.partition(".")[0] in _OUR_LOGGERS  # what others' exceptions quote may be a secret
-        return f"{line}: {described_error(error) if ours else type(error).__name__} (--debug shows the traceback)"
+    Attributes:
+        level: of what goes to stderr.
+        as_json: whether everything is written as JSON, both there and in the file.
+        stderr: takes it there.
+        file: takes it to the file; None without --log-file.
+    """
 
-    def formatException(self, ei: Any) -> str:  # noqa: ANN401, N802  # logging's name and type
-        return super().formatException(ei) if shows_tracebacks() else ""
+    level: int = logging.WARNING
+    as_json: bool = False
+    stderr: logging.Handler = field(default_factory=logging.NullHandler)
+    file: logging.Handler | None = None
+
+    def apply(self) -> None:
+        """Set levels and formats; the file has a line for each file, too."""
+        logging.getLogger().setLevel(max(self.level, logging.WARNING))
+        level = min(max(self.level, logging.DEBUG), logging.ERROR if self.file is None else logging.INFO)
+        for name in OUR_LOGGERS:
+            logging.getLogger(name).setLevel(level)
+        for handler in filter(None, (self.stderr, self.file)):
+            handler.setFormatter(self.formatter())
+
+    def goes_to_stderr(self, record: logging.LogRecord) -> bool:
+        """Tell whether a record is for stderr; a traceback is one that was asked for."""
+        return record.levelno >= min(self.level, logging.ERROR) or record.name == _tracebacks.name
+
+    def formatter(self) -> logging.Formatter:
+        """Return what formats a record."""
+        if self.as_json:
+            return JsonFormatter(shows_tracebacks)
+        return TextFormatter(lambda: self.level < logging.WARNING, shows_tracebacks)
 
 
-def log_to_stderr() -> None:
-    """Send the log to stderr; a stderr that cannot be written to stops nothing."""
+_settings = _LogSettings()
+
+
+class _LineHandler(logging.Handler):
+    """Hands each record on as a line.
+
+    Args:
+        write: takes it; it stops nothing if it cannot.
+    """
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        super().__init__()
+        self._write = write
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """See `logging.Handler`."""
+        try:
+            line = self.format(record)
+        except Exception:  # noqa: BLE001  # logging's own rule: a record that cannot be formatted ends nothing
+            self.handleError(record)
+        else:
+            self._write(line)
+
+
+def log_to_stderr(write: Callable[[str], None]) -> None:
+    """Send the log to stderr; a stderr that cannot be written to stops nothing.
+
+    Args:
+        write: writes a line to stderr.
+    """
     logging.raiseExceptions = False
-    handler = logging.StreamHandler()
-    handler.setFormatter(_OneLineFormatter("%(levelname)s %(name)s: %(message)s"))
-    logging.getLogger().addHandler(handler)
+    _settings.stderr = _LineHandler(write)
+    _settings.stderr.addFilter(_settings.goes_to_stderr)
+    logging.getLogger().addHandler(_settings.stderr)
+    _settings.apply()
 
 
 def logging_options() -> list[click.Parameter]:
@@ -44,7 +96,7 @@ def logging_options() -> list[click.Parameter]:
             count=True,
             expose_value=False,
             callback=_be_verbose,
-            help="Log more; -vv logs everything.",
+            help="Log a line per file, and more; -vv logs every request.",
         ),
         click.Option(["-q", "--quiet"], is_flag=True, expose_value=False, callback=_be_quiet, help="Log errors only."),
         click.Option(
@@ -54,12 +106,49 @@ def logging_options() -> list[click.Parameter]:
             callback=_show_tracebacks,
             help="Show the traceback of a bug.",
         ),
+        click.Option(
+            ["--log-file"],
+            metavar="FILE",
+            expose_value=False,
+            callback=_log_to_file,
+            help="Append the log to FILE, too, with a line per file whatever -v and -q say.",
+        ),
+        click.Option(
+            ["--log-format"],
+            type=click.Choice(["text", "json"]),
+            expose_value=False,
+            callback=_choose_format,
+            help="How lines of the log, and all other words on stderr, are written.  [default: text]",
+        ),
     ]
+
+
+def note_said(words: str, level: int = logging.INFO) -> str:
+    """Copy to the log file what is said on stderr, and return it as it is to be written there.
+
+    Args:
+        words: one or more lines.
+        level: of the lines in JSON and in the file.
+    """
+    if not _settings.as_json and _settings.file is None:
+        return words
+    records = [_record(line, level) for line in words.split("\n") if line]
+    if _settings.file is not None:
+        for record in records:
+            _settings.file.handle(record)
+    if not _settings.as_json:
+        return words
+    return "\n".join(_settings.formatter().format(record) for record in records)
 
 
 def is_quiet() -> bool:
     """Tell whether only errors are wanted on stderr."""
-    return not _ours.isEnabledFor(logging.WARNING)
+    return _settings.level > logging.WARNING
+
+
+def writes_json() -> bool:
+    """Tell whether everything on stderr is written as JSON."""
+    return _settings.as_json
 
 
 def shows_tracebacks() -> bool:
@@ -72,14 +161,10 @@ def log_traceback(error: BaseException) -> None:
     _tracebacks.debug("%s", type(error).__name__, exc_info=error)
 
 
-def described_error(error: BaseException) -> str:
-    """Return an error's type and message on one line.
-
-    >>> described_error(KeyError("x")), described_error(ValueError())
-    ("KeyError: 'x'", 'ValueError')
-    """
-    message = printable(str(error))
-    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+def _record(line: str, level: int) -> logging.LogRecord:
+    record = logging.LogRecord("kraken_plan", level, __file__, 0, "%s", (line,), None)
+    record.created = time.time()
+    return record
 
 
 def _be_verbose(ctx: click.Context, _parameter: click.Parameter, times: int) -> None:
@@ -91,13 +176,32 @@ def _be_quiet(ctx: click.Context, _parameter: click.Parameter, quiet: bool) -> N
 
 
 def _adjust_level(ctx: click.Context, by: int) -> None:
-    level = ctx.find_root().meta.get(_LEVEL, logging.WARNING) + by
-    ctx.find_root().meta[_LEVEL] = level
-    logging.getLogger().setLevel(max(level, logging.WARNING))
-    for name in _OUR_LOGGERS:
-        logging.getLogger(name).setLevel(min(max(level, logging.DEBUG), logging.ERROR))
+    _settings.level = ctx.find_root().meta[_LEVEL] = ctx.find_root().meta.get(_LEVEL, logging.WARNING) + by
+    _settings.apply()
 
 
 def _show_tracebacks(_ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:  # noqa: FBT001  # click's signature
     if wanted:
         _tracebacks.setLevel(logging.DEBUG)
+
+
+def _log_to_file(_ctx: click.Context, _parameter: click.Parameter, path: str | None) -> None:
+    if path is None:
+        return
+    try:
+        handler = logging.FileHandler(Path(path), encoding="utf-8", errors="backslashreplace")
+    except (OSError, ValueError) as error:  # a path with a NUL
+        reason = getattr(error, "strerror", None) or error
+        raise click.BadParameter(f"{printable(path)} cannot be written: {reason}") from None
+    if _settings.file is not None:
+        logging.getLogger().removeHandler(_settings.file)
+        _settings.file.close()
+    _settings.file = handler
+    logging.getLogger().addHandler(handler)
+    _settings.apply()
+
+
+def _choose_format(_ctx: click.Context, _parameter: click.Parameter, name: str | None) -> None:
+    if name is not None:
+        _settings.as_json = name == "json"
+        _settings.apply()

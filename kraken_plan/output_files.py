@@ -40,7 +40,7 @@ def write_page(document: bytes, output: str) -> None:
         ConfigError: it cannot be written, or something other than a page stands there.
     """
     path = Path(output)
-    _refuse_anything_but(path, "a page", lambda begin: not begin or begin.startswith(_PAGE_BEGINS))
+    refuse_anything_but(path, "a page", lambda begin: not begin or begin.startswith(_PAGE_BEGINS))
     write_atomically(path, [document])
 
 
@@ -70,11 +70,20 @@ def refuse_anything_but_a_plan(path: Path) -> None:
     Raises:
         ConfigError: something else stands there; it is left untouched.
     """
-    _refuse_anything_but(path, "a plan", lambda begin: not begin or _PLAN_BEGINS in begin)
+    refuse_anything_but(path, "a plan", lambda begin: not begin or _PLAN_BEGINS in begin)
 
 
-def _refuse_anything_but(path: Path, kind: str, may_be_replaced: Callable[[bytes], bool]) -> None:
-    """Refuse to replace a file by how it begins; an empty one may be what `touch` or `mktemp` made room with."""
+def refuse_anything_but(path: Path, kind: str, may_be_replaced: Callable[[bytes], bool]) -> None:
+    """Refuse to replace a file by how it begins; an empty one may be what `touch` or `mktemp` made room with.
+
+    Args:
+        path: what is to be written.
+        kind: what may stand there, in words.
+        may_be_replaced: tells by its first bytes whether a file may be replaced.
+
+    Raises:
+        ConfigError: something else stands there; it is left untouched.
+    """
     name = printable(str(path))
     try:
         if not os.path.lexists(path):

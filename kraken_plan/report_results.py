@@ -12,7 +12,7 @@ from applier.disk.folders import OutputFolder
 from applier.disk.run_folders import Stagings
 from applier.reports.report import Reporting, WrittenReports, check_report_dir, write_reports
 from applier.reports.report_text import ReportedRun
-from applier.reports.run_summary import RunSummary, count_fetched_bytes
+from applier.reports.run_summary import RunSummary
 from schemas.paths import path_below
 from schemas.results import ApplyResult, Outcome, RunEnd, RunHead
 from schemas.text import printable, shown_on
@@ -66,14 +66,14 @@ def write_wanted_reports(
         return write_reports(result, output, stagings, Reporting(written_at=now, runs=runs, folder=choice.report_dir))
     for destination in result.by_destination():
         stagings.sweep(path_below(destination, output.path))
-    return WrittenReports(paths=(), complete=_is_in_place(output))
+    return WrittenReports(paths=(), complete=is_in_place(output))
 
 
-def summarize_end(result: ApplyResult, head: RunHead, exit_code: int, reports: Sequence[str]) -> RunSummary:
-    """Sum up a run that ends now."""
-    fetched_bytes = count_fetched_bytes(result)
-    now = datetime.now(UTC)
-    end = RunEnd(ended_at=now, exit_code=exit_code, fetched_bytes=fetched_bytes, reports=tuple(reports))
+def summarize_end(
+    result: ApplyResult, head: RunHead, exit_code: int, reports: Sequence[str], fetched_bytes: int
+) -> RunSummary:
+    """Sum up a run that ends now, and fetched so many bytes."""
+    end = RunEnd(ended_at=datetime.now(UTC), exit_code=exit_code, fetched_bytes=fetched_bytes, reports=tuple(reports))
     return RunSummary.of(result, head, end)
 
 
@@ -88,7 +88,7 @@ def print_paths(paths: Iterable[str]) -> bool:
     return True
 
 
-def _is_in_place(output: OutputFolder) -> bool:
+def is_in_place(output: OutputFolder) -> bool:
     """Tell whether the output location is where the run found it; without a report, nothing else notices at the end."""
     try:
         output.check_in_place()

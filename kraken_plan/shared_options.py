@@ -3,17 +3,19 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from applier.restore.find_object import Acceptance
 from applier.restore.jobs import DEFAULT_JOBS, MOST_JOBS
-from applier.restore.session import PlaceSettings, S3Choice, SessionSettings
 from applier.s3.bandwidth import parse_rate
 from applier.s3.outage import MAX_OUTAGE_SECONDS
 from kraken_plan.plan_options import plan_argument, site_option, take_duration
-from schemas.plan_source import plan_name
+from kraken_plan.screen.kinds import ProgressKind
+
+if TYPE_CHECKING:  # what a run needs, and help does not
+    from applier.restore.find_object import Acceptance
+    from applier.restore.session import SessionSettings
 
 _Command = Callable[..., Any]
 
@@ -55,7 +57,7 @@ def rate_option(name: str, words: str) -> Callable[[_Command], _Command]:
         name: of the option.
         words: its help, to which is added how a rate is written.
     """
-    how = "RATE is in bytes a second, with K, M or G for powers of 1024: 200M."
+    how = "RATE is in bytes a second: 200M or 200MiB (powers of 1024), 200MB (powers of 1000)."
     return click.option(name, metavar="RATE", callback=_parse_rate, help=f"{words}. {how}")
 
 
@@ -76,8 +78,11 @@ class AccessOptions:
     max_outage: float
 
     @property
-    def session_settings(self) -> SessionSettings:
+    def session_settings(self) -> "SessionSettings":
         """The same in the library's terms."""
+        from applier.restore.session import PlaceSettings, S3Choice, SessionSettings  # noqa: PLC0415  # see above
+        from schemas.plan_source import plan_name  # noqa: PLC0415  # see above
+
         return SessionSettings(
             plan_name=plan_name(self.plan),
             jobs=self.jobs,
@@ -149,8 +154,10 @@ class AcceptOptions(AccessOptions):
     accept_md5: bool
 
     @property
-    def accept(self) -> Acceptance:
+    def accept(self) -> "Acceptance":
         """The same in the library's terms."""
+        from applier.restore.find_object import Acceptance  # noqa: PLC0415  # see above
+
         return Acceptance(
             older_versions=self.recover_versions, other_parts=self.accept_other_parts, md5=self.accept_md5
         )
@@ -182,6 +189,16 @@ def accept_options(command: _Command) -> _Command:
     """Give a command the further options of `AcceptOptions`."""
     return _with_options(command, _ACCEPT_OPTIONS)
 
+
+progress_option = click.option(
+    "--progress",
+    type=click.Choice([kind.value for kind in ProgressKind]),
+    default=ProgressKind.AUTO.value,
+    show_default=True,
+    callback=lambda _context, _parameter, name: ProgressKind(name),
+    help="Show progress as one line that is redrawn (bar), a line every 30 s (plain), a JSON line every second, or "
+    "not at all; auto is bar on a terminal, plain elsewhere, none with -q. All on stderr.",
+)
 
 max_wait_option = click.option(
     "--max-wait",

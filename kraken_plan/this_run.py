@@ -3,18 +3,17 @@
 import os
 import platform
 import pwd
-import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import click
 from click.core import ParameterSource
 
+from kraken_plan.options.origins import without_login
 from schemas.plan import Plan
 from schemas.results import RunHead
 
 _GIVEN = frozenset({ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT, ParameterSource.DEFAULT_MAP})
-_URI = re.compile(r"(?s)(?!s3:)([A-Za-z0-9+.-]+://).*@")
 
 
 def begin_run(plan: Plan, approvals: tuple[str, ...] = ()) -> RunHead:
@@ -41,7 +40,8 @@ def given_options() -> Iterator[str]:
     while context is not None:
         for parameter in context.command.params:
             name = parameter.name or ""
-            if isinstance(parameter, click.Option) and context.get_parameter_source(name) in _GIVEN:
+            is_given = name in context.params and context.get_parameter_source(name) in _GIVEN
+            if isinstance(parameter, click.Option) and is_given:  # webhooks are secrets, and not among the params
                 yield from _written(parameter, context.params.get(name))
         context = context.parent
 
@@ -54,8 +54,7 @@ def _written(option: click.Option, value: object) -> Iterator[str]:
         return
     values = value if isinstance(value, tuple | list) else [value]
     for one in values:
-        shown = _URI.sub(r"\1…@", str(one))
-        yield f"{name} {shown}"
+        yield f"{name} {without_login(str(one))}"
 
 
 def _user_name() -> str:

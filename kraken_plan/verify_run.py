@@ -2,17 +2,15 @@
 
 import hashlib
 import logging
-import sys
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import click
-
 from applier.disk.folders import OutputFolder, open_output_location
 from applier.reports.results_target import results_sink
+from applier.reports.run_summary import RunSummary
 from applier.restore.crew import Crew
 from applier.restore.jobs import allowed_jobs
 from applier.restore.output_root import reroot_plan
@@ -25,8 +23,12 @@ from applier.verify.verification_report import VerificationReport, remove_old_re
 from applier.verify.verify_plan import Extent, VerifyTools, verify_plan
 from kraken_plan.apply_run import ApplyOptions, carry_out
 from kraken_plan.console import leave, say, say_error, say_unless_quiet
+from kraken_plan.finish.finish import Finish, HealingFinish
+from kraken_plan.finish.finished_run import FinishedRun
 from kraken_plan.kept_results import find_state_folder
-from kraken_plan.progress import shown_progress
+from kraken_plan.report_results import is_in_place, summarize_end
+from kraken_plan.screen.progress import shown_progress
+from kraken_plan.screen.run_counts import RunCounts, plan_at_start
 from kraken_plan.signals import StopRequest, stop_on_signals
 from kraken_plan.this_run import begin_run
 from kraken_plan.views.verify_text import verify_summary
@@ -36,7 +38,7 @@ from schemas.plan import Plan
 from schemas.plan_source import plan_name
 from schemas.results import ApplyResult
 from schemas.tally import Tally
-from schemas.text import counted, printable, shown_on
+from schemas.text import counted, printable
 
 logger = logging.getLogger(__name__)
 
@@ -87,8 +89,13 @@ class VerifyOptions:
         return state_folder / "verify" / f"{digest}-{location[:8]}"
 
 
-def carry_out_verify(reviewed: Plan, options: VerifyOptions) -> int:
+def carry_out_verify(reviewed: Plan, options: VerifyOptions, finish: Finish) -> int:
     """Verify the local files of a plan; return the exit code.
+
+    Args:
+        reviewed: the plan as it was read.
+        options: what the command line asks for.
+        finish: passes on how the run has ended.
 
     Raises:
         KrakenPlanError: it is refused.
@@ -105,43 +112,51 @@ def carry_out_verify(reviewed: Plan, options: VerifyOptions) -> int:
     with stop_on_signals(say) as stop:
         stop.is_connecting = False
         with open_output_location(plan.output_location, trusted) as output:
-            result, well, ended = _verify(plan, output, options, stop)
-        exit_code = stop.exit_code or (0 if well else 1)
+            result, summary, ended = _verify(plan, output, options, finish, stop)
+            is_wrong = summary.end.exit_code == 1 and summary.tally.failed.entries > 0
+            heals = options.heal and is_wrong and is_in_place(output)
+    run = FinishedRun(command=finish.command, plan=finish.plan, end=summary)
+    if heals:
+        return _heal(reviewed, result, options, finish, run)
+    well = finish.pass_on_run(run)
+    exit_code = run.exit_code or (0 if well else 1)
     if not ended:  # threads still wait for the file system
         leave(exit_code)
-    if options.heal and exit_code == 1 and Tally.of(result).failed.entries:
-        return _heal(reviewed, result, options)
     return exit_code
 
 
 def _verify(
-    plan: Plan, output: OutputFolder, options: VerifyOptions, stop: StopRequest
-) -> tuple[ApplyResult, bool, bool]:
+    plan: Plan, output: OutputFolder, options: VerifyOptions, finish: Finish, stop: StopRequest
+) -> tuple[ApplyResult, RunSummary, bool]:
     """Verify the files and write the report.
 
     Returns:
-        What was found, whether all of that is well, and whether every thread has ended.
+        What was found, its summary, and whether every thread has ended.
     """
-    head = begin_run(plan)
-    folder = options.pass_folder(plan)
+    head, folder = begin_run(plan), options.pass_folder(plan)
     record_path = None if folder is None else folder / "pass.jsonl"
     with ExitStack() as opened:
         record = opened.enter_context(open_pass(record_path, head.started_at, restart=options.restart))
         sink = opened.enter_context(results_sink(options.results, options.apply.plan, plan, head))
-        progress = opened.enter_context(shown_progress(plan, stop))
-        tools = _tools(output, progress, options, stop)
-        result, ended = verify_plan(plan, tools, record, options.extent(), sink)
-        well = sink.close()
+        counts = RunCounts(plan_at_start(plan))
+        tools = _tools(output, counts, options, stop)
+        with shown_progress(counts, options.apply.progress, stop):
+            result, ended = verify_plan(plan, tools, record, options.extent(), sink)
+            counts.end(Tally.of(result))
         tally = Tally.of(result)
         if not tally.not_attempted.entries:
             record.end()
         report = VerificationReport(
             result=result, pass_began_at=record.head.began_at, head=head, ended_at=datetime.now(UTC)
         )
-    well = _report(report, options.report_dir or folder, is_kept=options.report_dir is not None) and well
-    for line in verify_summary(report, heals=options.heal):
-        say_unless_quiet(line)
-    return result, well and not tally.failed.entries, ended
+        paths, well = _write_report(report, options.report_dir or folder, is_kept=options.report_dir is not None)
+        for line in verify_summary(report, heals=options.heal):
+            say_unless_quiet(line)
+        well = finish.print_paths(paths) and is_in_place(output) and well and not tally.failed.entries
+        summary = summarize_end(result, head, stop.exit_code or (0 if well else 1), paths, fetched_bytes=0)
+        sink.run_ended(summary)
+        well = sink.close() and well
+    return result, summary.with_exit_code(stop.exit_code or (0 if well else 1)), ended
 
 
 def _tools(output: OutputFolder, progress: Progress, options: VerifyOptions, stop: StopRequest) -> VerifyTools:
@@ -151,28 +166,29 @@ def _tools(output: OutputFolder, progress: Progress, options: VerifyOptions, sto
     return VerifyTools(output=output, crew=crew, progress=progress, accept=options.apply.accept)
 
 
-def _report(report: VerificationReport, folder: Path | None, *, is_kept: bool) -> bool:
-    """Write the report and print its path; tell whether that succeeded."""
+def _write_report(report: VerificationReport, folder: Path | None, *, is_kept: bool) -> tuple[tuple[str, ...], bool]:
+    """Write the report; return its path, and whether that succeeded."""
     if folder is None:
         logger.warning("no report is written: there is no state folder; --report-dir names one")
-        return True
+        return (), True
     try:
         path = write_verification_report(report, folder)
-        click.echo(shown_on(sys.stdout, str(path)))
     except OSError as error:
         logger.error("%s: the report cannot be written: %s", printable(str(folder)), error.strerror)  # noqa: TRY400  # not a bug
-        return False
+        return (), False
     if not is_kept:
         remove_old_reports(folder, _KEPT_REPORTS)
-    return True
+    return (str(path),), True
 
 
-def _heal(reviewed: Plan, result: ApplyResult, options: VerifyOptions) -> int:
-    """Apply the plan to what is wrong; the digest stays that of the plan that was reviewed."""
+def _heal(reviewed: Plan, result: ApplyResult, options: VerifyOptions, finish: Finish, run: FinishedRun) -> int:
+    """Apply the plan to what is wrong; return the exit code. The digest stays that of the reviewed plan."""
     wrong = replace(select_wrong(reviewed, result), plan_digest=reviewed.plan_digest)
     say_unless_quiet(f"applying the plan to {counted(wrong.totals().files, 'file')}")
+    healing = HealingFinish(command="apply", plan=finish.plan, summary=finish.summary, run=run, finish=finish)
     try:
-        return carry_out(wrong, options.apply)
+        return carry_out(wrong, options.apply, healing)
     except KrakenPlanError as error:
         say_error(f"error: nothing was healed: {error}")
+        finish.pass_on_run(run)
         return 1

@@ -13,7 +13,7 @@ from planner.catalog import FIELDS, MOST_SIMILAR, NAME_FIELDS, CatalogDocument
 from planner.extended_json import plain_value
 from planner.json_stream import JsonStream, JsonStreamError
 from planner.search import Search
-from planner.similar_ids import folded, known_starts, resembles
+from planner.similar_ids import folded, known_starts, resembles, unmistaken_start
 from schemas.errors import CatalogError
 from schemas.text import printable
 
@@ -52,7 +52,7 @@ class ExportCatalog:
 
     def find_similar(self, names: Collection[str]) -> Iterator[CatalogDocument]:
         """See `Catalog`."""
-        starts = tuple(folded(name) for name in names)
+        starts = tuple(folded(unmistaken_start(name)) for name in names)
         texts = frozenset(names).union(*map(known_starts, names))
         similar = (document for _, document in self._documents() if resembles(document, texts, starts))
         yield from (_of_fields(document, NAME_FIELDS) for document in islice(similar, MOST_SIMILAR))

@@ -78,7 +78,7 @@ def find_records(catalog: Catalog, texts: Sequence[AskedText], search: Search) -
     if not by_id and not found and catalog.is_empty():
         raise CatalogError(
             f"catalog {catalog.description} holds no raw files at all: expected AlphaKraken's collection raw_file, or "
-            "what mongoexport wrote of it"
+            "what mongoexport wrote of it. Is this the right database, or the right file?"
         )
     records = [by_id[raw_file_id] for raw_file_id in asked.raw_file_ids if raw_file_id in by_id]
     return FoundRecords(

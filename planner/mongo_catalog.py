@@ -24,7 +24,7 @@ from pymongo.errors import ConfigurationError, ConnectionFailure, OperationFailu
 
 from planner.catalog import FIELDS, MOST_SIMILAR, NAME_FIELDS, CatalogAccess, CatalogDocument, parse_access
 from planner.search import Search, regex_of_glob
-from planner.similar_ids import known_starts
+from planner.similar_ids import known_starts, unmistaken_start
 from schemas.errors import CatalogError, ConfigError
 from schemas.text import printable
 from schemas.version import __version__
@@ -55,7 +55,8 @@ _CONNECTION_FAULTS = (
     ("Connection refused", "connection refused; is the server running, is the port right?"),
     ("Name or service not known|name resolution|getaddrinfo|DNS", "the host name is not known"),
     ("CERTIFICATE|SSL|TLS", "the TLS handshake failed; check the certificate and the tls options"),
-    ("timed out|timeout exceeded", "timed out"),
+    ("response id|Message length|opcode|ProtocolError", "what answers there is not MongoDB; is the port right?"),
+    ("timed out|timeout exceeded", "timed out; does a firewall drop the connection, are host and port right?"),
     ("connection closed|Connection reset|Broken pipe", "the connection broke"),
     ("No primary|replica set", "no server of the replica set can answer"),
 )
@@ -96,7 +97,7 @@ class MongoCatalog:
             {"original_name": {"$in": list(names)}},
             {"_id": {"$in": starts}},
         ]
-        similar += [{"_id": {"$regex": f"^{re.escape(name)}", "$options": "i"}} for name in names]
+        similar += [{"_id": {"$regex": f"^{re.escape(unmistaken_start(name))}", "$options": "i"}} for name in names]
         return self._find({"$or": similar}, NAME_FIELDS, limit=MOST_SIMILAR, max_time_ms=_SIMILAR_MILLISECONDS)
 
     def is_empty(self) -> bool:
@@ -260,7 +261,7 @@ def _cause(error: PyMongoError) -> str:
     """Return why the catalog failed in words of our own: pymongo's and the server's may hold what must not be shown."""
     match error:
         case OperationFailure(code=code) if code == _LOGIN_FAILED:
-            return "authentication failed: check user, password and authSource"
+            return f"authentication failed: check user, password and authSource (AlphaKraken's is {DATABASE})"
         case OperationFailure(code=13):
             return f"the user may not read it: grant the role `read` on the database {DATABASE}"
         case OperationFailure(code=code, details=details):

@@ -11,7 +11,7 @@ from schemas.errors import ConfigError
 from schemas.plan import Plan, PlannedFile, RawFilePlan, UnresolvedFile
 from schemas.results import ApplyResult, FileResult
 from schemas.tally import Fate, fate_of_file
-from schemas.text import printable
+from schemas.text import explain_unknown, printable
 
 _MAX_NAMED = 20
 
@@ -54,9 +54,11 @@ def check_projects(plan: Plan, project_ids: Iterable[str]) -> None:
     """See that the plan has every project that is asked for.
 
     Raises:
-        ConfigError: names those that it has not.
+        ConfigError: names those that it has not, and what it has instead.
     """
-    _refuse_unknown("project", project_ids, {raw_file.project_id for raw_file in plan.raw_files})
+    known = {raw_file.project_id for raw_file in plan.raw_files}
+    names = [project_id for project_id in known if project_id is not None]
+    _refuse_unknown("project", project_ids, known, lambda name: f" ({printable(explain_unknown(name, names), 600)})")
 
 
 def select_from_plan(plan: Plan, selection: Selection) -> Plan:

@@ -5,6 +5,7 @@ upload's etag is the MD5 of the content; a multipart upload's is the MD5 of the 
 then `-` and their number.
 """
 
+import functools
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
@@ -37,17 +38,22 @@ class Etag:
         Raises:
             ValueError: it is not one; the message says what was expected and what was found.
         """
-        match = _ETAG.fullmatch(text)
-        if match is None:
-            raise ValueError(
-                f"malformed etag {text[:80]!r} (expected 32 lower-case hexadecimal digits, for a multipart upload "
-                "followed by - and the number of parts)"
-            )
-        digest, parts = match.groups()
-        return cls(digest, int(parts) if parts else None)
+        return _parse(text)
 
     def __str__(self) -> str:
         return self.digest if self.parts is None else f"{self.digest}-{self.parts}"
+
+
+@functools.lru_cache(maxsize=1024)  # each is read several times on its file's way
+def _parse(text: str) -> Etag:
+    match = _ETAG.fullmatch(text)
+    if match is None:
+        raise ValueError(
+            f"malformed etag {text[:80]!r} (expected 32 lower-case hexadecimal digits, for a multipart upload "
+            "followed by - and the number of parts)"
+        )
+    digest, parts = match.groups()
+    return Etag(digest, int(parts) if parts else None)
 
 
 def part_count(size_bytes: int, chunk_size_bytes: int) -> int:

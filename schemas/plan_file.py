@@ -27,6 +27,7 @@ from schemas.text import printable
 
 logger = logging.getLogger(__name__)
 
+_STATED_DIGEST = re.compile(rb'"plan_digest": ?"(sha256:[0-9a-f]{64})"')
 _VERSION = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})")
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 _TOO_DEEP = "not a plan: brackets nested too deeply"
@@ -61,10 +62,16 @@ def decode_plan(content: bytes, name: str) -> str:
         raise PlanError(name, [f"not UTF-8: byte 0x{content[error.start]:02x} at offset {error.start}"]) from None
 
 
-def read_plan_text(text: str, name: str) -> Plan:
+def read_plan_text(text: str, name: str, *, even_if_edited: bool = False) -> Plan:
     """Return the plan in a plan file's text, see `read_plan`.
 
     A large plan's text is half a gigabyte: it is freed as soon as it is parsed, if the caller keeps no reference to it.
+
+    Args:
+        text: of the whole file.
+        name: how the user named it, for messages.
+        even_if_edited: whether a wrong digest is only warned of, as whoever looks at a plan wants it; the plan has the
+            digest that its content gives.
     """
     document = _parse_json(text, name)
     del text
@@ -72,15 +79,13 @@ def read_plan_text(text: str, name: str) -> Plan:
     digest = _digest(document, name)
     stated = plan.plan_digest or digest
     if stated != digest:
-        raise PlanError(
-            name,
-            [
-                (
-                    f"the plan was changed after it was compiled: its plan_digest is {stated}, its content gives "
-                    f"{digest}. If the change is intended, review it and run `kraken-plan seal`"
-                )
-            ],
+        words = (
+            f"the plan was changed after it was compiled: its plan_digest is {stated}, its content gives {digest}. "
+            "If the change is intended, review it and run `kraken-plan seal`"
         )
+        if not even_if_edited:
+            raise PlanError(name, [words])
+        logger.warning("%s: %s; apply refuses it as it is", name, words)
     return replace(plan, plan_digest=digest)
 
 
@@ -99,6 +104,16 @@ def seal_plan(content: bytes, name: str) -> bytes:
     _check(document, name)
     _digest(document, name)
     return b"".join(indented_json(_sealed(document)))
+
+
+def find_stated_digest(content: bytes) -> str | None:
+    """Return the digest that a plan file states, unchecked, for messages; None if it states none.
+
+    Args:
+        content: of the file, or its begin: what this program writes has the digest there.
+    """
+    match = _STATED_DIGEST.search(content)
+    return None if match is None else match[1].decode()
 
 
 def _sealed(document: Mapping[str, object]) -> Mapping[str, object]:

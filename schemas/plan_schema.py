@@ -11,11 +11,10 @@ from collections.abc import Iterator
 from importlib import resources
 from typing import TYPE_CHECKING
 
-import jsonschema_rs
-
 from schemas.text import printable
 
 if TYPE_CHECKING:
+    import jsonschema_rs
     from jsonschema.exceptions import ValidationError
 
 MAX_ISSUES = 100
@@ -36,7 +35,9 @@ def find_schema_issues(document: object) -> list[str]:
 
 
 @functools.cache
-def _compiled() -> jsonschema_rs.Draft202012Validator:
+def _compiled() -> "jsonschema_rs.Draft202012Validator":
+    import jsonschema_rs  # noqa: PLC0415  # nothing but reading a plan needs it
+
     return jsonschema_rs.Draft202012Validator(json.loads(schema_text()))
 
 

@@ -12,18 +12,19 @@ from schemas.text import printable
 STDIN = "-"
 
 
-def load_plan(source: str) -> Plan:
+def load_plan(source: str, *, even_if_edited: bool = False) -> Plan:
     """Return the plan that a command line names.
 
     Args:
         source: a path, or `-` for stdin.
+        even_if_edited: whether a wrong digest is only warned of.
 
     Raises:
         PlanError: it cannot be read, or it is not a usable plan.
     """
     gc.disable()  # among millions of values without cycles, looking for cycles takes a third of the time
     try:
-        return read_plan_text(decode_plan(*load_plan_bytes(source)), plan_name(source))
+        return read_plan_text(decode_plan(*load_plan_bytes(source)), plan_name(source), even_if_edited=even_if_edited)
     finally:
         gc.freeze()
         gc.enable()

@@ -92,6 +92,7 @@ class FileResult:
         remark: how a file that succeeded was not simply what the plan names: from which version, by which proof.
         part_md5s: the binary MD5s of a verified file's parts, 16 bytes each; empty where it has one part.
         fetched_parts: how many parts of a downloaded or healed file had to be fetched; None where it is not known.
+        retries: how many requests for it had to be repeated.
     """
 
     relative_path: str
@@ -103,6 +104,7 @@ class FileResult:
     remark: str | None = None
     part_md5s: bytes = b""
     fetched_parts: int | None = None
+    retries: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

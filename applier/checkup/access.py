@@ -72,7 +72,7 @@ def _ask(store: "BotoStore", clock: Callable[[], datetime]) -> Iterator[Finding]
 
 def _identity(identity: str | None) -> Finding:
     if identity is None:
-        return unknown("identity", "AWS was not asked whose the credentials are: S3 is another, or STS gave no answer")
+        return unknown("identity", "nobody says whose they are: only AWS does, by STS")
     return right("identity", printable(identity))
 
 

@@ -94,9 +94,45 @@ def hash_ranges(
     descriptor: int, ranges: Sequence[ByteRange], on_read: Callable[[int], None] = lambda _: None
 ) -> list[bytes]:
     """Return the binary MD5s of at most `md5_lanes` half-open ranges of a file; see `read_on`."""
+    if len(ranges) == 1:  # as all of a small file is: nothing shares the work
+        md5 = hashlib.md5(usedforsecurity=False)
+        for piece in _pieces(descriptor, ranges[0], on_read):
+            md5.update(piece)
+        return [md5.digest()]
     hashers = [(RangeHasher(start), end) for start, end in ranges]
     read_on(descriptor, hashers, on_read)
     return [hasher.digest() for hasher, _ in hashers]
+
+
+def small_file_bytes() -> int:
+    """Return how large a file may be for `hash_small_files`."""
+    return min(_BUFFER_BYTES // md5_lanes(), _LONGEST_READ_BYTES)
+
+
+def hash_small_files(files: Iterable[tuple[int, int]]) -> list[bytes | None]:
+    """Return the binary MD5s of at most `md5_lanes` small files, each read in one call and all hashed in one.
+
+    Args:
+        files: of each the descriptor, which need not stay open once the next is asked for, and the size, at most
+            `small_file_bytes`.
+
+    Returns:
+        None in place of a file that cannot be read so: what it is, `hash_ranges` says.
+    """
+    md5, read = best_md5(), []
+    with _borrowed_buffer() as buffer:
+        for place, (descriptor, size_bytes) in enumerate(files):
+            begin = place * small_file_bytes()
+            piece = buffer[begin : begin + size_bytes]
+            try:
+                is_whole = os.preadv(descriptor, [piece], 0) == size_bytes
+            except OSError:
+                is_whole = False
+            read.append((md5.start(), piece) if is_whole and size_bytes else None)
+        whole = [streamed for streamed in read if streamed is not None]
+        if whole:
+            md5.update([stream for stream, _ in whole], [piece for _, piece in whole])
+    return [None if streamed is None else streamed[0].digest() for streamed in read]
 
 
 def checksum_of_range(
@@ -113,20 +149,32 @@ def checksum_of_range(
     Raises:
         WrongSizeError: the file ends before the range does.
     """
+    if algorithm == "CRC32":
+        crc = 0
+        for piece in _pieces(descriptor, byte_range, on_read):
+            crc = zlib.crc32(piece, crc)
+        return crc.to_bytes(4, "big")
+    digest = hashlib.new(algorithm, usedforsecurity=False)
+    for piece in _pieces(descriptor, byte_range, on_read):
+        digest.update(piece)
+    return digest.digest()
+
+
+def _pieces(descriptor: int, byte_range: ByteRange, on_read: Callable[[int], None]) -> Iterator[memoryview]:
+    """Yield the bytes of a range in order, each piece valid until the next is asked for.
+
+    Raises:
+        WrongSizeError: the file ends before the range does.
+    """
     position, end = byte_range
-    crc, digest = 0, None if algorithm == "CRC32" else hashlib.new(algorithm, usedforsecurity=False)
     with _borrowed_buffer() as buffer:
         while position < end:
             count = os.preadv(descriptor, [buffer[: min(_LONGEST_READ_BYTES, end - position)]], position)
             if count == 0:
                 raise WrongSizeError
-            if digest is None:
-                crc = zlib.crc32(buffer[:count], crc)
-            else:
-                digest.update(buffer[:count])
             position += count
+            yield buffer[:count]
             on_read(count)
-    return crc.to_bytes(4, "big") if digest is None else digest.digest()
 
 
 def hashed_together(count: int) -> list[range]:
@@ -169,6 +217,9 @@ def get_etag(
         OSError: it cannot be read.
     """
     ranges = hashed_ranges(Etag("", 1 if multipart else None), os.fstat(descriptor).st_size, chunk_size_mb)
+    if len(ranges) == 1:
+        digests = hash_ranges(descriptor, ranges, on_read)
+        return fold_part_digests(digests, multipart=multipart), digests
     digests = [b""] * len(ranges)
 
     def hash_some(indices: range) -> None:

@@ -4,7 +4,7 @@ The results file's last line, `--summary`, notifications and metrics are made of
 the same parts.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from applier.reports.causes import FailureGroup, group_failures
 from schemas.results import MD5_BYTES, ApplyResult, FileResult, Outcome, RunEnd, RunHead
@@ -37,6 +37,10 @@ class RunSummary:
         fates = (Fate.FAILED, Fate.UNRESOLVABLE, Fate.NOT_ATTEMPTED)
         causes = [group for fate in fates for group in group_failures(result.raw_files, fate)]
         return cls(head=head, end=end, tally=Tally.of(result), causes=tuple(causes))
+
+    def with_exit_code(self, exit_code: int) -> "RunSummary":
+        """Return the summary of a run that leaves with another exit code after all."""
+        return replace(self, end=replace(self.end, exit_code=exit_code))
 
     @property
     def duration_seconds(self) -> float:

@@ -7,18 +7,18 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from applier.reports.results_writer import ResultSink
-from applier.restore.check_file import Look, check_file
+from applier.restore.check_file import Look, check_file, group_small_files, look_at_small_files
 from applier.restore.failures import conflict_with
 from applier.restore.restore_file import restore_file
 from applier.restore.tools import RestoreTools
 from applier.s3.archive import ThawWait
 from applier.s3.fetcher import Interrupted
 from applier.target import Target, distinct_targets, location_of
-from schemas.etag import MIB
 from schemas.paths import path_below
 from schemas.plan import Plan, PlannedFile, RawFilePlan, UnresolvedFile
 from schemas.results import ApplyResult, Failure, FailureKind, FileResult, Outcome, RawFileResult
-from schemas.text import printable
+from schemas.tally import Fate, fate_of_file
+from schemas.text import human_size, printable
 
 logger = logging.getLogger(__name__)
 
@@ -52,24 +52,27 @@ def apply_plan(
     results = _Results(plan, bucket_failures, sink, tools.check.fetcher.stop)
     thawing: dict[str, _Thawing] = {}
 
-    def end(indices: list[int], result: FileResult) -> None:
-        _log(result)
-        tools.check.progress.file_ended(result)
+    def end(indices: list[int], target: Target, result: FileResult) -> None:
+        _log(result, target, tools.s3_name)
+        tools.check.progress.file_ended(result, len(indices))
         results.file_ended(indices, result)
 
-    def restore(indices: list[int], target: Target) -> None:
-        result = restore_file(target, tools)
-        if thaw_wait is not None and _is_thawing(result):
-            thawing[target.path] = _Thawing(indices=indices, target=target, result=result)
-        else:
-            end(indices, result)
+    def restore(group: list[tuple[list[int], Target]]) -> None:
+        local_files = look_at_small_files([target for _, target in group], tools.check)
+        for indices, target in group:
+            result = restore_file(target, tools, local_files.get(target.path))
+            if thaw_wait is not None and _is_thawing(result):
+                thawing[target.path] = _Thawing(indices=indices, target=target, result=result)
+            else:
+                end(indices, target, result)
 
     targets = tools.check.ahead.look_ahead(distinct_targets(plan, bucket_failures), location_of)
-    ended = tools.check.crew.run(functools.partial(restore, indices, target) for indices, target in targets)
+    groups = group_small_files(targets, tools.check.ahead)
+    ended = tools.check.crew.run(functools.partial(restore, group) for group in groups)
     if ended and thaw_wait is not None:
         ended = _restore_thawed(thawing, tools, thaw_wait, end)
     for waiting in list(thawing.values()):
-        end(waiting.indices, waiting.result)
+        end(waiting.indices, waiting.target, waiting.result)
     results.fail_clashing(tools.verified_files.clashes)
     return results.apply_result(), ended
 
@@ -88,7 +91,10 @@ def _is_thawing(result: FileResult) -> bool:
 
 
 def _restore_thawed(
-    thawing: dict[str, _Thawing], tools: RestoreTools, wait: ThawWait, end: Callable[[list[int], FileResult], None]
+    thawing: dict[str, _Thawing],
+    tools: RestoreTools,
+    wait: ThawWait,
+    end: Callable[[list[int], Target, FileResult], None],
 ) -> bool:
     """Restore files as S3 gets them ready, round by round, and take them out; those left are still not ready.
 
@@ -102,7 +108,7 @@ def _restore_thawed(
         result = _with_corrupt_copy(restore_file(waiting.target, tools), waiting.result)
         if not _is_thawing(result):
             del thawing[waiting.target.path]
-            end(waiting.indices, result)
+            end(waiting.indices, waiting.target, result)
 
     ended = True
     for _ in wait.rounds(tools.check.fetcher.stop):
@@ -221,14 +227,31 @@ class _Results:
         return result
 
 
-def _log(result: FileResult) -> None:
-    path = printable(result.relative_path)
-    if result.failure is not None:
-        logger.error("%s: FAILURE - %s", path, result.failure.message)
+def _log(result: FileResult, target: Target, s3_name: str) -> None:
+    """Log how a file ended, in a line of its own; a log in JSON has the same as fields."""
+    level = logging.ERROR if fate_of_file(result) is Fate.FAILED else logging.INFO
+    if not logger.isEnabledFor(level):
         return
-    size_mb, seconds = (result.size_bytes or 0) / MIB, result.duration_seconds
-    rate = size_mb / seconds if seconds > 0 else 0.0
-    logger.info("%s: %s, %.1f MB in %.1f s (%.1f MB/s)", path, result.outcome.value, size_mb, seconds, rate)
+    retries = f", {result.retries} {'retry' if result.retries == 1 else 'retries'}" if result.retries else ""
+    if result.failure is not None:
+        words = f"FAILURE - {result.failure.message}{retries}"
+    else:
+        size_bytes, seconds = result.size_bytes or 0, result.duration_seconds
+        rate = f", {human_size(round(size_bytes / seconds))}/s" if seconds > 0 else ""
+        words = f"{fate_of_file(result).value}, {human_size(size_bytes)} in {seconds:.1f} s{rate}{retries}"
+    if logger.isEnabledFor(logging.INFO):
+        words += f"; {printable(str(target.location))} at {s3_name}"
+    fields = {
+        "file": result.relative_path,
+        "outcome": result.outcome.value,
+        "failure_kind": result.failure and result.failure.kind.name.lower(),
+        "size_bytes": result.size_bytes,
+        "duration_seconds": round(result.duration_seconds, 3),
+        "retries": result.retries,
+        "object": str(target.location),
+        "s3": s3_name,
+    }
+    logger.log(level, "%s: %s", printable(result.relative_path), words, extra={"fields": fields})
 
 
 def _failure_as_a_whole(raw_file: RawFilePlan, bucket_failures: Mapping[str, Failure]) -> Failure | None:

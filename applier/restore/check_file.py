@@ -6,22 +6,31 @@ asks whether what would be fetched can be read.
 
 import errno
 import os
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from applier.disk.file_identity import FileIdentity, file_identity
 from applier.disk.folders import NotAFolderError, OutputFolder, open_regular_file
-from applier.disk.hashing import WrongSizeError, get_etag, hash_ranges
-from applier.restore.decide import Action, LocalKind, LocalState, decide, judge_local
+from applier.disk.hashing import (
+    WrongSizeError,
+    get_etag,
+    hash_ranges,
+    hash_small_files,
+    md5_lanes,
+    small_file_bytes,
+)
+from applier.restore.decide import Action, LocalKind, LocalState, decide, judge_local, judge_s3
 from applier.restore.failures import FileFailedError
-from applier.restore.find_object import FoundObject, find_object
+from applier.restore.find_object import FoundObject, ask_for_object, find_listed
 from applier.restore.progress import VerifiedBytes
 from applier.restore.tools import CheckTools, LocalTools
 from applier.s3.faults import S3Fault
 from applier.s3.fetcher import Fetcher
+from applier.s3.lists.objects_ahead import ObjectsAhead
 from applier.target import Target
-from schemas.etag import Etag
+from schemas.etag import MIB, Etag, fold_part_digests
 from schemas.results import Failure
 
 
@@ -53,8 +62,72 @@ class Look(Enum):
     """The same without reading the local file."""
 
 
+def group_small_files(
+    targets: Iterable[tuple[list[int], Target]], ahead: ObjectsAhead
+) -> Iterator[list[tuple[list[int], Target]]]:
+    """Yield files by themselves, or several together that `look_at_small_files` can look at at once.
+
+    Those are small files whose objects S3 has listed as the plan says.
+    """
+    group: list[tuple[list[int], Target]] = []
+    for placed in targets:
+        _, target = placed
+        listed = ahead.peek(target.location) if _is_small(target) else None
+        if listed is None or judge_s3(target.file, listed) is not None:
+            yield [placed]
+            continue
+        group.append(placed)
+        if len(group) == md5_lanes():
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+def look_at_small_files(targets: Sequence[Target], tools: CheckTools) -> dict[str, LocalState]:
+    """Return what the local files are that are right, by their paths; of all others, `look_at_local_file` says it."""
+    seen: dict[str, LocalState] = {}
+    if len(targets) == 1:
+        return seen
+    files: list[tuple[Target, os.stat_result]] = []
+
+    def open_in_turn() -> Iterator[tuple[int, int]]:
+        for target in targets:
+            descriptor = _open_local_file(target, tools.output)
+            if isinstance(descriptor, LocalState):
+                continue
+            try:
+                found = os.fstat(descriptor)
+                if found.st_size == target.file.expected_size:
+                    files.append((target, found))
+                    yield descriptor, found.st_size
+            except OSError:
+                pass  # `look_at_local_file` says what it is
+            finally:
+                _close(descriptor)
+
+    digests = hash_small_files(open_in_turn())
+    for (target, found), digest in zip(files, digests, strict=True):
+        if digest is None:
+            continue
+        etag = fold_part_digests([digest], multipart=Etag.parse(target.file.expected_etag).parts is not None)
+        if judge_local(target.file, etag).kind is LocalKind.RIGHT:
+            tools.progress.bytes_verified(found.st_size)
+            seen[target.path] = LocalState(LocalKind.RIGHT, "", file_identity(found), [digest])
+    return seen
+
+
+def _is_small(target: Target) -> bool:
+    size_bytes, chunk_bytes = target.file.expected_size, target.file.chunk_size_mb * MIB
+    return size_bytes is not None and 0 < size_bytes <= min(small_file_bytes(), chunk_bytes)
+
+
 def check_file(
-    target: Target, tools: CheckTools, look: Look = Look.AS_APPLY, bucket_failure: Failure | None = None
+    target: Target,
+    tools: CheckTools,
+    look: Look = Look.AS_APPLY,
+    bucket_failure: Failure | None = None,
+    local: LocalState | None = None,
 ) -> Verdict:
     """Look at one file.
 
@@ -63,15 +136,23 @@ def check_file(
         tools: what looking needs.
         look: how far to look.
         bucket_failure: why S3 need not be asked: the file's bucket cannot be used.
+        local: what the local file is, where it was looked at already, see `look_at_small_files`.
 
     Raises:
         Interrupted: the run is to stop.
     """
-    source, s3_failure = (None, bucket_failure) if bucket_failure else _find_object(target, tools)
+    read = look is not Look.THREE_WAY_BY_SIZE
+    source, s3_failure = None, bucket_failure
+    if bucket_failure is None and (listed := find_listed(target, tools.ahead)) is not None:
+        local = local or look_at_local_file(target, listed.info.size_bytes, tools, read=read)
+        # a listing is as good as an answer about the object where nothing is to be touched, and only there
+        source = listed if look is not Look.AS_APPLY or decide(local) is Action.SKIP else None
+    if bucket_failure is None and source is None:
+        source, s3_failure = _ask_for_object(target, tools)
     if s3_failure is not None and look is Look.AS_APPLY:
         return Verdict(action=s3_failure, s3_failure=s3_failure)
     size_bytes = source.info.size_bytes if source is not None else target.file.expected_size
-    local = look_at_local_file(target, size_bytes, tools, read=look is not Look.THREE_WAY_BY_SIZE)
+    local = local or look_at_local_file(target, size_bytes, tools, read=read)
     action = s3_failure or decide(local)
     if look is not Look.AS_APPLY and action in {Action.DOWNLOAD, Action.HEAL} and source is not None:
         s3_failure = _ask_for_a_byte(source, tools.fetcher)
@@ -93,9 +174,9 @@ def is_absent(output: OutputFolder, target: Target) -> bool:
     return False
 
 
-def _find_object(target: Target, tools: CheckTools) -> tuple[FoundObject | None, Failure | None]:
+def _ask_for_object(target: Target, tools: CheckTools) -> tuple[FoundObject | None, Failure | None]:
     try:
-        return find_object(target, tools.fetcher, tools.ahead, tools.accept), None
+        return ask_for_object(target, tools.fetcher, tools.accept), None
     except (S3Fault, FileFailedError) as fault:
         return None, fault.failure
 
@@ -132,8 +213,12 @@ def look_at_local_file(target: Target, size_bytes: int | None, tools: LocalTools
             return LocalState(LocalKind.UNVERIFIED, "its size is right", identity)
         return replace(_hash_local_file(target, descriptor, tools), identity=identity)
     finally:
-        with suppress(OSError):  # the file was only read: this says nothing about it
-            os.close(descriptor)
+        _close(descriptor)
+
+
+def _close(descriptor: int) -> None:
+    with suppress(OSError):  # the file was only read: this says nothing about it
+        os.close(descriptor)
 
 
 def _open_local_file(target: Target, output: OutputFolder) -> int | LocalState:

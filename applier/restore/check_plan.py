@@ -49,15 +49,16 @@ def check_plan(plan: Plan, tools: CheckTools, look: Look, bucket_failures: Mappi
             verdict = Verdict(action=failure_of(error))
         with lock:
             verdicts.update(dict.fromkeys(indices, verdict))
+        tools.progress.file_checked(len(indices))
 
     targets = tools.ahead.look_ahead(distinct_targets(plan), location_of)
     ended = tools.crew.run(functools.partial(check, indices, target) for indices, target in targets)
     with lock:  # threads that have not ended may still add what they see
         seen = dict(verdicts)
-    return PlanLook(files=list(file_statuses(plan, seen, _staged_bytes(plan, tools.output))), ended=ended)
+    return PlanLook(files=list(file_statuses(plan, seen, find_staged_bytes(plan, tools.output))), ended=ended)
 
 
-def _staged_bytes(plan: Plan, output: OutputFolder) -> dict[int, int]:
+def find_staged_bytes(plan: Plan, output: OutputFolder) -> dict[int, int]:
     """Return what interrupted runs have left staged, by the place of its file in the plan."""
     by_destination: dict[str, dict[str, int]] = {}
     staged: dict[int, int] = {}

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from applier.disk.hashing import ByteRange, WrongSizeError, cores, hash_ranges, hashed_together
-from applier.disk.part_hashing import Part, PartHasher
+from applier.disk.part_hashing import SEGMENT_BYTES, Part, PartHasher
 from applier.disk.staged_file import StagedFile
 from applier.disk.staging import SegmentSource
 from applier.restore.crew import Task
@@ -87,9 +87,13 @@ def download(  # noqa: PLR0913  # what, from where, to where, and with what
     """
     expected = Etag.parse(target.file.expected_etag)
     ranges = hashed_ranges(expected, source.info.size_bytes, target.file.chunk_size_mb)
-    filling = _Filling(source, staged, copies, PartHasher(ranges, on_done=staged.end_part), verified, tools)
     try:
-        _fill(filling)
+        if len(ranges) == 1 and not staged.can_be_resumed and 0 < source.info.size_bytes <= SEGMENT_BYTES:
+            digests, fetched_parts = _fill_by_one_request(source, staged, verified, tools), 1
+        else:
+            hasher = PartHasher(ranges, on_done=staged.end_part)
+            fetched_parts = _fill(_Filling(source, staged, copies, hasher, verified, tools))
+            digests = hasher.digests
     except WrongSizeError as error:
         mismatch = f"size mismatch: the staged file has other than {source.info.size_bytes} bytes"
         raise BytesRefutedError(mismatch, with_local_bytes=staged.may_hold_local_bytes) from error
@@ -98,19 +102,39 @@ def download(  # noqa: PLR0913  # what, from where, to where, and with what
         if error.errno != errno.EIO or not staged.may_hold_local_bytes:
             raise
         raise BytesRefutedError("the local file has a bad block", with_local_bytes=True) from error
-    digests = filling.hasher.digests
     found = fold_part_digests(digests, multipart=expected.parts is not None)
     md5 = None if found == expected else tools.accept.md5_of(target.file)
     if found != expected and (md5 is None or staged.md5() != md5):
         mismatch = f"etag mismatch: downloaded {found}, expected {expected}"
         raise BytesRefutedError(mismatch, with_local_bytes=staged.may_hold_local_bytes)
     proof = f"etag {expected}" if md5 is None else f"MD5 {md5}"
-    logger.info("%s: verified as read back, %s", printable(target.file.relative_path), proof)
-    return Downloaded(part_digests=digests, fetched_parts=len(filling.fetched_parts), by_md5=md5 is not None)
+    logger.debug("%s: verified as read back, %s", printable(target.file.relative_path), proof)
+    return Downloaded(part_digests=digests, fetched_parts=fetched_parts, by_md5=md5 is not None)
 
 
-def _fill(filling: "_Filling") -> None:
-    """Bring everything into a staged file, and hash it as it is read back.
+def _fill_by_one_request(
+    source: FoundObject, staged: StagedFile, verified: VerifiedBytes, tools: CheckTools
+) -> list[bytes]:
+    """Bring everything into a staged file at once, and return its MD5 as read back: most files are that small.
+
+    Raises:
+        WrongSizeError: the staged file has another size than it should.
+        S3Fault, Interrupted, OSError: as `download`.
+    """
+    whole = (0, source.info.size_bytes)
+
+    def write(buffer: memoryview, offset: int) -> None:
+        staged.write(buffer, offset)
+        tools.progress.bytes_fetched(len(buffer))
+
+    tools.fetcher.download_file_from_s3(source.location, source.info.etag, whole, write)
+    if staged.size_bytes() != source.info.size_bytes:
+        raise WrongSizeError
+    return hash_ranges(staged.descriptor, [whole], verified.add)
+
+
+def _fill(filling: "_Filling") -> int:
+    """Bring everything into a staged file, hash it as it is read back, and return how many parts were fetched.
 
     Raises:
         WrongSizeError: the staged file has another size than it should.
@@ -121,6 +145,7 @@ def _fill(filling: "_Filling") -> None:
     crew.share(filling.missing(), at_once=hasher.segments_at_once)
     if filling.staged.size_bytes() != filling.source.info.size_bytes:
         raise WrongSizeError
+    return len(filling.fetched_parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,12 +188,16 @@ class _Filling:
             if digest == self.staged.left.part_digests[part.index]:
                 self.hasher.accept(part, digest)
 
+    def _write(self, buffer: memoryview, offset: int) -> None:
+        self.staged.write(buffer, offset)
+        self.tools.progress.bytes_fetched(len(buffer))
+
     def _bring(self, part: Part, segment: ByteRange) -> None:
         fetcher = self.tools.fetcher
         copied = self.copies is not None and self.copies.copy(segment, self.staged.descriptor, fetcher.raise_if_stopped)
         if not copied:
             self.fetched_parts.add(part.index)
-            fetcher.download_file_from_s3(self.source.location, self.source.info.etag, segment, self.staged.write)
+            fetcher.download_file_from_s3(self.source.location, self.source.info.etag, segment, self._write)
         self.staged.land(segment)
         self.hasher.land(part, [segment])
         self.hasher.hash_landed(self.staged.descriptor, self.verified.add)

@@ -78,10 +78,26 @@ def find_object(target: Target, fetcher: Fetcher, ahead: ObjectsAhead, accept: A
         S3Fault: S3 gives no answer, or does not permit it.
         Interrupted: the run is to stop.
     """
+    return find_listed(target, ahead) or ask_for_object(target, fetcher, accept)
+
+
+def find_listed(target: Target, ahead: ObjectsAhead) -> FoundObject | None:
+    """Return the object that holds a planned file where S3 lists it just as the plan has it; else None.
+
+    Raises:
+        Interrupted: the run is to stop.
+    """
+    if target.file.expected_size is None:
+        return None  # the size would be the listing's word alone
     listed = ahead.listed(target.location)
-    if listed is not None and judge_s3(target.file, listed) is None:
-        logger.info("%s: S3 pre-check passed, listed etag %s", printable(target.file.relative_path), listed.etag)
-        return FoundObject(location=target.location, info=listed)
+    if listed is None or judge_s3(target.file, listed) is not None:
+        return None
+    logger.info("%s: S3 pre-check passed, listed etag %s", printable(target.file.relative_path), listed.etag)
+    return FoundObject(location=target.location, info=listed)
+
+
+def ask_for_object(target: Target, fetcher: Fetcher, accept: Acceptance) -> FoundObject:
+    """Return the object that holds a planned file, as S3 answers for this one; see `find_object`."""
     try:
         return _find(target, fetcher, accept)
     except FileFailedError as failed:
@@ -100,7 +116,7 @@ def _find(target: Target, fetcher: Fetcher, accept: Acceptance) -> FoundObject:
         return _find_older_version(target, fetcher, accept, fault.failure)
     failure = judge_s3(target.file, info)
     if failure is None:
-        logger.info("%s: S3 pre-check passed, etag %s", printable(target.file.relative_path), info.etag)
+        logger.debug("%s: S3 pre-check passed, etag %s", printable(target.file.relative_path), info.etag)
         return FoundObject(location=target.location, info=info)
     if failure.kind in {FailureKind.S3_CORRUPTION, FailureKind.OTHER_PARTS}:
         failure = judge_encryption(target.file, fetcher.encryption(target.location)) or failure

@@ -19,11 +19,12 @@ from applier.s3.fetcher import Fetcher, Interrupted
 from applier.target import distinct_targets
 from schemas.plan import Plan
 from schemas.results import Failure, FailureKind
-from schemas.text import printable
+from schemas.text import counted, printable
 
 SPACE = "space"
 _SHOWN_BUCKETS = 20
 _SHOWN_CLASHES = 20
+_NO_BUCKET_ANSWERS = frozenset({FailureKind.NETWORK, FailureKind.TIMEOUT, FailureKind.ACCESS_DENIED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,16 +45,23 @@ class Preflight:
     spaces: tuple[FileSystemSpace, ...]
     clashes: Mapping[str, str] = field(default_factory=dict)
 
-    def problems(self, *, skip_space_check: bool = False) -> list[str]:
+    def problems(self, *, skip_space_check: bool = False, s3_name: str = "") -> list[str]:
         """Return why the plan cannot be applied as things stand, a line each; none if it can.
 
-        A bucket that is missing while another is there is its own raw files' failure, and what may pass (a network, a
-        permission) is no reason to refuse: applying again later may help.
+        A bucket that cannot be used while another can is its own raw files' failure.
+
+        Args:
+            skip_space_check: whether the space that there is does not matter.
+            s3_name: which S3 was asked, and as whom, for messages.
         """
+        reason, name = self._why_no_bucket_answers(), f" ({s3_name})" if s3_name else ""
         return [
-            finding.line
-            for finding in self.findings()
-            if finding.stops and not (skip_space_check and finding.topic == SPACE)
+            *([] if reason is None else [f"S3 cannot be used{name}: {reason}"]),
+            *(
+                finding.line
+                for finding in self.findings()
+                if finding.stops and not (skip_space_check and finding.topic == SPACE)
+            ),
         ]
 
     def findings(self) -> Iterator[Finding]:
@@ -86,6 +94,15 @@ class Preflight:
             return
         for bucket, failure in zip(self.buckets, failures, strict=True):
             yield wrong("bucket", failure.message) if failure else right("bucket", f"{printable(bucket)} is there")
+
+    def _why_no_bucket_answers(self) -> str | None:
+        """Return why S3 cannot be used at all: it is not reached, or refuses the credentials; None if it can."""
+        failures = [self.bucket_failures.get(bucket) for bucket in self.buckets]
+        if not failures or not all(failure and failure.kind in _NO_BUCKET_ANSWERS for failure in failures):
+            return None
+        first = next(failure for failure in failures if failure is not None)
+        others = f" (and {counted(len(failures) - 1, 'other bucket')} likewise)" if len(failures) > 1 else ""
+        return f"{first.message}{others}"
 
 
 def look_before_flight(

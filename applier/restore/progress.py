@@ -12,8 +12,14 @@ class Progress:
     def bytes_verified(self, count: int) -> None:
         """So many bytes were read back and hashed; negative where they turned out to be wrong."""
 
-    def file_ended(self, result: FileResult) -> None:
-        """A file has ended."""
+    def bytes_fetched(self, count: int) -> None:
+        """So many bytes have arrived from S3, and are not verified yet."""
+
+    def file_ended(self, result: FileResult, entries: int = 1) -> None:
+        """A file has ended; so many entries of the plan share it."""
+
+    def file_checked(self, entries: int = 1) -> None:
+        """A file was looked at by a run that changes nothing; so many entries of the plan share it."""
 
     def files_thawing(self, count: int) -> None:
         """So many files are waited for, which S3 is restoring from its archives."""

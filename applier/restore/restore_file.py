@@ -11,7 +11,7 @@ from applier.disk.publish import ReplacedMeanwhileError, SeenBefore, UnsyncedErr
 from applier.disk.staged_file import StagedFile, open_staged_file
 from applier.disk.staging import SegmentSource, Staging, staged_name
 from applier.restore.check_file import Verdict, check_file, is_absent
-from applier.restore.decide import Action, LocalKind, judge_encryption
+from applier.restore.decide import Action, LocalKind, LocalState, judge_encryption
 from applier.restore.download import SMALL_FILE_BYTES, BytesRefutedError, download, is_resumable
 from applier.restore.failures import FileFailedError, failure_of
 from applier.restore.find_object import FoundObject, name_md5
@@ -48,12 +48,18 @@ class _End:
     fetched_parts: int | None = None
 
 
-def restore_file(target: Target, tools: RestoreTools) -> FileResult:
-    """Bring one file of the plan under its final name, verified; whatever fails on the way is in the result."""
+def restore_file(target: Target, tools: RestoreTools, local: LocalState | None = None) -> FileResult:
+    """Bring one file of the plan under its final name, verified; whatever fails on the way is in the result.
+
+    Args:
+        target: the file.
+        tools: what restoring it needs.
+        local: what the local file is, where it was looked at already.
+    """
     begun = tools.clock()
-    logger.info("%s: start, %s", printable(target.file.relative_path), printable(str(target.location)))
+    logger.debug("%s: start, %s", printable(target.file.relative_path), printable(str(target.location)))
     try:
-        end = _restore(target, tools)
+        end = _restore(target, tools, local)
     except BaseException as error:  # noqa: BLE001  # one file's fault is its own; also what a library panics with
         end = _End(outcome=Outcome.FAILED, failure=failure_of(error))
     planned_bytes = target.file.expected_size
@@ -67,14 +73,15 @@ def restore_file(target: Target, tools: RestoreTools) -> FileResult:
         remark=end.remark,
         part_md5s=b"".join(end.part_digests) if len(end.part_digests) > 1 else b"",
         fetched_parts=end.fetched_parts,
+        retries=tools.check.fetcher.retries.take(target.location),
     )
 
 
-def _restore(target: Target, tools: RestoreTools) -> _End:
-    if (end := _download_if_absent(target, tools)) is not None:
+def _restore(target: Target, tools: RestoreTools, local: LocalState | None) -> _End:
+    if local is None and (end := _download_if_absent(target, tools)) is not None:
         return end
     for checks_left in reversed(range(_MAX_CHECKS)):
-        verdict = check_file(target, tools.check)
+        verdict, local = check_file(target, tools.check, local=local), None
         match verdict.action:
             case Failure() as failure:
                 return _End(outcome=Outcome.FAILED, failure=failure)
@@ -115,7 +122,7 @@ def _download_if_absent(target: Target, tools: RestoreTools) -> _End | None:
             raise
         return None  # S3 has another etag, perhaps another form of the same content; or it has an older version
     name = printable(file.relative_path)
-    logger.info("%s: S3 pre-check passed with the download, If-Match %s", name, file.expected_etag)
+    logger.debug("%s: S3 pre-check passed with the download, If-Match %s", name, file.expected_etag)
     return end
 
 
@@ -220,9 +227,9 @@ def _staged(target: Target, info: ObjectInfo, staging: Staging, verified: Verifi
         yield staged
     except BaseException as error:
         _try_to(staged.close)
+        verified.take_back()  # also where it is kept: whoever resumes it verifies it once more
         passing = isinstance(error, S3Fault) and error.failure.kind in _WORTH_RESUMING
         if not (staged.can_be_resumed and (passing or isinstance(error, Interrupted))):
-            verified.take_back()
             _try_to(staged.remove)
         raise
 

@@ -10,6 +10,7 @@ from applier.restore.check_file import Verdict
 from applier.restore.decide import Action, LocalKind
 from schemas.plan import Plan, PlannedFile, RawFilePlan, UnresolvedFile
 from schemas.results import Failure, FailureKind
+from schemas.tally import Fate, fate_of_failure
 
 
 class S3State(Enum):
@@ -45,7 +46,7 @@ class FileStatus:
         entry: the entry.
         s3: the object on S3.
         local: the local file; None where it was not looked at.
-        action: what apply would do; None where it cannot do anything.
+        decision: what apply would do, or why it cannot do anything.
         detail: why, where there is more to say.
         size_bytes: of the object or of the plan's entry; None where neither is known.
         staged_bytes: what an interrupted run has staged of it.
@@ -54,10 +55,27 @@ class FileStatus:
     entry: Entry
     s3: S3State = S3State.NOT_ASKED
     local: LocalKind | None = None
-    action: Action | None = None
+    decision: Action | Failure
     detail: str = ""
     size_bytes: int | None = None
     staged_bytes: int = 0
+
+    @property
+    def action(self) -> Action | None:
+        """What apply would do; None where it cannot do anything."""
+        return None if isinstance(self.decision, Failure) else self.decision
+
+    @property
+    def failure(self) -> Failure | None:
+        """Why apply cannot do anything; None where it can."""
+        return self.decision if isinstance(self.decision, Failure) else None
+
+    @property
+    def fate(self) -> Fate:
+        """What has become of the entry so far: what apply would still do is not attempted yet."""
+        if isinstance(self.decision, Failure):
+            return fate_of_failure(self.decision.kind)
+        return Fate.ALREADY_RIGHT if self.decision is Action.SKIP else Fate.NOT_ATTEMPTED
 
     @property
     def bytes_to_fetch(self) -> int:
@@ -104,22 +122,19 @@ def file_statuses(plan: Plan, verdicts: Mapping[int, Verdict], staged_bytes: Map
     place = 0
     for raw_file in plan.raw_files:
         if raw_file.error is not None:
-            yield FileStatus(entry=Entry(raw_file.raw_file_id, None), detail=raw_file.error)
+            yield _unresolved(Entry(raw_file.raw_file_id, None), raw_file.error, None)
             continue
         for file in raw_file.files:
             if isinstance(file, UnresolvedFile):
-                yield _unresolved(raw_file, file)
+                yield _unresolved(Entry(raw_file.raw_file_id, file.relative_path), file.error, file.expected_size)
             else:
                 yield _status(raw_file, file, verdicts.get(place), staged_bytes.get(place, 0))
                 place += 1
 
 
-def _unresolved(raw_file: RawFilePlan, file: UnresolvedFile) -> FileStatus:
-    return FileStatus(
-        entry=Entry(raw_file.raw_file_id, file.relative_path),
-        detail=file.error,
-        size_bytes=file.expected_size,
-    )
+def _unresolved(entry: Entry, error: str, size_bytes: int | None) -> FileStatus:
+    failure = Failure(FailureKind.UNRESOLVED, error)
+    return FileStatus(entry=entry, decision=failure, detail=error, size_bytes=size_bytes)
 
 
 def _status(raw_file: RawFilePlan, file: PlannedFile, verdict: Verdict | None, staged_bytes: int) -> FileStatus:
@@ -128,7 +143,7 @@ def _status(raw_file: RawFilePlan, file: PlannedFile, verdict: Verdict | None, s
         entry=Entry(raw_file.raw_file_id, file.relative_path),
         s3=_s3_state(verdict),
         local=None if verdict.local is None else verdict.local.kind,
-        action=None if isinstance(verdict.action, Failure) else verdict.action,
+        decision=verdict.action,
         detail=_detail(verdict),
         size_bytes=verdict.source.info.size_bytes if verdict.source else file.expected_size,
         staged_bytes=staged_bytes,

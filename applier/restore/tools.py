@@ -107,6 +107,7 @@ class RestoreTools:
         verified_files: what the run has verified or published so far.
         quarantine: what becomes of corrupt local files.
         hints: know which parts of a corrupt file are right.
+        s3_name: how the log calls the S3 of the run: endpoint and credentials, without anything secret.
         clock: seconds that only grow.
     """
 
@@ -115,4 +116,5 @@ class RestoreTools:
     verified_files: VerifiedFiles
     quarantine: Quarantine = field(default_factory=Quarantine)
     hints: PartHints = field(default_factory=NoPartHints)
+    s3_name: str = ""
     clock: Callable[[], float] = time.monotonic

@@ -13,27 +13,31 @@ from collections.abc import Callable
 _REQUEST_SECONDS = 0.25
 _SAVED_SECONDS = 0.75  # a short hiccup is caught up with, an idle hour is not
 
-_RATE = r"([0-9]{1,12})([KMGkmg]?)"
-_UNITS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3}
+_RATE = re.compile(r"([0-9]{1,12})(?:([KMG])(B|iB)?|B)?", re.IGNORECASE | re.ASCII)
+_POWERS = {"K": 1, "M": 2, "G": 3}
 
 
 def parse_rate(text: str) -> int:
     """Return a rate in bytes per second.
 
-    K, M and G are powers of 1024, as they are to `rclone --bwlimit` and to the AWS CLI's `max_bandwidth`.
+    K, M and G, alone or as KiB, MiB and GiB, are powers of 1024, as the letters are to `rclone --bwlimit` and to the
+    AWS CLI's `max_bandwidth`. KB, MB and GB are powers of 1000.
 
     Raises:
-        ValueError: it is not a whole number above 0, with or without one of these letters.
+        ValueError: it is not a whole number above 0, with or without one of these units.
 
-    >>> parse_rate("200M")
-    209715200
+    >>> parse_rate("200M"), parse_rate("100MiB"), parse_rate("100MB")
+    (209715200, 104857600, 100000000)
     """
-    match = re.fullmatch(_RATE, text)
-    rate = int(match[1]) * _UNITS[match[2].upper()] if match else 0
+    match = _RATE.fullmatch(text)
+    rate = 0
+    if match is not None:
+        base = 1000 if (match[3] or "").upper() == "B" else 1024
+        rate = int(match[1]) * base ** _POWERS.get((match[2] or "").upper(), 0)
     if rate == 0:
         raise ValueError(
-            f"{text!r} is not a rate: expected bytes per second, a whole number above 0 with or without K, M or G "
-            "(powers of 1024), for example 200M"
+            f"{text!r} is not a rate: expected bytes per second, a whole number above 0 with or without K, M or G (or "
+            "KiB, MiB, GiB: powers of 1024) or KB, MB or GB (powers of 1000), for example 200M"
         )
     return rate
 

@@ -78,6 +78,27 @@ class RetryPolicy:
         )
 
 
+class RetryCounts:
+    """How often requests for an object had to be repeated, until somebody takes note of it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: dict[tuple[str, str], int] = {}
+
+    def add(self, location: ObjectLocation, count: int) -> None:
+        """Count repetitions."""
+        key = location.bucket_name, location.key
+        with self._lock:
+            self._counts[key] = self._counts.get(key, 0) + count
+
+    def take(self, location: ObjectLocation) -> int:
+        """Return how many there were since this was asked last."""
+        if not self._counts:
+            return 0
+        with self._lock:
+            return self._counts.pop((location.bucket_name, location.key), 0)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetcher:
     """Asks a store, with retries; without a bandwidth limit each range is one request."""
@@ -87,6 +108,7 @@ class Fetcher:
     stop: threading.Event
     limit: BandwidthLimit | None = None
     outage: OutageWatch = field(default_factory=OutageWatch)
+    retries: RetryCounts = field(default_factory=RetryCounts)
 
     def raise_if_stopped(self) -> None:
         """Raise `Interrupted` if the run is to stop."""
@@ -189,27 +211,35 @@ class Fetcher:
             S3Fault: a final fault, or a transient one after all attempts.
             Interrupted: the run is to stop.
         """
-        topic, outage = (location.bucket_name, method), self.outage
+        topic, outage, attempts = (location.bucket_name, method), self.outage, 0
 
         def ask_when_due() -> T:
+            nonlocal attempts
             while True:
                 while (seconds := outage.pause_seconds(topic)) > 0:
                     if self.stop.wait(seconds):
                         raise Interrupted
                 if refusal := outage.refusal(topic, location):
                     raise refusal
+                attempts += 1
                 begun = outage.clock()
                 try:
                     answer = question()
                 except S3Fault as fault:
+                    _log_request(method, location, offset, outage.clock() - begun, str(fault))
                     outage.note_failure(topic, location, fault, begun=begun, offset=offset)
                     if not outage.is_waiting(topic) or self.stop.is_set():
                         raise
                     continue  # it asked on behalf of all: an outage does not count against this object
                 outage.note_success(topic)
+                _log_request(method, location, offset, outage.clock() - begun, "answered")
                 return answer
 
-        return self.retry.call(ask_when_due, self.stop)
+        try:
+            return self.retry.call(ask_when_due, self.stop)
+        finally:
+            if attempts > 1:
+                self.retries.add(location, attempts - 1)
 
     def _await_allowance(self, wanted_bytes: int) -> int:
         """Wait until something may be asked for, and return for how many bytes."""
@@ -219,6 +249,12 @@ class Fetcher:
         if self.stop.wait(wait_seconds):
             raise Interrupted
         return granted_bytes
+
+
+def _log_request(method: str, location: ObjectLocation, offset: int, seconds: float, end: str) -> None:
+    if logger.isEnabledFor(logging.DEBUG):
+        words = "%s %s from byte %d: %s after %.3f s"
+        logger.debug(words, method, printable(str(location)), offset, printable(end), seconds)
 
 
 def _is_transient(error: BaseException) -> bool:

@@ -24,6 +24,8 @@ MAX_OUTAGE_SECONDS = 300
 MOST_SILENT_REQUESTS = MOST_SILENT_FILES = 8
 LEAST_SILENCE_SECONDS = 5.0
 PROBE_SECONDS = 5.0
+# A failure says nothing any more of whether S3 answers once no request has been made for longer than any wait.
+_FORGOTTEN_SECONDS = 60.0
 # A denial costs no time and may concern only one folder, but whoever monitors the bucket sees each of them.
 MOST_DENIED_FILES = 50
 # With these, no request at all can succeed. A signature may also be wrong because of one odd key.
@@ -36,6 +38,19 @@ class GivenUp(S3Fault):
     """A request that was not made, because those before it had failed."""
 
 
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """An S3 that does not answer.
+
+    Args:
+        seconds: since when.
+        seconds_left: how long the run still waits for it; None where each request only has its own retries left.
+    """
+
+    seconds: float
+    seconds_left: float | None
+
+
 @dataclass(slots=True)
 class _Streak:
     """Failures of one kind without a success in between."""
@@ -44,6 +59,7 @@ class _Streak:
     last: S3Fault
     keys: set[str] = field(default_factory=set)
     requests: set[tuple[str, int]] = field(default_factory=set)
+    last_at: float = 0.0
     next_probe: float = 0.0
     refused: int = 0
 
@@ -99,6 +115,18 @@ class OutageWatch:
             streak, now = self._streaks.get(topic), self.clock()
             return streak is not None and streak.is_silence(now) and not self._is_over(streak, now)
 
+    def silence(self) -> Silence | None:
+        """Return since when S3 does not answer, for people who watch; None if it answers, or is asked nothing."""
+        with self._lock:
+            now = self.clock()
+            recent = [streak for streak in self._streaks.values() if now - streak.last_at < _FORGOTTEN_SECONDS]
+            streaks = [streak for streak in recent if streak.last.transient and not self._is_over(streak, now)]
+            waiting = [streak for streak in streaks if streak.is_silence(now)]
+            since = min((streak.begun for streak in waiting or streaks), default=now)
+            if now - since < LEAST_SILENCE_SECONDS:
+                return None
+            return Silence(now - since, self._max_outage_seconds - (now - since) if waiting else None)
+
     def refusal(self, topic: Topic, location: ObjectLocation) -> GivenUp | None:
         """Return why a request for an object will not be sent; None if it will."""
         if topic not in self._streaks and self._bad_credentials is None:
@@ -145,7 +173,7 @@ class OutageWatch:
             streak = self._streaks.get(topic)
             if streak is None or streak.last.transient != fault.transient:
                 streak = self._streaks[topic] = _Streak(begun, fault)
-            streak.last = fault
+            streak.last, streak.last_at = fault, self.clock()
             streak.keys.add(location.key)
             streak.requests.add((location.key, offset))
 

@@ -28,6 +28,6 @@ class PacedProgress(Progress):
             self._stop.wait(wait_seconds)
             left -= granted
 
-    def file_ended(self, result: FileResult) -> None:
+    def file_ended(self, result: FileResult, entries: int = 1) -> None:
         """See `Progress`."""
-        self._progress.file_ended(result)
+        self._progress.file_ended(result, entries)

@@ -6,13 +6,15 @@ pass: those that it has not read yet, those that were wrong, and those that were
 
 import functools
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from applier.disk.folders import OutputFolder
+from applier.disk.folders import OutputFolder, closing_descriptor, open_regular_file
 from applier.reports.results_writer import ResultSink
 from applier.restore.check_file import look_at_local_file
 from applier.restore.crew import Crew
@@ -98,7 +100,7 @@ def verify_plan(
         except BaseException as error:  # noqa: BLE001  # one file's fault is its own, as in `restore_file`
             result = _failed(target.file, failure_of(error))
         _log(result)
-        tools.progress.file_ended(result)
+        tools.progress.file_ended(result, len(indices))
         with lock:
             for index in indices:  # entries that share a destination share its result, each under its own name
                 raw_file, file = planned[index]
@@ -131,12 +133,12 @@ def _verify_file(target: Target, tools: VerifyTools, record: PassRecord, *, read
     """
     begun = time.monotonic()
     earlier = record.verified(target.path)
-    local = look_at_local_file(target, target.file.expected_size, tools, read=read and earlier is None)
+    local = _look(target, tools, read=read and earlier is None)
     if local.kind is LocalKind.UNVERIFIED and earlier is not None:
         if _is_untouched(local, earlier):
             return _verified_earlier(target.file, earlier)
         if read:
-            local = look_at_local_file(target, target.file.expected_size, tools, read=True)
+            local = _look(target, tools, read=True)
     match local.kind:
         case LocalKind.UNVERIFIED:
             return _failed(target.file, _NOT_ATTEMPTED)
@@ -158,6 +160,23 @@ def _verify_file(target: Target, tools: VerifyTools, record: PassRecord, *, read
             failure = Failure(FailureKind.NOT_AS_PLANNED, local.detail)
     record.note(target.path, None)
     return _failed(target.file, failure)
+
+
+def _look(target: Target, tools: VerifyTools, *, read: bool) -> LocalState:
+    if read:
+        _forget_cached_bytes(target, tools.output)
+    return look_at_local_file(target, target.file.expected_size, tools, read=read)
+
+
+def _forget_cached_bytes(target: Target, output: OutputFolder) -> None:
+    """Have a file read from its disk or server, and not from memory, as far as the system does that."""
+    folder_path, _, name = target.path.rpartition("/")
+    with (
+        suppress(OSError),
+        output.folder(folder_path) as folder,
+        closing_descriptor(open_regular_file(name, folder)) as file,
+    ):
+        os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def _is_untouched(local: LocalState, earlier: Verified) -> bool:

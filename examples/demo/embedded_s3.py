@@ -37,6 +37,7 @@ class EmbeddedS3:
     read_only_secret_key: str = field(repr=False)
     region: str = "eu-central-1"
     pid: int = 0
+    https_port: int | None = None
 
     @property
     def port(self) -> int:
@@ -47,6 +48,11 @@ class EmbeddedS3:
     def endpoint_url(self) -> str:
         """The URL to give to S3 clients."""
         return f"http://{LOOPBACK}:{self.port}"
+
+    @property
+    def https_url(self) -> str:
+        """The same, encrypted; for a server that was started with a certificate."""
+        return f"https://{LOOPBACK}:{self.https_port}"
 
     @property
     def environment(self) -> dict[str, str]:
@@ -81,12 +87,15 @@ class EmbeddedS3:
 
 
 @contextmanager
-def embedded_s3(folder: Path, *, again: EmbeddedS3 | None = None) -> Iterator[EmbeddedS3]:
+def embedded_s3(
+    folder: Path, *, again: EmbeddedS3 | None = None, certificate: Path | None = None
+) -> Iterator[EmbeddedS3]:
     """Run a server that keeps everything below a folder.
 
     Args:
         folder: Where data, settings and log go; made if it is not there. It stays afterwards.
         again: A server that ran in this folder and has ended: it comes back with its ports, keys and objects.
+        certificate: A file with a certificate and its key (PEM): the server speaks HTTPS, too, on a port of its own.
 
     Raises:
         RuntimeError: It did not start; the end of its log is in the message.
@@ -94,10 +103,10 @@ def embedded_s3(folder: Path, *, again: EmbeddedS3 | None = None) -> Iterator[Em
     folder = folder.resolve()
     (folder / "data").mkdir(parents=True, exist_ok=True)
     for _ in range(_STARTS):
-        planned = again or _new_server()
+        planned = again or _new_server(speaks_https=certificate is not None)
         _write_identities(folder / "identities.json", planned)
         try:
-            with temporary_process(_command(folder, planned), folder=folder) as process:
+            with temporary_process(_command(folder, planned, certificate), folder=folder) as process:
                 if _is_ready(process, planned):
                     yield replace(planned, pid=process.pid)
                     return
@@ -109,10 +118,12 @@ def embedded_s3(folder: Path, *, again: EmbeddedS3 | None = None) -> Iterator[Em
     )
 
 
-def _new_server() -> EmbeddedS3:
+def _new_server(*, speaks_https: bool) -> EmbeddedS3:
     """Keys that no other server knows: whoever accepts them is the one that was started."""
+    *ports, https_port = free_ports(len(_ROLES) + 1)
     return EmbeddedS3(
-        ports=free_ports(len(_ROLES)),
+        ports=tuple(ports),
+        https_port=https_port if speaks_https else None,
         access_key=f"AKWRITER{secrets.token_hex(6).upper()}",
         secret_key=secrets.token_hex(20),
         read_only_access_key=f"AKREADER{secrets.token_hex(6).upper()}",
@@ -136,12 +147,13 @@ def _write_identities(path: Path, server: EmbeddedS3) -> None:
     path.write_text(json.dumps({"identities": identities}))
 
 
-def _command(folder: Path, server: EmbeddedS3) -> list[str]:
+def _command(folder: Path, server: EmbeddedS3, certificate: Path | None) -> list[str]:
     ports = [
         option
         for role, port in zip(_ROLES, server.ports, strict=True)
         for option in (f"-{role}.port={port}", f"-{role}.port.grpc={port + TWIN_OFFSET}")
     ]
+    secure = [f"-s3.port.https={server.https_port}", f"-s3.cert.file={certificate}", f"-s3.key.file={certificate}"]
     return [
         installed_program("weed"),
         "-logtostderr=true",
@@ -150,6 +162,7 @@ def _command(folder: Path, server: EmbeddedS3) -> list[str]:
         f"-ip={LOOPBACK}",
         f"-ip.bind={LOOPBACK}",
         *ports,
+        *(secure if certificate is not None else []),
         f"-s3.config={folder / 'identities.json'}",
         "-s3.port.iceberg=0",
         "-s3.port.lance=0",

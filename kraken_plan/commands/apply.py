@@ -2,17 +2,27 @@
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from kraken_plan.apply_run import ApplyOptions, carry_out
+from kraken_plan.finish.finish import Finish, finish_options, take_finish
 from kraken_plan.kept_results import state_dir_option
 from kraken_plan.options.required_approvals import approved_options
-from kraken_plan.shared_options import accept_options, access_options, max_wait_option, rate_option, report_dir_option
+from kraken_plan.shared_options import (
+    accept_options,
+    access_options,
+    max_wait_option,
+    progress_option,
+    rate_option,
+    report_dir_option,
+)
 from schemas.errors import PlanError
-from schemas.plan import Plan
-from schemas.plan_source import load_plan
 from schemas.text import printable
+
+if TYPE_CHECKING:  # what a run needs, and help does not
+    from kraken_plan.apply_run import ApplyOptions
+    from schemas.plan import Plan
 
 
 @click.command(
@@ -85,6 +95,8 @@ makes it say how far it has come.
     show_default=True,
     help="When to write txt reports: changes leaves them out if every file was right already.",
 )
+@progress_option
+@finish_options()
 @click.option("--no-report", is_flag=True, help="Write no txt reports, as --report never does.")
 def apply_command(**options: object) -> None:
     """Restore what PLAN says, and verify it; `-` reads the plan from stdin.
@@ -92,10 +104,18 @@ def apply_command(**options: object) -> None:
     Safe to repeat: correct files are skipped, missing ones fetched, corrupt ones healed. Checks destinations, buckets
     and free space before fetching anything. Prints the paths of the reports.
     """
-    sys.exit(_apply(ApplyOptions(**options)))  # type: ignore[arg-type]  # click checked the types
+    from kraken_plan.apply_run import ApplyOptions  # noqa: PLC0415  # see above
+
+    chosen = ApplyOptions(**options)  # type: ignore[arg-type]  # click checked the types
+    finish = take_finish(click.get_current_context(), chosen.plan, chosen.config)
+    with finish.telling_refusals():
+        sys.exit(_apply(chosen, finish))
 
 
-def _apply(options: ApplyOptions) -> int:
+def _apply(options: "ApplyOptions", finish: Finish) -> int:
+    from kraken_plan.apply_run import carry_out  # noqa: PLC0415  # see above
+    from schemas.plan_source import load_plan  # noqa: PLC0415  # see above
+
     if options.dry_run and options.results is not None:
         raise click.UsageError(
             "--results is for what was restored: leave it out with --dry-run, which restores nothing"
@@ -103,10 +123,10 @@ def _apply(options: ApplyOptions) -> int:
     options.report_choice.check()
     reviewed = load_plan(options.plan)
     _check_digest(reviewed, options)
-    return carry_out(reviewed, options)
+    return carry_out(reviewed, options, finish)
 
 
-def _check_digest(plan: Plan, options: ApplyOptions) -> None:
+def _check_digest(plan: "Plan", options: "ApplyOptions") -> None:
     expected = options.expect_digest
     if expected is None or plan.plan_digest == f"sha256:{expected.lower().removeprefix('sha256:')}":
         return

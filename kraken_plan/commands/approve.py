@@ -68,15 +68,14 @@ approve one plan, each with a key of their own. An edited plan has another diges
     "~/.ssh, or the agent's only one]",
 )
 @click.option("--comment", metavar="TEXT", default="", callback=_take_line, help="Say something about it.")
-@click.option(
-    "--as", "name", metavar="NAME", callback=_take_line, help="What you are called. [default: your user and computer]"
-)
+@click.option("--as", "name", metavar="NAME", callback=_take_line, help="Your name. [default: your user and computer]")
 @click.option("--expect-digest", metavar="DIGEST", help="Refuse any plan but the one with this plan_digest.")
 @approvals_option
 def approve_command(**options: object) -> None:
     """Approve each PLAN: sign its digest with your SSH key, and add that to PLAN.approvals.
 
-    Says what is approved, and asks for nothing but what the key asks for. Prints the paths of the files of approvals.
+    Says what is approved. Asks nothing itself, but a key may ask for a passphrase or a touch. Prints the paths of the
+    files of approvals.
     """
     _approve(ApproveOptions(**options))  # type: ignore[arg-type]  # click checked the types
 

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import chain, islice
 from pathlib import Path
 
 import click
@@ -15,7 +16,7 @@ from kraken_plan.console import say_unless_quiet
 from kraken_plan.output_files import STDOUT, refuse_anything_but_a_plan, write_plan_output
 from kraken_plan.plan_options import plan_output_option, site_option
 from kraken_plan.s3_choice import S3Options, with_chosen_s3
-from kraken_plan.views.compile_text import compile_summary, refusal
+from kraken_plan.views.compile_text import compile_summary, refusal, written_lines
 from planner.build_plan import build_download_plan, with_default_project
 from planner.find_records import NOTHING_LEFT_OUT, FoundRecords, LeftOut, find_records, leave_out_never_uploaded
 from planner.ids_file import read_ids_file
@@ -25,7 +26,7 @@ from planner.raw_file_ids import AskedText
 from planner.search import Search
 from schemas.errors import ConfigError
 from schemas.plan import Plan
-from schemas.plan_file import serialize_plan
+from schemas.plan_file import find_stated_digest, serialize_plan
 from schemas.site.config import SiteConfig, load_backup_config, load_site_config
 
 _NOTHING_ASKED = (
@@ -33,6 +34,7 @@ _NOTHING_ASKED = (
     "--match)"
 )
 _TO_BACKUP = "backup"
+_PIECES_WITH_DIGEST = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,8 +132,11 @@ def compile_command(**options: object) -> None:
 
 def _compile(options: CompileOptions, now: datetime) -> int:
     plan, summary = make_plan(options, now)
-    write_plan_output(serialize_plan(plan), options.output)
-    say_unless_quiet("\n".join(summary))
+    pieces = serialize_plan(plan)
+    begin = list(islice(pieces, _PIECES_WITH_DIGEST))
+    write_plan_output(chain(begin, pieces), options.output)
+    path = None if options.output == STDOUT else options.output
+    say_unless_quiet("\n".join([*summary, *written_lines(path, find_stated_digest(b"".join(begin)))]))
     return 1 if plan.has_errors() else 0
 
 

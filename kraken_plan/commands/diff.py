@@ -9,9 +9,9 @@ import click
 from kraken_plan.output_files import write_page
 from kraken_plan.plan_options import html_option
 from kraken_plan.views.as_json import diff_as_json
-from kraken_plan.views.diff_page import diff_page
 from kraken_plan.views.diff_text import Compared, diff_lines
-from kraken_plan.views.page import render_page
+from kraken_plan.views.pages.diff_page import diff_page
+from kraken_plan.views.pages.page import render_page
 from kraken_plan.views.terminal import show_lines, stdout_paint, write_all
 from planner.plan_diff import diff_plans
 from schemas.errors import ConfigError, KrakenPlanError
@@ -54,6 +54,8 @@ For plans in git, to make `git diff`, `git show --ext-diff` and `git log -p --ex
   git config diff.kraken-plan.command "kraken-plan diff --git"
   echo "plans/*.json diff=kraken-plan" >> .gitattributes
 
+A plan that was edited after it was compiled is compared with a warning; apply refuses it.
+
 Order, timestamps and origin do not count as differences. Bytes are those of the files that can be restored. Colours
 appear on a terminal only, and not if NO_COLOR is set.
 """,
@@ -84,7 +86,9 @@ def _diff(options: DiffOptions) -> int:
         raise click.UsageError(f"expected two plans, OLD and NEW, found {len(options.plans)}")
     if options.plans == (STDIN, STDIN):
         raise ConfigError("only one of the plans can come from stdin")
-    old, new = (Compared(name=plan_name(source), plan=load_plan(source)) for source in options.plans)
+    old, new = (
+        Compared(name=plan_name(source), plan=load_plan(source, even_if_edited=True)) for source in options.plans
+    )
     return _show(options, old, new)
 
 
@@ -115,7 +119,7 @@ def _git_diff(options: DiffOptions) -> None:
     path, old_file, new_file = arguments[0], arguments[1], arguments[4]
     new_path = arguments[7] if len(arguments) == max(_GIT_ARGUMENTS) else path
     try:
-        old, new = (None if file == _NO_FILE else load_plan(file) for file in (old_file, new_file))
+        old, new = (None if file == _NO_FILE else load_plan(file, even_if_edited=True) for file in (old_file, new_file))
     except KrakenPlanError as error:
         write_all(f"{printable(line)}\n" for line in f"{path}: cannot be compared: {error}".split("\n"))
         return

@@ -24,7 +24,7 @@ from kraken_plan.options.origins import SettingOrigin, find_origins
 from kraken_plan.plan_options import site_option
 from kraken_plan.shared_options import output_root_option
 from kraken_plan.views.doctor_text import finding_lines, findings_as_records, verdict
-from kraken_plan.views.terminal import stdout_paint
+from kraken_plan.views.terminal import stdout_paint, stdout_width
 from planner.catalog import CatalogAccess
 from planner.open_catalog import open_catalog
 from planner.records import parse_record
@@ -128,7 +128,7 @@ def _doctor(context: click.Context, options: DoctorOptions) -> int:
     for finding in _look(subject, settings, options):
         findings.append(finding)
         if not options.as_json:  # at once: some of it takes its time
-            click.echo("\n".join(finding_lines(finding, stdout_paint())))
+            click.echo("\n".join(finding_lines(finding, stdout_paint(), stdout_width())))
     if options.as_json:
         shown = [
             {"command": one.command, "option": one.option, "value": one.value, "origin": one.origin} for one in settings

@@ -4,7 +4,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from kraken_plan.command_group import COMMANDS, cli
-from kraken_plan.completion import offer_commands
+from kraken_plan.options.completion import offer_commands
 
 
 def _offer_commands(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:

@@ -4,13 +4,14 @@ from pathlib import Path
 
 import click
 
+from kraken_plan.console import say_unless_quiet
 from kraken_plan.output_files import STDOUT, refuse_anything_but_a_plan, write_plan_output
 from kraken_plan.plan_options import plan_argument
 from schemas.plan import Plan
-from schemas.plan_file import seal_plan
+from schemas.plan_file import find_stated_digest, seal_plan
 from schemas.plan_schema import schema_text
 from schemas.plan_source import STDIN, load_plan, load_plan_bytes, plan_name
-from schemas.text import counted
+from schemas.text import counted, human_size, printable
 
 
 @click.command(
@@ -54,8 +55,13 @@ def seal_command(plan: str, output: str | None) -> None:
     """
     if output not in {None, STDOUT, plan}:
         refuse_anything_but_a_plan(Path(output))
-    sealed = seal_plan(*load_plan_bytes(plan))
-    write_plan_output([sealed], output or (STDOUT if plan == STDIN else plan))
+    content, name = load_plan_bytes(plan)
+    sealed = seal_plan(content, name)
+    place = output or (STDOUT if plan == STDIN else plan)
+    write_plan_output([sealed], place)
+    before, now = find_stated_digest(content), find_stated_digest(sealed)
+    change = "as it was" if before == now else f"in place of {printable(before or 'none')}"
+    say_unless_quiet(f"{'stdout' if place == STDOUT else printable(place)}: sealed with {now}, {change}")
 
 
 @click.command("schema", epilog="Example: kraken-plan schema > plan.schema.json")
@@ -69,5 +75,5 @@ def _describe(plan: Plan) -> str:
     files = counted(totals.files + totals.skipped_files, "file")
     return (
         f"valid, {counted(totals.raw_files, 'raw file')}, {files} ({totals.skipped_files:,} not resolved), "
-        f"{counted(totals.size_bytes, 'byte')}, {plan.plan_digest}"
+        f"{human_size(totals.size_bytes)}, {plan.plan_digest}"
     )

@@ -15,21 +15,24 @@ from applier.reports.confirm_results import confirm_results
 from applier.reports.merge_results import check_same_place
 from applier.reports.report import Reporting, write_reports
 from applier.reports.report_text import ReportedRun
+from applier.reports.run_summary import count_fetched_bytes
 from applier.restore.output_root import reroot_plan
 from applier.restore.site_policy import SitePolicy, absolute_roots
 from kraken_plan.console import say, say_unless_quiet
+from kraken_plan.finish.finish import Finish, finish_options, take_finish
 from kraken_plan.kept_results import load_kept_runs, state_dir_option
 from kraken_plan.output_files import write_page
-from kraken_plan.report_results import ReportChoice, print_paths
+from kraken_plan.report_results import ReportChoice, summarize_end
 from kraken_plan.shared_options import (
     allow_output_root_option,
     config_option,
     output_root_option,
     report_dir_option,
 )
-from kraken_plan.views.page import render_page
-from kraken_plan.views.plan_page import plan_page
-from kraken_plan.views.result_text import failures_line, summary_line
+from kraken_plan.this_run import begin_run
+from kraken_plan.views.end_text import failures_line, summary_line
+from kraken_plan.views.pages.page import render_page
+from kraken_plan.views.pages.result_page import result_page
 from schemas.plan import Plan
 from schemas.plan_source import load_plan, plan_name
 from schemas.results import RecordedRun
@@ -78,6 +81,7 @@ give the one that the applies were given.
 @allow_output_root_option
 @state_dir_option
 @report_dir_option
+@finish_options()
 @click.option("--html", metavar="FILE", help="Also write the plan's page, with what happened to each file, to FILE.")
 def report_command(**options: object) -> None:
     """Write one set of reports from the RESULTS of several applies of PLAN, or of the plans it was split into.
@@ -85,10 +89,13 @@ def report_command(**options: object) -> None:
     RESULTS are files that `apply --results` wrote; without any, they are those that are kept of the last ten applies of
     PLAN. Prints the paths of the reports.
     """
-    sys.exit(_report(ReportOptions(**options)))  # type: ignore[arg-type]  # click checked the types
+    chosen = ReportOptions(**options)  # type: ignore[arg-type]  # click checked the types
+    finish = take_finish(click.get_current_context(), chosen.plan, chosen.config)
+    with finish.telling_refusals():
+        sys.exit(_report(chosen, finish))
 
 
-def _report(options: ReportOptions) -> int:
+def _report(options: ReportOptions, finish: Finish) -> int:
     ReportChoice(report="always", report_dir=options.report_dir).check()
     policy = SitePolicy(
         config=options.config,
@@ -102,18 +109,21 @@ def _report(options: ReportOptions) -> int:
     runs = _find_runs(plan, options)
     result = confirm_results(plan, runs, datetime.now(UTC))
     if options.html is not None:  # first: if it cannot be written, nothing is
-        write_page(render_page(plan_page(plan, name, result, runs)), options.html)
+        write_page(render_page(result_page(plan, name, result, runs)), options.html)
     with ExitStack() as opened:
         output = opened.enter_context(open_output_location(plan.output_location, trusted))
         stagings = Stagings(output, uuid.uuid4().hex[:16], lambda _destination: frozenset())
         opened.callback(stagings.close)
         reported = [ReportedRun(head=run.head, end=run.end, name=run.name) for run in runs]
-        reporting = Reporting(written_at=datetime.now(UTC), runs=reported, folder=options.report_dir)
+        head = begin_run(plan)
+        reporting = Reporting(written_at=head.started_at, runs=reported, folder=options.report_dir)
         reports = write_reports(result, output, stagings, reporting)
-        well = print_paths(reports.paths) and reports.complete and result.succeeded
+        well = finish.print_paths(reports.paths) and reports.complete and result.succeeded
     say_unless_quiet(summary_line(result))
     if line := failures_line(result):
         say(line)
+    summary = summarize_end(result, head, 0 if well else 1, reports.paths, count_fetched_bytes(result))
+    well = finish.pass_on(summary) and well
     return 0 if well else 1
 
 

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Collection, Mapping
 from dataclasses import fields
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import click
 
@@ -14,6 +14,7 @@ from kraken_plan.commands.apply import apply_command
 from kraken_plan.commands.compile import CompileOptions, compile_command, make_plan
 from kraken_plan.confirm import confirm
 from kraken_plan.console import say, say_unless_quiet
+from kraken_plan.finish.finish import Finish, finish_options, take_finish
 from kraken_plan.options.approvals import refuse_if_site_asks
 from kraken_plan.output_files import STDOUT
 from kraken_plan.shared_options import yes_option
@@ -82,6 +83,7 @@ was reviewed is what is restored. The plan and the results are kept beside the r
 _download_status_batch_….plan.json and ….results.jsonl: `kraken-plan apply` resumes from the plan.
 """,
 )
+@finish_options()
 @yes_option("Restore without asking.")
 def restore_command(**options: object) -> None:
     """Restore the raw files with these IDs in one step: compile a plan, show it, ask, apply it.
@@ -89,10 +91,12 @@ def restore_command(**options: object) -> None:
     Prints the paths of the reports, of the plan and of the results. Safe to repeat, and with any number of others at
     the same time.
     """
-    sys.exit(_restore(options))
+    finish = take_finish(click.get_current_context(), _PLAN_NAME, cast("str | None", options["config"]))
+    with finish.telling_refusals():
+        sys.exit(_restore(options, finish))
 
 
-def _restore(options: Mapping[str, object]) -> int:
+def _restore(options: Mapping[str, object], finish: Finish) -> int:
     apply_options = _pick(ApplyOptions, options, _FIXED_FOR_APPLY)
     apply_options.report_choice.check()
     made_from = _pick(CompileOptions, options, _FIXED_FOR_COMPILE)
@@ -106,7 +110,7 @@ def _restore(options: Mapping[str, object]) -> int:
             if not confirm(_question(plan), stop.event):
                 say("nothing was restored")
                 return stop.exit_code or _EXIT_REFUSED
-    return carry_out(plan, apply_options)
+    return carry_out(plan, apply_options, finish)
 
 
 def _make_checked_plan(options: CompileOptions) -> tuple[Plan, list[str]]:

@@ -7,8 +7,8 @@ import click
 from kraken_plan.output_files import write_page
 from kraken_plan.plan_options import html_option, plan_argument
 from kraken_plan.views.as_json import plan_as_json
-from kraken_plan.views.page import render_page
-from kraken_plan.views.plan_page import plan_page
+from kraken_plan.views.pages.page import render_page
+from kraken_plan.views.pages.plan_page import plan_page
 from kraken_plan.views.plan_text import plan_lines
 from kraken_plan.views.terminal import show_lines, stdout_paint, write_all
 from schemas.plan_source import load_plan, plan_name
@@ -39,6 +39,8 @@ Examples:
   kraken-plan show plan.json --json | jq .totals
   kraken-plan show plan.json --html plan.html
 
+A plan that was edited after it was compiled is shown with a warning; apply refuses it.
+
 On a terminal, anything longer than the screen goes through $PAGER. Colours appear there only, and not if NO_COLOR is
 set.
 """,
@@ -53,8 +55,8 @@ set.
 def show_command(**options: object) -> None:
     """Show what PLAN restores, for review; `-` reads it from stdin.
 
-    Shows who made it, when and from what; how much goes where; the largest files; what is skipped and why; and every
-    raw file.
+    Shows who made it, when and from what; how much goes where; the largest files; what is unresolvable and why; and
+    every raw file.
     """
     _show(ShowOptions(**options))  # type: ignore[arg-type]  # click checked the types
 
@@ -64,7 +66,7 @@ def _show(options: ShowOptions) -> None:
         raise click.UsageError("--html holds everything: give it without --json, --files and --exact")
     if options.as_json and options.exact:
         raise click.UsageError("--json is exact already: give it without --exact")
-    plan = load_plan(options.plan)
+    plan = load_plan(options.plan, even_if_edited=True)
     if options.html is not None:
         write_page(render_page(plan_page(plan, plan_name(options.plan))), options.html)
     elif options.as_json:

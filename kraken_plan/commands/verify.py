@@ -13,6 +13,7 @@ from click.core import ParameterSource
 from applier.restore.jobs import MOST_JOBS
 from kraken_plan.apply_run import ApplyOptions
 from kraken_plan.commands.apply import apply_command
+from kraken_plan.finish.finish import finish_options, take_finish
 from kraken_plan.plan_options import plan_argument
 from kraken_plan.shared_options import max_time_option, rate_option
 from kraken_plan.verify_run import VerifyOptions, carry_out_verify
@@ -22,7 +23,7 @@ _DEFAULT_JOBS = 4
 _GIVEN = frozenset({ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT})
 _PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,6})?) ?%")
 # Options of apply that verify has, too: of the place, and of what --heal does.
-_PLACE = ("output_root", "config", "allow_output_root", "results", "state_dir")
+_PLACE = ("output_root", "config", "allow_output_root", "results", "state_dir", "progress")
 _FOR_HEALING = (
     *("endpoint_url", "region", "profile", "max_bandwidth", "on_corrupt"),
     *("recover_versions", "accept_other_parts", "accept_md5"),
@@ -65,7 +66,7 @@ Each run reads what its pass over all files has not read yet; once everything ha
 pass. In every run, all files have to be there with their right sizes, and those that were wrong are read again, as are
 those that were touched since they were read.
 
---heal takes all further settings from apply: its variables (KRAKEN_PLAN_APPLY_…) and the site YAML.
+--heal takes all further settings from apply: its variables (such as KRAKEN_PLAN_APPLY_JOBS) and the site YAML.
 """,
 )
 @plan_argument
@@ -93,6 +94,7 @@ those that were touched since they were read.
     type=click.Path(path_type=Path),
     help="Write the report into DIR, and keep all reports there. [default: the state folder, the last ten]",
 )
+@finish_options(notify_on="problem")
 @click.pass_context
 def verify_command(ctx: click.Context, /, **options: Any) -> None:  # noqa: ANN401  # click checked the types
     """Verify the local files of PLAN against it, without asking S3; `-` reads the plan from stdin.
@@ -110,7 +112,9 @@ def verify_command(ctx: click.Context, /, **options: Any) -> None:  # noqa: ANN4
         heal=options["heal"],
         report_dir=options["report_dir"],
     )
-    sys.exit(carry_out_verify(load_plan(options["plan"]), verify_options))
+    finish = take_finish(ctx, options["plan"], options["config"])
+    with finish.telling_refusals():
+        sys.exit(carry_out_verify(load_plan(options["plan"]), verify_options, finish))
 
 
 # in the help behind those of verify itself

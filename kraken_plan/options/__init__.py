@@ -1,1 +1,1 @@
-"""Options with rules of their own: defaults out of the site YAML, and approvals that are asked for."""
+"""Options with rules of their own: defaults out of the site YAML, approvals asked for, what shells complete."""

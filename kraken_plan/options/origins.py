@@ -9,7 +9,7 @@ from click.core import ParameterSource
 
 from kraken_plan.options.site_defaults import settable_options
 
-_URI = re.compile(r"(?s)(?!s3:)([A-Za-z0-9+.-]+://).*@")
+_LOGIN = re.compile(r"(?s)(?!s3:)([A-Za-z0-9+.-]+://).*@")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,4 +75,13 @@ def _shown(value: object) -> str:
     if value is None:
         return ""
     texts = value if isinstance(value, tuple | list) else (value,)
-    return ", ".join(_URI.sub(r"\1…@", str(text)) for text in texts)
+    return ", ".join(without_login(str(text)) for text in texts)
+
+
+def without_login(text: str) -> str:
+    """Return a setting without the user and the password that it has if it is a URI.
+
+    >>> without_login("mongodb://user:password@host/krakendb")
+    'mongodb://…@host/krakendb'
+    """
+    return _LOGIN.sub(r"\1…@", text)

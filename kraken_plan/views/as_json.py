@@ -8,6 +8,7 @@ from kraken_plan.views.diff_text import Compared
 from kraken_plan.views.plan_summary import PlanSummary, summarize_plan
 from planner.plan_diff import Change, DiffKind, PlanDiff, RawFileDiff, Value
 from schemas.plan import Plan, RawFilePlan
+from schemas.tally import Tally
 
 
 def plan_as_json(plan: Plan, *, with_files: bool) -> Iterator[str]:
@@ -25,6 +26,7 @@ def _plan_head(plan: Plan, summary: PlanSummary) -> dict[str, object]:
         "s3": asdict(plan.s3),
         "output_location": plan.output_location,
         "totals": asdict(summary.totals),
+        "tally": Tally.of_plan(plan).as_record(),
         "destinations": [
             {
                 "project_id": destination.project_id,

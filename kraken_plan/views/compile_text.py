@@ -1,5 +1,6 @@
 """Sums up for people what compile found, what it could not resolve, and what to know about the rest."""
 
+import shlex
 from collections.abc import Iterator, Sequence
 
 from kraken_plan.views.plan_sections import entries_text
@@ -7,7 +8,7 @@ from kraken_plan.views.plan_summary import summarize_plan
 from planner.backup_status import NO_UPLOAD_PATH
 from planner.find_records import FoundRecords, LeftOut
 from schemas.plan import Plan, UnresolvedFile
-from schemas.text import counted, printable
+from schemas.text import counted, human_size, printable
 
 _MOST_NAMED = 20
 _MOST_NOTES = 10
@@ -17,11 +18,10 @@ _NAMES = 300
 def compile_summary(plan: Plan, found: FoundRecords, left_out: LeftOut) -> Iterator[str]:
     """Yield what a plan holds, what is noted, and what could not be resolved, line by line."""
     yield from _pasted(found)
-    files = [file for _, file in plan.planned_files()]
-    size_bytes = sum(file.expected_size or 0 for file in files)
+    totals = plan.totals()
     yield (
-        f"{counted(len(plan.raw_files), 'raw file')} asked for; to be restored: {counted(len(files), 'file')}, "
-        f"{counted(size_bytes, 'byte')}, below {printable(plan.output_location)}"
+        f"{counted(totals.raw_files, 'raw file')} asked for; to be restored: {counted(totals.files, 'file')}, "
+        f"{human_size(totals.size_bytes)}, below {printable(plan.output_location)}"
     )
     yield from _left_out(left_out)
     yield from _notes(plan)
@@ -30,6 +30,21 @@ def compile_summary(plan: Plan, found: FoundRecords, left_out: LeftOut) -> Itera
         yield f"{len(errors):,} could not be resolved:"
         yield from _first(errors)
         yield from _advice(plan, errors)
+
+
+def written_lines(path: str | None, plan_digest: str | None) -> Iterator[str]:
+    """Yield where a plan is now, its digest, and what to type next.
+
+    Args:
+        path: of the plan file; None if it went to stdout.
+        plan_digest: as it is written.
+    """
+    if path is None:
+        yield f"written to stdout, {plan_digest}"
+        return
+    name = shlex.quote(path)
+    yield f"written to {printable(path)}, {plan_digest}"
+    yield f"next: {printable(f'kraken-plan show {name}')}, then {printable(f'kraken-plan apply {name}')}"
 
 
 def refusal(plan: Plan, found: FoundRecords, left_out: LeftOut) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """Renders what `doctor` has found: a line for each finding, and what to do below it; and as JSON for programs."""
 
+import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from applier.finding import Finding, State
@@ -14,16 +15,30 @@ _MARKS: Mapping[State, tuple[str, Tone]] = {
     State.UNKNOWN: ("unknown", Tone.FAINT),
 }
 _MARK_WIDTH = 8
+_LEAST_WIDTH = 20
 
 
-def finding_lines(finding: Finding, paint: Paint) -> Iterator[str]:
-    """Yield the lines of a finding."""
+def finding_lines(finding: Finding, paint: Paint, width: int | None = None) -> Iterator[str]:
+    """Yield the lines of a finding.
+
+    Args:
+        finding: what was found.
+        paint: colours its state.
+        width: of the terminal; None to break no lines.
+    """
     mark, tone = _MARKS[finding.state]
-    first, *others = finding.words.split("\n")
-    yield f"{paint(f'{mark:{_MARK_WIDTH}}', tone)} {finding.topic:{_WIDTH}} {first}"
-    yield from (f"{'':{_MARK_WIDTH}} {'':{_WIDTH}} {line}" for line in others)
-    if finding.advice:
-        yield f"{'':{_MARK_WIDTH}} {'':{_WIDTH}} -> {finding.advice}"
+    indent = " " * (_MARK_WIDTH + _WIDTH + 2)
+    advice = [f"-> {finding.advice}"] if finding.advice else []
+    lines = [*finding.words.split("\n"), *advice]
+    if width is not None:
+        room = max(width - len(indent), _LEAST_WIDTH)
+        lines = [
+            piece
+            for line in lines
+            for piece in textwrap.wrap(line, room, break_on_hyphens=False, break_long_words=False)
+        ]
+    yield f"{paint(f'{mark:{_MARK_WIDTH}}', tone)} {finding.topic:{_WIDTH}} {lines[0]}"
+    yield from (f"{indent}{line}" for line in lines[1:])
 
 
 def verdict(findings: Sequence[Finding]) -> str:

@@ -16,7 +16,7 @@ SizeText = Callable[[int], str]
 
 TO_RESTORE = Toned("to restore", Tone.GOOD)
 IN_PART = Toned("in part", Tone.NOTABLE)
-SKIPPED = Toned("skipped", Tone.BAD)
+UNRESOLVABLE = Toned("unresolvable", Tone.BAD)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +79,8 @@ def restored_text(totals: PlanTotals, size_text: SizeText = human_size) -> str:
     return f"{of}, {size_text(totals.size_bytes)}{unknown}"
 
 
-def skipped_text(totals: PlanTotals) -> str:
-    """Return what is skipped, in one line; empty if nothing is."""
+def unresolvable_text(totals: PlanTotals) -> str:
+    """Return what could not be resolved, in one line; empty if everything could."""
     return entries_text(totals.skipped_raw_files, totals.skipped_files)
 
 
@@ -92,7 +92,7 @@ def entries_text(raw_files: int, files: int) -> str:
 def raw_file_state(totals: PlanTotals) -> Toned:
     """Return whether a raw file with these totals is restored."""
     if totals.skipped_raw_files or not totals.files:
-        return SKIPPED
+        return UNRESOLVABLE
     return IN_PART if totals.skipped_files else TO_RESTORE
 
 
@@ -100,7 +100,11 @@ def raw_file_why(raw_file: RawFilePlan, totals: PlanTotals) -> str:
     """Return why a raw file is not restored, or not all of it; empty if all of it is."""
     if raw_file.error is not None:
         return printable(raw_file.error)
-    return f"{totals.skipped_files:,} of {counted(len(raw_file.files), 'file')} skipped" if totals.skipped_files else ""
+    return (
+        f"{totals.skipped_files:,} of {counted(len(raw_file.files), 'file')} unresolvable"
+        if totals.skipped_files
+        else ""
+    )
 
 
 def raw_file_remark(raw_file: RawFilePlan, totals: PlanTotals) -> Toned:
@@ -115,7 +119,7 @@ def notes_text(notes: Sequence[str]) -> str:
 
 
 def file_error(raw_file: RawFilePlan, file: PlannedFile | UnresolvedFile) -> str | None:
-    """Return why a file is skipped, for a reason of its own or of its raw file; None if it is not."""
+    """Return why a file is not restored, for a reason of its own or of its raw file; None if it is."""
     return raw_file.error or (file.error if isinstance(file, UnresolvedFile) else None)
 
 
@@ -130,7 +134,7 @@ def s3_object(raw_file: RawFilePlan, file: PlannedFile | UnresolvedFile) -> str:
 def plan_sections(summary: PlanSummary, size_text: SizeText = human_size) -> list[Section]:
     """Return the tables that sum a plan up, problems first; empty ones are left out."""
     sections = [
-        _remarks("Skipped, and why", "Reason", summary.skipped, Tone.BAD),
+        _remarks("Unresolvable, and why", "Reason", summary.skipped, Tone.BAD),
         _remarks("Notes", "Note", summary.notes, Tone.NOTABLE),
         _destinations(summary, size_text),
         _largest(summary, size_text),
@@ -184,7 +188,7 @@ def _destinations(summary: PlanSummary, size_text: SizeText) -> Section:
             Column("Size", right=True),
             Column("Raw files", right=True),
             Column("Files", right=True),
-            Column("Skipped", right=True),
+            Column("Unresolvable", right=True),
             Column("Project"),
             Column("Destination"),
         ),

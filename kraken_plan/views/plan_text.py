@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 
 from kraken_plan.views.plan_sections import (
     NOTHING,
-    SKIPPED,
     TO_RESTORE,
+    UNRESOLVABLE,
     Section,
     SizeText,
     exact_size,
@@ -19,7 +19,7 @@ from kraken_plan.views.plan_sections import (
     restored_text,
     s3_object,
     size_or_nothing,
-    skipped_text,
+    unresolvable_text,
 )
 from kraken_plan.views.plan_summary import PlanSummary, summarize_plan
 from kraken_plan.views.table import Cell, Column, Paint, Tone, Toned, table_lines
@@ -29,7 +29,7 @@ from schemas.text import human_size, printable
 
 
 def plan_lines(plan: Plan, name: str, paint: Paint, *, with_files: bool, exact: bool) -> Iterator[str]:
-    """Yield who made a plan, how much goes where, the largest files, what is skipped and why, and every entry.
+    """Yield who made a plan, how much goes where, the largest files, what is unresolvable and why, and every entry.
 
     Args:
         plan: any plan.
@@ -57,8 +57,9 @@ def _head(plan: Plan, name: str, summary: PlanSummary, size_text: SizeText, pain
     facts.append(("Restores", restored_text(summary.totals, size_text)))
     width = max(len(label) for label, _ in facts)
     yield from (f"{paint(label, Tone.FAINT)}{' ' * (width - len(label))}  {value}" for label, value in facts)
-    if skipped := skipped_text(summary.totals):
-        yield f"{paint('Skips', Tone.FAINT)}{' ' * (width - len('Skips'))}  {paint(skipped, Tone.BAD)}"
+    if unresolvable := unresolvable_text(summary.totals):
+        label = "Unresolvable"
+        yield f"{paint(label, Tone.FAINT)}{' ' * (width - len(label))}  {paint(unresolvable, Tone.BAD)}"
 
 
 def _section(section: Section, paint: Paint) -> Iterator[str]:
@@ -100,7 +101,7 @@ _FILE_COLUMNS = (
     Column("Project"),
     Column("Raw file"),
     Column("S3 object"),
-    Column("Destination, or why it is skipped"),
+    Column("Destination, or why it is unresolvable"),
 )
 
 
@@ -108,7 +109,7 @@ def _file_rows(plan: Plan, size_text: SizeText) -> Iterator[Sequence[Cell]]:
     for raw_file in plan.raw_files:
         if raw_file.error is not None and not raw_file.files:
             yield (
-                SKIPPED,
+                UNRESOLVABLE,
                 *[NOTHING] * 3,
                 name_of(raw_file.project_id),
                 printable(raw_file.raw_file_id),
@@ -121,7 +122,7 @@ def _file_rows(plan: Plan, size_text: SizeText) -> Iterator[Sequence[Cell]]:
 def _file_row(raw_file: RawFilePlan, file: PlannedFile | UnresolvedFile, size_text: SizeText) -> Sequence[Cell]:
     error = file_error(raw_file, file)
     return (
-        TO_RESTORE if error is None else SKIPPED,
+        TO_RESTORE if error is None else UNRESOLVABLE,
         size_or_nothing(file.expected_size, size_text),
         NOTHING if file.chunk_size_mb is None else f"{file.chunk_size_mb:,} MiB",
         printable(file.expected_etag or NOTHING),

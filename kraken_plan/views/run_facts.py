@@ -16,13 +16,15 @@ def run_facts(runs: Sequence[RecordedRun]) -> list[tuple[str, str]]:
         facts = [
             ("Run", _times(run)),
             ("Host", _who(run)),
-            ("Fetched", _fetched(run)),
+            ("Fetched", _fetched(run, "")),
             ("Options", printable(" ".join(run.head.options))),
             ("Approved by", printable(", ".join(run.head.approvals))),
         ]
         return [(label, value) for label, value in facts if value]
     newest_first = sorted(runs, key=lambda run: run.head.started_at, reverse=True)
-    facts = [("Run", ", ".join(filter(None, [_times(run), _who(run), _fetched(run)]))) for run in newest_first]
+    facts = [
+        ("Run", ", ".join(filter(None, [_times(run), _who(run), _fetched(run, " fetched")]))) for run in newest_first
+    ]
     left_out = len(facts) - _MOST_RUNS
     return [*facts[:_MOST_RUNS], *([("Run", f"and {left_out:,} earlier ones")] if left_out > 0 else [])]
 
@@ -39,12 +41,12 @@ def _who(run: RecordedRun) -> str:
     return printable(" by ".join(filter(None, [run.head.host, run.head.user])))
 
 
-def _fetched(run: RecordedRun) -> str:
+def _fetched(run: RecordedRun, word: str) -> str:
     if run.end is None:
         return ""
     seconds = _seconds(run)
     rate = f", {human_size(round(run.end.fetched_bytes / seconds))}/s" if seconds and run.end.fetched_bytes else ""
-    return f"{human_size(run.end.fetched_bytes)} fetched{rate}"
+    return f"{human_size(run.end.fetched_bytes)}{word}{rate}"
 
 
 def _seconds(run: RecordedRun) -> float:

@@ -25,6 +25,11 @@ def stdout_paint() -> Paint:
     return _painted if _wants_colour(sys.stdout, os.environ) else unpainted
 
 
+def stdout_width() -> int | None:
+    """Return how many columns stdout has; None where it is not a terminal."""
+    return get_terminal_size().columns if _is_terminal(sys.stdout) else None
+
+
 def show_lines(lines: Iterable[str]) -> None:
     """Print lines as they come; what is longer than the terminal goes through its pager.
 

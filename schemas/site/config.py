@@ -20,6 +20,7 @@ OUTPUT_LOCATION_KEY = "locations.output.absolute_path"
 BACKUP_LOCATION_KEY = "locations.backup.absolute_path"
 REGION_KEY = "backup.s3.region"
 ENDPOINT_URL_KEY = "backup.s3.endpoint_url"
+WEBHOOK_URL_KEY = "general.notifications.{}_alerts_webhook_url"
 
 _MAX_BYTES = 1024 * 1024  # a site's settings have some kilobytes
 
@@ -102,6 +103,20 @@ def load_backup_config(config_path: str | None, output_root: str | None) -> Site
         )
     output_location = None if output_root is None else normalize_output_location(output_root, "--output-root")
     return replace(read_site_config(config_path, output_location or backup_location), backup_location=backup_location)
+
+
+def read_webhook_url(config_path: str, kind: str) -> str | None:
+    """Return the address in a site YAML to which its alerts go; None if it has none.
+
+    Args:
+        config_path: the YAML file.
+        kind: of the alerts, `ops` or `business`.
+
+    Raises:
+        ConfigError: the YAML cannot be read, or the setting is wrong.
+    """
+    name = site_name(config_path)
+    return _text_at(_parse_yaml(_read(config_path, name), name), WEBHOOK_URL_KEY.format(kind), name)
 
 
 def read_backup_location(config_path: str) -> str | None:

@@ -1,6 +1,7 @@
 """The main job, as a user does it: compile, apply, read the report. Real program, real S3 server, real files."""
 
 import json
+import re
 import shutil
 from typing import TYPE_CHECKING
 
@@ -187,7 +188,7 @@ def test_s3_should_be_checked_before_a_large_file_is_fetched_or_a_local_one_is_r
     (case.destination() / "there.raw").write_bytes(case.raw_files[1].contents["there.raw"])
 
     # when
-    result = run_cli("-v", "apply", plan)
+    result = run_cli("-vv", "apply", plan)
 
     # then, on the wire and in the log
     for name in case.raw_file_ids:
@@ -369,16 +370,19 @@ def test_one_job_should_do_as_well_as_many(run_cli: Cli, make_restore_case: Make
     assert case.unrestored() == []
 
 
-def test_verbose_apply_should_log_each_files_way(run_cli: Cli, make_restore_case: MakeRestoreCase) -> None:
+def test_very_verbose_apply_should_log_each_files_way_and_every_request(
+    run_cli: Cli, make_restore_case: MakeRestoreCase
+) -> None:
     case = make_restore_case(thermo())
 
-    result = run_cli("-v", "apply", compile_plan(run_cli, case))
+    result = run_cli("-vv", "apply", compile_plan(run_cli, case))
 
-    assert f"sample.raw: start, s3://{case.bucket()}/sample.raw" in result.stderr
+    place = f"s3://{case.bucket()}/sample.raw"
+    assert f"sample.raw: start, {place}" in result.stderr
+    assert re.search(rf"DEBUG applier\.s3\.\w+: GET {place} from byte 0: answered after ", result.stderr)
     assert "sample.raw: S3 pre-check passed with the download, If-Match " in result.stderr
     assert "sample.raw: verified as read back, etag " in result.stderr
-    assert "sample.raw: downloaded, 12.0 MB in " in result.stderr
-    assert "MB/s)" in result.stderr
+    assert "sample.raw: downloaded, 12.0 MiB in " in result.stderr
 
 
 def test_apply_should_load_what_it_needs_and_no_more(run_cli: Cli, make_restore_case: MakeRestoreCase) -> None:

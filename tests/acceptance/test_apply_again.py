@@ -100,3 +100,46 @@ def test_where_a_bucket_may_not_be_listed_every_file_should_be_asked_for(
     assert result.exit_code == 0, result.stderr
     assert len(faulty_proxy.requests("HEAD", "many.d/")) == FILES
     assert result.stderr.count("s3:ListBucket is not permitted") == 1
+
+
+@pytest.mark.parametrize("code", ["AccessDenied", "ExpiredToken"])
+def test_a_listing_should_be_no_licence_to_touch_a_file_whose_object_cannot_be_had(
+    run_cli: Cli, case: RestoreCase, faulty_proxy: FaultyProxy, code: str
+) -> None:
+    # given files that are wrong, and an S3 that lists their objects as planned and gives none of them
+    plan = compile_plan(run_cli, case)
+    before = {path: path.read_bytes()[:-1] + b"?" for path in (case.destination() / "many.d").iterdir()}
+    for path, content in before.items():
+        path.write_bytes(content)
+    faulty_proxy.add(Fault(action=Answer(status=403, code=code), key="many.d/"))
+
+    # when
+    result = run_cli("apply", plan)
+
+    # then
+    assert result.exit_code == 1
+    assert {path: path.read_bytes() for path in (case.destination() / "many.d").iterdir()} == before
+
+
+def test_without_a_planned_size_a_listing_should_not_say_which_size_is_right(
+    run_cli: Cli, case: RestoreCase, faulty_proxy: FaultyProxy
+) -> None:
+    # given right files, a plan that does not know their sizes, and a listing in which each is a byte too long
+    document = json.loads(compile_plan(run_cli, case).read_bytes())
+    del document["plan_digest"]
+    for file in document["raw_files"]["many.d"]["files"]:
+        file["expected_size"] = None
+    listed = "".join(
+        f"<Contents><Key>{file['s3_key']}</Key><Size>51</Size><ETag>{file['expected_etag']}</ETag></Contents>"
+        for file in document["raw_files"]["many.d"]["files"]
+        if file["s3_key"].isascii() and "&" not in file["s3_key"]
+    )
+    page = f"<ListBucketResult>{listed}</ListBucketResult>".encode()
+    faulty_proxy.add(Fault(action=Answer(status=200, body=page), method="GET", query="start-after"))
+
+    # when
+    result = run_cli("apply", "-", stdin=json.dumps(document))
+
+    # then
+    assert result.exit_code == 0, result.stderr
+    assert last_report(case).count("OK - Skipped (already exists)") == FILES

@@ -3,8 +3,12 @@
 import fcntl
 import os
 import pty
+import re
+import struct
 import subprocess
+import termios
 import threading
+from typing import TYPE_CHECKING
 
 import pytest
 from apply_case import compile_plan, left_staged, thermo
@@ -14,6 +18,7 @@ from faulty_proxy import FaultyProxy
 from network_faults import Fault, Stall
 from restore_case import raw_file
 from sample_data import MIB, made_up_bytes
+from screen import Screen
 from stalled_run import (
     BIG_BYTES,
     PARTS,
@@ -26,6 +31,9 @@ from stalled_run import (
 from waiting import wait_for
 
 from applier.disk.part_hashing import SEGMENT_BYTES
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 
 def test_a_killed_run_should_be_resumed_and_cleaned_up(
@@ -165,12 +173,16 @@ def test_what_a_living_run_has_staged_should_be_left_to_it(
     assert left_staged(case) == []
 
 
-def test_apply_should_show_a_bar_on_a_terminal(run_cli: Cli, make_restore_case: MakeRestoreCase) -> None:
-    # given a terminal of 120 columns
-    case = make_restore_case(thermo())
+@pytest.mark.parametrize("columns", [40, 120])
+def test_apply_should_draw_one_line_on_a_terminal_and_erase_it(
+    run_cli: Cli, make_restore_case: MakeRestoreCase, s3: "S3Client", columns: int
+) -> None:
+    # given a terminal, and a file that fails
+    case = make_restore_case(thermo(), thermo("gone.raw"))
     plan = compile_plan(run_cli, case)
+    s3.delete_object(Bucket=case.bucket(), Key="gone.raw")
     controller, terminal = pty.openpty()
-    fcntl.ioctl(terminal, 0x5414, b"\x28\x00\x78\x00\0\0\0\0")  # TIOCSWINSZ
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     shown: list[bytes] = []
 
     def read() -> None:
@@ -192,17 +204,32 @@ def test_apply_should_show_a_bar_on_a_terminal(run_cli: Cli, make_restore_case: 
     reader.join()
     os.close(controller)
 
-    # then files, bytes and rate are shown there, and stdout has the report alone
+    # then the line told the counts, from begin to end
     text = b"".join(shown).decode()
-    assert "1/1 files done" in text
-    assert "12.0M/12.0M" in text
-    assert "B/s" in text
+    assert "0 verified, 2 to go" in text
+    assert "1 verified, 1 failed" in text
+    # and what stays is the begin, what failed, the end and no copy of the line
+    screen = Screen(columns)
+    screen.write(text)
+    seen = "".join(screen.rows)
+    assert "to go" not in seen
+    assert seen.startswith(f"{plan}: 2 files of 2 raw files, 24.0 MiB; compiled ")
+    assert "ERROR gone.raw: FAILURE - S3 key not found" in seen
+    assert "2 raw files, 2 entries: 1 verified, 1 failed, 0 unresolvable, 0 not attempted" in seen
+    # and stdout has the report alone
     assert stdout.decode() == f"{case.reports()[0]}\n"
 
 
 def test_apply_should_say_nothing_of_progress_elsewhere(run_cli: Cli, make_restore_case: MakeRestoreCase) -> None:
     case = make_restore_case(thermo())
 
-    result = run_cli("apply", compile_plan(run_cli, case))
+    plan = compile_plan(run_cli, case)
+    result = run_cli("apply", plan)
 
-    assert result.stderr == "1 raw file, 1 file: 1 downloaded, 0 skipped, 0 healed, 0 failed\n"
+    start, source, destination, sums, figures = result.stderr.splitlines()
+    assert start.startswith(f"{plan}: 1 file of 1 raw file, 12.0 MiB; compiled ")
+    assert source.startswith("from http://127.0.0.1:")
+    assert "credentials: the environment, access key …" in source
+    assert destination == f"to {case.destination()}"
+    assert sums == "1 raw file, 1 entry: 1 verified, 0 failed, 0 unresolvable, 0 not attempted"
+    assert re.fullmatch(r"  verified 12\.0 MiB \(1 downloaded\) in 0:\d\d; fetched 12\.0 MiB( at \S+ MiB/s)?", figures)

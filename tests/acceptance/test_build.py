@@ -63,9 +63,9 @@ def test_a_wheel_should_be_built_without_a_compiler(tmp_path: Path) -> None:
     assert LIBRARY not in zipfile.ZipFile(wheel).namelist()
     assert {
         "applier/disk/md5_lanes.py",
-        "kraken_plan/views/page.html",
-        "kraken_plan/views/page.css",
-        "kraken_plan/views/page.js",
+        "kraken_plan/views/pages/page.html",
+        "kraken_plan/views/pages/page.css",
+        "kraken_plan/views/pages/page.js",
     } <= set(zipfile.ZipFile(wheel).namelist())
     assert_shell_files_are_in(wheel)
 

@@ -82,6 +82,16 @@ def test_a_wrong_command_line_should_be_refused(run_cli: Cli, arguments: list[st
     assert result.stdout == ""
 
 
+def test_what_is_misspelt_should_get_the_nearest_right_one(run_cli: Cli) -> None:
+    assert "No such command 'aply': did you mean apply?" in run_cli("aply", "plan.json").stderr
+    environment = {"KRAKEN_PLAN_VALIDATE_DEBUGG": "1", "KRAKEN_PLAN_DEBUG": "perhaps"}
+    refused = run_cli("validate", "plan.json", environment=environment)
+    assert refused.exit_code == 2
+    assert "Invalid value for KRAKEN_PLAN_DEBUG (environment variable of --debug): 'perhaps'" in refused.stderr
+    warned = run_cli("validate", "plan.json", environment={"KRAKEN_PLAN_VALIDATE_DEBUGG": "1"})
+    assert "no option reads it: did you mean KRAKEN_PLAN_VALIDATE_DEBUG?" in warned.stderr
+
+
 def test_an_error_should_be_one_line_on_stderr(run_cli: Cli) -> None:
     result = run_cli("validate", "none\n\x1b[31m.json")
     assert result.exit_code == 2

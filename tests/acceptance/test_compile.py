@@ -75,7 +75,7 @@ def test_compile_should_resolve_everything_that_was_backed_up(run_cli: Cli, make
     # then
     assert result.exit_code == 0, result.stderr
     assert result.stdout == ""
-    assert "3 raw files asked for; to be restored: 5 files, 6,000,003 bytes" in result.stderr
+    assert "3 raw files asked for; to be restored: 5 files, 5.7 MiB" in result.stderr
     plan = read_plan(plan_path.read_bytes(), "plan.json")
     assert plan.output_location == str(case.output_location)
     assert plan.compiled_from is not None

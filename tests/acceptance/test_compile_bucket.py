@@ -190,6 +190,7 @@ ONE = "<Contents><Key>a.raw</Key><Size>3</Size><ETag>x</ETag></Contents>"
     "page",
     [
         lambda number: truncated(ONE, f"t{number}"),
+        lambda number: truncated(ONE.replace("a.raw", f"{number % 2}.raw"), f"t{number}"),
         lambda _: truncated("", "same"),
         lambda number: truncated("", f"t{number}"),
         lambda number: truncated(ONE.replace("a.raw", f"{number:09}.raw"), "same"),

@@ -31,7 +31,7 @@ def offered_by_bash(run_cli: Cli, *lines: str) -> list[str]:
 
 
 def test_bash_should_complete_commands_options_choices_and_files(run_cli: Cli) -> None:
-    offered = offered_by_bash(run_cli, '""', "comp", "help st", "apply --on", "apply --on-corrupt q")
+    offered = offered_by_bash(run_cli, '""', "comp", "help st", "apply --on-c", "apply --on-corrupt q")
     assert offered == [" ".join(COMMANDS), "compile completion", "status", "--on-corrupt", "quarantine"]
 
     paths = offered_by_bash(
@@ -74,5 +74,5 @@ def test_completing_should_load_no_command_that_is_not_named(run_cli: Cli) -> No
     result = run_cli(environment={**asking, "PYTHONPROFILEIMPORTTIME": "1"})
 
     assert result.exit_code == 0
-    assert "kraken_plan.completion" in result.stderr
+    assert "kraken_plan.options.completion" in result.stderr
     assert "kraken_plan.commands" not in result.stderr

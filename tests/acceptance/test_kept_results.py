@@ -39,6 +39,14 @@ def test_results_should_be_kept_and_found_and_reports_go_where_they_are_wanted(
     assert list(json.loads(selected.stdout)["raw_files"]) == ["taken.raw"]
     reported = run_cli("report", "--plan", plan, "--report-dir", reports)
     assert (reported.exit_code, len(list(reports.iterdir()))) == (1, 2)
+    last = run_cli("status", plan, "--last")
+    assert last.exit_code == 1
+    assert last.stdout.startswith("2 entries: 1 verified, 1 failed, 0 unresolvable, 0 not attempted\nRun ")
+    assert "\n  taken.raw: Cannot write: a folder stands in the way\n" in last.stdout
+    summary = json.loads(run_cli("status", plan, "--last", "--json").stdout)
+    assert (summary["failed"], summary["exit_code"], summary["fetched_bytes"]) == (1, 1, 1000)
+    assert run_cli("status", plan, "--last", "--html", "last.html").exit_code == 1
+    assert b"<title>Restore results: " in (run_cli.folder / "last.html").read_bytes()
     moved = run_cli("report", "--plan", plan, "--output-root", case.folder, "--report-dir", reports)
     assert moved.exit_code == 2
     assert f"give --output-root {case.output_location}" in moved.stderr

@@ -68,10 +68,10 @@ def test_an_identity_that_may_only_read_should_restore_a_plan(
     run_cli: Cli, make_restore_case: MakeRestoreCase, s3_server: EmbeddedS3, s3: "S3Client", faulty_proxy: FaultyProxy
 ) -> None:
     # given a plan with an older version of one object, pinned, one that was deleted since, and a corrupt local file
-    parts = raw_file("parts.raw", {"parts.raw": (made_up_bytes("parts", 6 * MIB), 5)})
+    parts = raw_file("parts.raw", {"parts.raw": (made_up_bytes("parts", 33 * MIB), 20)})
     case = make_restore_case(thermo(), bruker(), parts, endpoint_url=faulty_proxy.endpoint_url)
     case.destination().mkdir()
-    (case.destination() / "parts.raw").write_bytes(bytes(6 * MIB))
+    (case.destination() / "parts.raw").write_bytes(bytes(33 * MIB))
     document = json.loads(compile_plan(run_cli, case).read_bytes())
     del document["plan_digest"]
     (pinned,) = document["raw_files"]["sample.raw"]["files"]

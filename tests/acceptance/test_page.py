@@ -10,8 +10,9 @@ from browser import NARROW, WIDE, Tabs
 from plan_samples import make_plan, planned_file, planned_raw_file, unresolved_raw_file
 from playwright.sync_api import Locator, Page, expect
 
-from kraken_plan.views.page import render_page
-from kraken_plan.views.plan_page import plan_page
+from kraken_plan.views.pages.page import render_page
+from kraken_plan.views.pages.plan_page import plan_page
+from kraken_plan.views.pages.result_page import result_page
 from kraken_plan.views.plan_sections import NOTHING
 from schemas.plan import Plan, RawFilePlan, UnresolvedFile
 from schemas.results import ApplyResult, Failure, FailureKind, FileResult, Outcome, RawFileResult
@@ -35,7 +36,9 @@ DIGEST = f"sha256:{'5' * 64}"
 
 def written(plan: Plan, folder: Path, result: ApplyResult | None = None) -> Path:
     path = folder / "page.html"
-    path.write_bytes(render_page(plan_page(replace(plan, plan_digest=DIGEST), "plan.json", result)))
+    sealed = replace(plan, plan_digest=DIGEST)
+    page = plan_page(sealed, "plan.json") if result is None else result_page(sealed, "plan.json", result)
+    path.write_bytes(render_page(page))
     return path
 
 
@@ -82,7 +85,7 @@ def test_a_page_should_say_what_the_plan_says(page: Page) -> None:
         ["To restore", "5.0 GiB"],
         ["Files", "4"],
         ["Raw files", "3"],
-        ["Skipped", "2"],
+        ["Unresolvable", "2"],
     ]
     expect(page.locator("#count")).to_have_text("All 5 files in 4 raw files: 5.0 GiB to restore.")
 
@@ -98,10 +101,15 @@ def test_bars_should_be_as_long_as_each_projects_part_of_the_bytes(page: Page) -
 def test_what_is_wrong_should_come_first_and_the_rest_as_planned(page: Page) -> None:
     assert names_of(page) == ["no_such_file", "folder.d", "big.raw", "small.raw"]
     states = rows_of(page).locator(".state").all_inner_texts()
-    assert [state.replace("\n", "") for state in states] == ["✗ skipped", "! in part", "✓ to restore", "✓ to restore"]
+    assert [state.replace("\n", "") for state in states] == [
+        "✗ unresolvable",
+        "! in part",
+        "✓ to restore",
+        "✓ to restore",
+    ]
     assert rows_of(page).locator(".remark").all_inner_texts()[:2] == [
         "RawFile not found in the catalog",
-        "1 of 3 files skipped",
+        "1 of 3 files unresolvable",
     ]
 
 
@@ -129,7 +137,7 @@ def test_a_chosen_line_should_be_told_in_full(page: Page) -> None:
     row_named(page, "old.bin").click()
     assert page.locator("#chosen-text").inner_text().split("\n") == [
         "folder.d/old.bin",
-        "skipped, 10 B",
+        "unresolvable, 10 B",
         "no etag, no key",
         "Not verifiable: no ETag recorded",
     ]
@@ -150,7 +158,7 @@ def test_words_should_find_raw_files_and_files_and_only_those_are_counted(page: 
 
 
 def test_states_and_projects_should_filter(page: Page) -> None:
-    page.locator("#state").select_option("skipped")
+    page.locator("#state").select_option("unresolvable")
     expect(page.locator("#count")).to_contain_text("1 file in 2 raw files of")
     assert names_of(page) == ["no_such_file", "folder.d"]
     page.locator("#state").select_option("all")
@@ -414,9 +422,9 @@ def test_after_an_apply_the_page_should_tell_what_became_of_each_file(tabs: Tabs
         )
     )
     assert lines == {
-        "no_such_file": "✗ failed",
-        "small.raw": "✗ failed",
-        "folder.d": "! in part",
+        "no_such_file": "✗ unresolvable",
+        "small.raw": "– not attempted",  # noqa: RUF001
+        "folder.d": "✗ in part",
         "old.bin": "✗ failed",
         "analysis.tdf": "! healed",
         "small.xml": "✓ downloaded",
@@ -424,4 +432,5 @@ def test_after_an_apply_the_page_should_tell_what_became_of_each_file(tabs: Tabs
     }
     text = page.locator("body").inner_text()
     assert "Access denied: </script><img src=x" in text
+    assert "1 of 3 files not verified: Access denied: </script>" in row_named(page, "folder.d").inner_text()
     assert "corrupt file kept as analysis.tdf.corrupted" in text

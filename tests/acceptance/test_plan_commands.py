@@ -29,7 +29,7 @@ def plan_path(run_cli: Cli) -> Path:
 
 def test_validate_should_say_in_one_line_what_a_valid_plan_holds(run_cli: Cli, plan_path: Path) -> None:
     digest = json.loads(PLAN)["plan_digest"]
-    expected = f"valid, 1 raw file, 2 files (1 not resolved), 3 bytes, {digest}\n"
+    expected = f"valid, 1 raw file, 2 files (1 not resolved), 3 B, {digest}\n"
     result = run_cli("validate", plan_path)
     assert (result.exit_code, result.stdout, result.stderr) == (0, f"{plan_path}: {expected}", "")
     assert run_cli("validate", "-", stdin=PLAN.decode()).stdout == f"<stdin>: {expected}"
@@ -70,8 +70,12 @@ def test_validate_should_refuse_a_file_that_is_not_a_plan(run_cli: Cli, content:
 def test_seal_should_renew_the_digest_in_place(run_cli: Cli, plan_path: Path) -> None:
     plan_path.write_bytes(CHANGED)
     result = run_cli("seal", plan_path)
-    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "")
-    assert read_plan(plan_path.read_bytes(), "plan.json").s3.region == "eu-west-1"
+    assert (result.exit_code, result.stdout) == (0, "")
+    sealed = read_plan(plan_path.read_bytes(), "plan.json")
+    assert sealed.s3.region == "eu-west-1"
+    before = json.loads(CHANGED)["plan_digest"]
+    assert result.stderr == f"{plan_path}: sealed with {sealed.plan_digest}, in place of {before}\n"
+    assert run_cli("seal", plan_path).stderr == f"{plan_path}: sealed with {sealed.plan_digest}, as it was\n"
     assert sorted(path.name for path in run_cli.folder.iterdir()) == ["plan.json"]
 
 

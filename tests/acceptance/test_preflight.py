@@ -158,6 +158,19 @@ def test_a_plan_of_which_no_bucket_exists_should_be_refused(run_cli: Cli, make_r
     assert_refused(result, case, named)
 
 
+def test_an_s3_that_cannot_be_used_at_the_start_should_be_refused_without_reports(
+    run_cli: Cli, make_restore_case: MakeRestoreCase
+) -> None:
+    case = make_restore_case(thermo(size_bytes=10), thermo("b.raw", "PRID002", size_bytes=10))
+    plan = compile_plan(run_cli, case)
+    gone = ("apply", plan, "--retries", "0", "--endpoint-url", "http://127.0.0.1:1")
+
+    assert_refused(run_cli(*gone), case, "S3 cannot be used", "127.0.0.1:1", "Network error: ", "(and 1 other bucket")
+    refused = run_cli("apply", plan, environment={"AWS_SECRET_ACCESS_KEY": "another"})
+    assert_refused(refused, case, "S3 cannot be used", "the credentials are not those of this S3")
+    assert "As things stand, apply would be refused:\n  S3 cannot be used" in run_cli("status", *gone[1:]).stdout
+
+
 def test_a_missing_bucket_beside_a_good_one_should_be_its_own_raw_files_failure(
     run_cli: Cli, make_restore_case: MakeRestoreCase
 ) -> None:

@@ -28,15 +28,18 @@ def test_the_page_should_tell_what_became_of_each_file(
     assert page.title() == f"Restore results: {plan}"
     figures = [figure.split("\n") for figure in page.locator(".figures li").all_inner_texts()]
     assert figures == [
-        ["Failed", "2", "1 raw file, 1 file"],
-        ["Verified files", "2", "0 downloaded, 1 already right"],
-        ["Healed", "1", "were corrupt"],
-        ["To restore", "2.9 KiB", "3,000 bytes"],
+        ["Failed", "1", "1,000 B"],
+        ["Unresolvable", "1"],
+        ["Not attempted", "0"],
+        ["Verified", "2 of 4", "0 downloaded, 1 healed, 1 already right, 2.0 KiB of 2.9 KiB"],
     ]
+    titles = page.locator("main :is(h2, h3)").all_inner_texts()
+    assert titles[:3] == ["What is not verified, and why", "Raw files and their files", "The plan"]
+    assert "--results results.jsonl --no-report" in page.locator("header .facts").inner_text()
     rows = page.locator("#rows [role=row]")
     assert [(row.locator(".main").inner_text(), row.locator(".state").inner_text()) for row in rows.all()] == [
         ("taken.raw", "✗ failed"),
-        ("absent.raw", "✗ failed"),
+        ("absent.raw", "✗ unresolvable"),
         ("damaged.raw", "! healed"),
         ("right.raw", "✓ already right"),
     ]
@@ -74,4 +77,12 @@ def test_files_of_a_bucket_that_is_gone_should_be_counted_once(
     # then it is one file that failed, as the report has it
     page = tabs.open(run_cli.folder / "results.html", (1280, 2000))
     figures = [figure.split("\n") for figure in page.locator(".figures li").all_inner_texts()]
-    assert figures[:2] == [["Failed", "1", "1 file"], ["Verified files", "1", "1 downloaded, 0 already right"]]
+    assert figures[0] == ["Failed", "1", "10 B"]
+    assert figures[3][:2] == ["Verified", "1 of 2"]
+
+    # and on a narrow screen nothing is beside it, and each cell of a short table says what it is
+    narrow = tabs.open(run_cli.folder / "results.html", (400, 2000))
+    assert narrow.evaluate("document.documentElement.scrollWidth") == 400
+    cell = narrow.locator("td").first
+    assert cell.evaluate("cell => getComputedStyle(cell, '::before').content") == '"Entries"'
+    assert narrow.locator("#rows .aside").first.bounding_box()["height"] > 20  # type: ignore[index]  # the whole reason

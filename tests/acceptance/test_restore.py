@@ -63,7 +63,7 @@ def test_restore_should_compile_show_and_apply_and_keep_plan_and_results_beside_
     assert run_cli("apply", plan, "--expect-digest", digest).exit_code == 0
     lines = [json.loads(line) for line in results.read_text(encoding="utf-8").splitlines()]
     assert lines[0]["plan_digest"] == digest
-    assert len(lines) == 1 + 15
+    assert len(lines) == 1 + 15 + 1  # a head, a line for each file, a summary
     assert run_cli("report", "--plan", plan, results).exit_code == 0
 
 
@@ -186,7 +186,7 @@ def test_many_restores_at_once_should_each_restore_everything_and_keep_their_own
     assert len(digests) == 1
     for path in paths:
         if path.endswith(".results.jsonl"):
-            assert len(Path(path).read_text(encoding="utf-8").splitlines()) == 1 + 15
+            assert len(Path(path).read_text(encoding="utf-8").splitlines()) == 1 + 15 + 1
 
 
 def test_an_interrupted_restore_should_leave_the_plan_that_apply_goes_on_with(

@@ -1,6 +1,7 @@
 """examples/scheduled: the systemd units and the crontab, run as systemd and cron would, on the folders of a test."""
 
 import configparser
+import json
 import re
 import shlex
 import shutil
@@ -11,6 +12,7 @@ import pytest
 from apply_case import compile_plan, thermo
 from cli import PROGRAM, Cli, CliResult
 from conftest import MakeRestoreCase
+from webhook_receiver import WebhookReceiver
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "scheduled"
 UNITS = ("kraken-plan-verify@.service", "kraken-plan-verify@.timer")
@@ -78,15 +80,21 @@ def run_cron_job(folder: Path) -> CliResult:
     return CliResult(exit_code=done.returncode, stdout=done.stdout, stderr=done.stderr)
 
 
-def test_the_service_should_verify_and_fail_where_a_file_is_wrong(run_cli: Cli, restored: Path) -> None:
-    well = run_service(run_cli.folder)
-    assert well.exit_code == 0, well.stderr
-    assert re.fullmatch(f"{run_cli.folder}/state/verify/.*/_verification_report_.*[.]txt\n", well.stdout)
+def test_the_service_should_verify_and_where_a_file_is_wrong_notify_and_fail(run_cli: Cli, restored: Path) -> None:
+    site = run_cli.folder / "etc" / "alphakraken.prod.yaml"
+    with WebhookReceiver() as receiver:
+        site.write_text(site.read_text().replace("http://127.0.0.1:9/ops-alerts", receiver.url("/ops")))
 
-    restored.write_bytes(bytes(1000))
-    wrong = run_service(run_cli.folder)
-    assert wrong.exit_code == 1
-    assert "sample.raw: FAILURE - Not as planned: etag" in wrong.stderr
+        well = run_service(run_cli.folder)
+        assert well.exit_code == 0, well.stderr
+        assert re.fullmatch(f"{run_cli.folder}/state/verify/.*/_verification_report_.*[.]txt\n", well.stdout)
+        assert receiver.deliveries == []
+
+        restored.write_bytes(bytes(1000))
+        wrong = run_service(run_cli.folder)
+        assert wrong.exit_code == 1
+        assert "sample.raw: FAILURE - Not as planned: etag" in wrong.stderr
+        assert "sample.raw: Not as planned: etag" in json.dumps(receiver.contents("/ops"))
 
 
 def test_the_cron_job_should_be_silent_while_all_is_well(run_cli: Cli, restored: Path) -> None:

@@ -78,7 +78,7 @@ def test_a_selection_should_go_through_a_pipe(run_cli: Cli) -> None:
     [
         ((), "nothing was asked for"),
         (("--raw-file", "x.raw,a.raw"), "the plan has no raw file x.raw\n"),
-        (("--project", "PRID009"), "the plan has no project PRID009\n"),
+        (("--project", "PRID009"), "the plan has no project PRID009 (did you mean PRID00"),
         (("--include", "*.none"), "nothing in the plan matches"),
         (("--failed", "none.jsonl"), "none.jsonl: there is no such results file"),
         (("--project", "PRID001", "-o", "plan.json"), "plan.json: this is the plan itself"),

@@ -81,18 +81,18 @@ Compiled from    raw_file.jsonl
 S3               AWS, region eu-central-1
 Output location  /out
 Restores         2 files of 2 raw files, 5.0 GiB
-Skips            1 raw file, 1 file
+Unresolvable     1 raw file, 1 file
 
-Skipped, and why
+Unresolvable, and why
 Entries  Reason                            Which
       1  Not verifiable: no ETag recorded  folder.d/b
       1  RawFile not found in the catalog  raw file no_such_file
 
 By project and destination
-   Size  Raw files  Files  Skipped  Project  Destination
-5.0 GiB          1      1        0  PRID001  /out/PRID001
-2.0 KiB          1      1        1  PRID002  /out/PRID002
-    0 B          1      0        1  {NOTHING}        {NOTHING}
+   Size  Raw files  Files  Unresolvable  Project  Destination
+5.0 GiB          1      1             0  PRID001  /out/PRID001
+2.0 KiB          1      1             1  PRID002  /out/PRID002
+    0 B          1      0             1  {NOTHING}        {NOTHING}
 
 Largest files
    Size  Project  File
@@ -100,10 +100,10 @@ Largest files
 2.0 KiB  PRID002  folder.d/a
 
 Raw files
-State       Files     Size  Project  Raw file      Why
-to restore      1  5.0 GiB  PRID001  big.raw
-in part         1  2.0 KiB  PRID002  folder.d      1 of 2 files skipped
-skipped         0      0 B  {NOTHING}        no_such_file  RawFile not found in the catalog
+State         Files     Size  Project  Raw file      Why
+to restore        1  5.0 GiB  PRID001  big.raw
+in part           1  2.0 KiB  PRID002  folder.d      1 of 2 files unresolvable
+unresolvable      0      0 B  {NOTHING}        no_such_file  RawFile not found in the catalog
 """
     )
 
@@ -153,7 +153,9 @@ def test_json_should_hold_the_same_for_programs(run_cli: Cli, plan_path: Path) -
         "skipped_files": 1,
         "size_bytes": 5_368_711_120,
         "unknown_sizes": 0,
+        "skipped_bytes": 10,
     }
+    assert (shown["tally"]["entries"], shown["tally"]["unresolvable"]) == (4, 2)
     assert [destination["size_bytes"] for destination in shown["destinations"]] == [5 * 1024**3, 2000, 0]
     assert [file["relative_path"] for file in shown["largest_files"]] == ["big.raw", "folder.d/a"]
     assert [skipped["reason"] for skipped in shown["skipped"]] == [
@@ -212,7 +214,7 @@ def test_a_terminal_should_get_colours_and_a_pipe_none(run_cli: Cli, plan_path: 
     bare = run_cli("show", "plan.json").stdout
     coloured = on_a_terminal(run_cli, "show", "plan.json", environment={"PAGER": str(less), "LINES": lines})
     assert "\x1b" not in bare
-    assert "\x1b[31m\x1b[1mskipped\x1b[0m" in coloured
+    assert "\x1b[31m\x1b[1munresolvable\x1b[0m" in coloured
     assert click.unstyle(coloured) == bare
     assert plan_path.name in coloured
 
@@ -264,12 +266,26 @@ def test_a_page_that_cannot_be_written_should_be_one_line(run_cli: Cli, plan_pat
     assert "no/such/folder" in result.stderr
 
 
+def test_a_plan_that_was_edited_should_be_shown_and_compared_with_a_warning(run_cli: Cli, plan_path: Path) -> None:
+    edited = run_cli.folder / "edited.json"
+    edited.write_bytes(plan_path.read_bytes().replace(b"eu-central-1", b"eu-west-1"))
+
+    shown, compared = run_cli("show", edited), run_cli("diff", plan_path, edited)
+
+    assert (shown.exit_code, compared.exit_code) == (0, 1)
+    assert "S3               AWS, region eu-west-1\n" in shown.stdout
+    assert "eu-central-1 -> eu-west-1" in compared.stdout
+    for result in (shown, compared):
+        assert "edited.json: the plan was changed after it was compiled: its plan_digest is sha256:" in result.stderr
+    assert run_cli("validate", edited).exit_code == 2
+
+
 def test_an_unusable_plan_should_be_refused_and_no_page_written(run_cli: Cli, plan_path: Path) -> None:
-    plan_path.write_bytes(plan_path.read_bytes().replace(b"eu-central-1", b"eu-west-1"))
+    plan_path.write_bytes(plan_path.read_bytes().replace(b'"region"', b'"regions"'))
     for arguments in ([], ["--json"], ["--html", "plan.html"]):
         result = run_cli("show", plan_path, *arguments)
         assert (result.exit_code, result.stdout) == (2, "")
-        assert "kraken-plan seal" in result.stderr
+        assert "regions" in result.stderr
     assert not (run_cli.folder / "plan.html").exists()
 
 

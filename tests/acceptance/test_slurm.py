@@ -100,7 +100,7 @@ def test_a_task_that_is_cancelled_should_keep_what_it_has_for_its_next_run(
 
     # then it has stopped in order, and its job is not queued again
     assert ended.exit_code == 143
-    assert "1 raw file, 1 file: 0 downloaded, 0 skipped, 0 healed, 1 failed" in ended.stderr
+    assert "1 raw file, 1 entry: 0 verified, 1 failed, 0 unresolvable, 0 not attempted" in ended.stderr
     assert other.exit_code == 0
     assert slurm.asked("scontrol") == []
     early = slurm.report()

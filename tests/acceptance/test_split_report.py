@@ -53,9 +53,9 @@ def test_parts_should_make_the_report_that_the_whole_plan_would(
 
     # then the reports are of all of it, and the files are there
     assert done.exit_code == 1
-    counts = "17 downloaded, 0 skipped, 0 healed, 0 failed; 1 raw file failed as a whole"
-    reason = "not restored: 1 raw file; absent.raw: RawFile not found in the catalog"
-    assert done.stderr == f"5 raw files, 17 files: {counts}\n{reason}\n"
+    counts = "17 verified, 0 failed, 1 unresolvable, 0 not attempted"
+    reason = "not verified: 1 unresolvable; the first: absent.raw: RawFile not found in the catalog"
+    assert done.stderr == f"5 raw files, 18 entries: {counts}\n{reason}\n"
     reports = [path for project in ("PRID001", "PRID002") for path in case.reports(project)]
     at_the_top = list(case.output_location.glob("_download*"))
     assert done.stdout.splitlines() == [*map(str, reports), *map(str, at_the_top)]

@@ -10,13 +10,14 @@ from plan_samples import make_plan, plan_bytes
 from kraken_plan.command_group import COMMANDS
 
 VENDORS = ("boto3", "botocore", "s3transfer", "obstore", "pymongo", "bson", "tqdm", "jinja2", "tenacity")
+READERS = ("yaml", "jsonschema_rs", "jsonschema")  # of what is refused
 # Runs the program as its console script does, and says at the end which vendors it has loaded.
 _RUN = f"""
 import os, sys
 import kraken_plan
 
 def leave(exit_code, leave=os._exit):
-    sys.stderr.write("LOADED " + repr([name for name in {(*VENDORS, "yaml")} if name in sys.modules]) + "\\n")
+    sys.stderr.write("LOADED " + repr([name for name in {(*VENDORS, *READERS)} if name in sys.modules]) + "\\n")
     sys.stderr.flush()
     leave(exit_code)
 
@@ -37,7 +38,7 @@ def vendors_loaded_by(run_cli: Cli, *arguments: str) -> tuple[int, list[str]]:
         check=False,
     )
     (said,) = (line for line in done.stderr.splitlines() if line.startswith("LOADED "))
-    return done.returncode, [name for name in (*VENDORS, "yaml") if repr(name) in said]
+    return done.returncode, [name for name in (*VENDORS, *READERS) if repr(name) in said]
 
 
 @pytest.mark.parametrize("arguments", [["--help"], *([name, "--help"] for name in COMMANDS)])
@@ -61,7 +62,9 @@ def test_a_refused_plan_should_load_no_vendor(run_cli: Cli, command: str, fault:
 
     exit_code, loaded = vendors_loaded_by(run_cli, command, "plan.json", *options.get(command, []))
 
-    assert (exit_code, loaded) == (2, [])
+    is_shown = (command, fault) == ("show", "digest")  # with a warning
+    assert exit_code == (0 if is_shown else 2)
+    assert not set(loaded) & set(VENDORS)
 
 
 def test_verify_should_load_no_vendor_of_s3(run_cli: Cli) -> None:
@@ -70,7 +73,8 @@ def test_verify_should_load_no_vendor_of_s3(run_cli: Cli) -> None:
 
     exit_code, loaded = vendors_loaded_by(run_cli, "verify", "plan.json", "--output-root", str(run_cli.folder))
 
-    assert (exit_code, loaded) == (1, [])
+    assert exit_code == 1
+    assert not set(loaded) & set(VENDORS)
 
 
 def test_apply_should_load_the_s3_vendors_once_it_asks_s3(run_cli: Cli) -> None:

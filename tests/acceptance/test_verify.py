@@ -200,6 +200,23 @@ def test_verify_should_heal_what_is_wrong_and_fetch_nothing_else(
     assert verify(run_cli, plan)[0].exit_code == 0
 
 
+def test_an_output_location_that_goes_away_should_be_said_and_nothing_healed(
+    run_cli: Cli, make_restore_case: MakeRestoreCase
+) -> None:
+    case, plan = restored_case(run_cli, make_restore_case, {str(n): 2 * MIB for n in range(5)})
+    slow = run_cli.start("verify", plan, "--jobs", "1", "--max-read", "2M", "--heal")
+    wait_for(lambda: any('"path"' in path.read_text() for path in run_cli.folder.rglob("pass.jsonl")), "a file read")
+    case.output_location.rename(case.folder / "elsewhere")
+    case.output_location.mkdir()
+
+    result = run_cli.finish(slow)
+
+    assert result.exit_code == 1
+    assert "another folder stands where the output location was" in result.stderr
+    assert "applying the plan" not in result.stderr
+    assert list(case.output_location.iterdir()) == []
+
+
 def test_what_cannot_be_healed_should_be_said(run_cli: Cli, make_restore_case: MakeRestoreCase) -> None:
     case, plan = restored_case(run_cli, make_restore_case, {"right": 1000, "missing": 1000})
     (case.destination() / "s.d" / "missing").unlink()

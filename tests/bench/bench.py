@@ -1,6 +1,7 @@
 """`make bench`: kraken-plan beside its peers, on one server in one run. Prints ratios of medians, taken pair by pair.
 
-Machines are noisy, so nothing here passes or fails; the figures are to be read.
+Machines are noisy, so nothing here passes or fails; the figures are to be read, each beside the bar that it should
+keep. `make bench-docs` writes them to the docs.
 """
 
 import argparse
@@ -14,12 +15,14 @@ from dataclasses import dataclass, replace
 from operator import attrgetter
 from pathlib import Path
 
-from contest import Contest, Contestant, hold, show
+from bench_page import as_page
+from contest import Contest, Contestant, Row, compare, hold, show
 from embedded_s3 import EmbeddedS3, embedded_s3
 from objects import SHARDS, Objects
 from peers import Task, alphakraken_sequence, check_etag, kraken_plan, kraken_plan_shards, rclone, s5cmd
 from slow_path import slow_path
-from surroundings import TMPFS, show_surroundings
+from surroundings import TMPFS, describe_surroundings
+from tls import make_private_ca
 
 FAR_SECONDS = 0.03
 HOST_LINE = "100M"
@@ -60,7 +63,9 @@ class Case:
     Attributes:
         task: gives what is to be restored.
         contestants: the first is what the others are compared with.
+        bar: at most so much of the second contestant's time; None where there is nothing to keep.
         far: every request takes `FAR_SECONDS` longer.
+        encrypted: by HTTPS, as people do it.
         on_tmpfs: files are restored to memory, where fsync costs nothing.
         restored_before: all find the files in place.
         only_by_name: too long for every run.
@@ -69,7 +74,9 @@ class Case:
     title: str
     task: Callable[[Objects], Task]
     contestants: Sequence[Contestant]
+    bar: float | None = None
     far: bool = False
+    encrypted: bool = False
     on_tmpfs: bool = False
     restored_before: bool = False
     only_by_name: bool = False
@@ -81,18 +88,33 @@ CASES = {
         title="1.5 GiB in parts of 100 MiB",
         task=LARGE,
         contestants=(OURS, S5CMD, S5CMD_CHECKED, RCLONE, SEQUENCE),
+        bar=1.2,
+    ),
+    "large-https": Case(
+        title="the same, by HTTPS", task=LARGE, contestants=(OURS, S5CMD, RCLONE), bar=1.2, encrypted=True
     ),
     "large-tmpfs": Case(title="the same, to memory", task=LARGE, contestants=(OURS, S5CMD), on_tmpfs=True),
-    "large-far": Case(title="the same, 30 ms away", task=LARGE, contestants=(OURS, S5CMD), far=True),
-    "one-part": Case(title="400 MiB in one part", task=ONE_PART, contestants=(OURS, S5CMD, S5CMD_CHECKED)),
-    "small": Case(title="3,000 objects of 64 KiB", task=SMALL, contestants=(OURS, S5CMD, RCLONE)),
+    "large-far": Case(
+        title="the same, 30 ms away, by HTTPS", task=LARGE, contestants=(OURS, S5CMD), bar=1.0, far=True, encrypted=True
+    ),
+    "one-part": Case(title="400 MiB in one part", task=ONE_PART, contestants=(OURS, S5CMD, S5CMD_CHECKED), bar=1.4),
+    "small": Case(title="3,000 objects of 64 KiB", task=SMALL, contestants=(OURS, S5CMD, RCLONE), bar=1.25),
+    "small-https": Case(
+        title="the same, by HTTPS", task=SMALL, contestants=(OURS, S5CMD, RCLONE), bar=1.25, encrypted=True
+    ),
     "small-tmpfs": Case(title="the same, to memory", task=SMALL, contestants=(OURS, S5CMD), on_tmpfs=True),
-    "small-far": Case(title="the same, 30 ms away", task=SMALL, contestants=(OURS, S5CMD), far=True),
+    "small-far": Case(
+        title="the same, 30 ms away, by HTTPS", task=SMALL, contestants=(OURS, S5CMD), bar=1.0, far=True, encrypted=True
+    ),
     "large-again": Case(
-        title="2 GiB, restored before", task=TWO_GIB, contestants=(OURS, BARE_MD5), restored_before=True
+        title="2 GiB, restored before", task=TWO_GIB, contestants=(OURS, BARE_MD5), bar=1.0, restored_before=True
     ),
     "small-again": Case(
-        title="3,000 of 64 KiB, restored before", task=SMALL, contestants=(OURS, BARE_MD5), restored_before=True
+        title="3,000 of 64 KiB, restored before",
+        task=SMALL,
+        contestants=(OURS, BARE_MD5),
+        bar=1.5,
+        restored_before=True,
     ),
     "shards": Case(
         title="768 MiB in 12 objects and 1,000 of 64 KiB, in parts at once, to memory",
@@ -124,23 +146,26 @@ class Bench:
     """What all cases have in common."""
 
     server: EmbeddedS3
+    ca_bundle: Path
     objects: Objects
     folder: Path
     rounds: int
 
-    def run(self, name: str) -> None:
-        """Run a case and print its table."""
+    def run(self, name: str) -> Sequence[Row]:
+        """Run a case, print its table and return it."""
         case = CASES[name]
         with ExitStack() as opened:
             folder = self.folder
             if case.on_tmpfs:
                 if not TMPFS.is_dir() or shutil.disk_usage(TMPFS).free < TMPFS_BYTES:
                     print(f"\n{name} is left out: there is no {TMPFS} with {TMPFS_BYTES:,} bytes free")
-                    return
+                    return ()
                 folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="kraken-plan-", dir=TMPFS)))
             task = case.task(self.objects)
+            if case.encrypted:
+                task = replace(task, endpoint_url=self.server.https_url)
             if case.far:
-                path = slow_path(self.server.port, delay_seconds=FAR_SECONDS)
+                path = slow_path(task.endpoint_url, delay_seconds=FAR_SECONDS)
                 task = replace(task, endpoint_url=opened.enter_context(path))
             contest = Contest(
                 name=name,
@@ -152,10 +177,12 @@ class Bench:
                 environment=self._environment(),
             )
             before = time.process_time()
-            show(f"{name}: {case.title}", hold(contest))
+            rows = compare(hold(contest), case.bar)
+            show(f"{name}: {case.title}", rows)
             if case.far:
                 seconds = (time.process_time() - before) / (self.rounds + 1) / len(case.contestants)
                 print(f"  (the way there itself took {seconds:.2f} CPU s a run)")
+            return rows
 
     def _environment(self) -> dict[str, str]:
         server = self.server
@@ -163,6 +190,8 @@ class Bench:
             "PATH": os.environ["PATH"],
             "HOME": str(self.folder),
             "AWS_REGION": server.region,
+            "AWS_CA_BUNDLE": str(self.ca_bundle),
+            "SSL_CERT_FILE": str(self.ca_bundle),  # for the peers
             **server.environment,
         }
 
@@ -172,17 +201,29 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="kraken-plan beside its peers; ratios are kraken-plan / other")
     parser.add_argument("--rounds", type=int, default=5, help="counted rounds of each case (default 5)")
     parser.add_argument("--case", action="append", choices=CASES, metavar="NAME", help=f"of {', '.join(CASES)}")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="write the tables to a page, too (Markdown)")
     arguments = parser.parse_args()
     names = arguments.case or [name for name, case in CASES.items() if not case.only_by_name]
-    with tempfile.TemporaryDirectory(prefix="kraken-plan-bench-") as name, embedded_s3(Path(name) / "s3") as server:
-        folder = Path(name)
-        show_surroundings(folder)
+    with ExitStack() as opened:
+        folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="kraken-plan-bench-")))
+        ca = make_private_ca(folder)
+        server = opened.enter_context(embedded_s3(folder / "s3", certificate=ca.certificate))
+        surroundings = describe_surroundings(folder)
+        print(*surroundings, sep="\n", flush=True)
         print("columns: median wall, median CPU of the client, peak memory, first / this one: median (min-max)")
         with closing(server.client()) as client:
             objects = Objects(client, folder)
-            bench = Bench(server=server, objects=objects, folder=folder / "restored", rounds=arguments.rounds)
-            for case in names:
-                bench.run(case)
+            bench = Bench(
+                server=server,
+                ca_bundle=ca.bundle,
+                objects=objects,
+                folder=folder / "restored",
+                rounds=arguments.rounds,
+            )
+            tables = {name: bench.run(name) for name in names}
+        if arguments.write:
+            titles = {name: CASES[name].title for name in names}
+            arguments.write.write_text(as_page(tables, titles, surroundings, arguments.rounds), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -25,6 +25,35 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """What the runs of one contestant come to.
+
+    Attributes:
+        ratio: of the first contestant's wall times to this one's: median, least, most; None for the first one.
+        bar: at most so large the ratio should be.
+    """
+
+    name: str
+    wall_seconds: float
+    cpu_seconds: float
+    peak_mib: float
+    ratio: tuple[float, float, float] | None
+    bar: float | None
+
+    @property
+    def described_ratio(self) -> str:
+        """The ratio for people, empty for the first contestant."""
+        return "{:.2f} ({:.2f}-{:.2f})".format(*self.ratio) if self.ratio else ""
+
+    @property
+    def described_bar(self) -> str:
+        """The bar for people, and whether it was kept; empty without one."""
+        if self.bar is None or self.ratio is None:
+            return ""
+        return f"bar {self.bar:.2f}: {'kept' if self.ratio[0] <= self.bar else 'MISSED'}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Contestant:
     """Commands that run one after the other, timed as one."""
 
@@ -84,17 +113,35 @@ def hold(contest: Contest) -> dict[str, list[Run]]:
     return runs
 
 
-def show(title: str, runs: dict[str, list[Run]]) -> None:
-    """Print medians, and the ratios of the first contestant's wall times to those of each other one."""
-    print(f"\n{title}")
+def compare(runs: dict[str, list[Run]], bar: float | None) -> list[Row]:
+    """Return medians, and the ratios of the first contestant's wall times to those of each other one.
+
+    Args:
+        runs: of each contestant.
+        bar: of the second contestant.
+    """
     first, *_ = runs.values()
-    for name, theirs in runs.items():
-        ratios = [ours.wall_seconds / other.wall_seconds for ours, other in zip(first, theirs, strict=True)]
-        wall = statistics.median(run.wall_seconds for run in theirs)
-        cpu = statistics.median(run.cpu_seconds for run in theirs)
-        peak = max(run.peak_mib for run in theirs)
-        ratio = f"{statistics.median(ratios):5.2f} ({min(ratios):.2f}-{max(ratios):.2f})" if theirs is not first else ""
-        print(f"  {name:28} {wall:7.2f} s  {cpu:6.2f} CPU s  {peak:6.0f} MiB   {ratio}", flush=True)
+    rows = []
+    for place, (name, theirs) in enumerate(runs.items()):
+        ratios = sorted(ours.wall_seconds / other.wall_seconds for ours, other in zip(first, theirs, strict=True))
+        row = Row(
+            name=name,
+            wall_seconds=statistics.median(run.wall_seconds for run in theirs),
+            cpu_seconds=statistics.median(run.cpu_seconds for run in theirs),
+            peak_mib=max(run.peak_mib for run in theirs),
+            ratio=(statistics.median(ratios), ratios[0], ratios[-1]) if place else None,
+            bar=bar if place == 1 else None,
+        )
+        rows.append(row)
+    return rows
+
+
+def show(title: str, rows: Sequence[Row]) -> None:
+    """Print the table of a case."""
+    print(f"\n{title}")
+    for row in rows:
+        figures = f"{row.wall_seconds:7.2f} s  {row.cpu_seconds:6.2f} CPU s  {row.peak_mib:6.0f} MiB"
+        print(f"  {row.name:28} {figures}   {row.described_ratio} {row.described_bar}".rstrip(), flush=True)
 
 
 def _run_once(contestant: Contestant, contest: Contest, folder: Path) -> Run:

@@ -17,11 +17,10 @@ from pathlib import Path
 from catalog_server import catalog_server
 from contest import Run, timed
 from peers import BIN, HERE
-from surroundings import TMPFS, show_surroundings
+from surroundings import TMPFS, describe_surroundings
 from temporary_process import LOOPBACK, free_ports, temporary_process, wait_for_port
-from tiny_s3 import CONTENT, ETAG
+from tiny_s3 import CONTENT, ETAG, FILES_PER_RAW_FILE, key_of
 
-FILES_PER_RAW_FILE = 10
 PROJECT = "PRID001"
 MOST_ON_CATALOG_SERVER = 100_000  # it holds all in memory, and is slow in that
 TMPFS_BYTES_PER_FILE = 8 * 1024
@@ -30,8 +29,9 @@ TMPFS_BYTES_PER_FILE = 8 * 1024
 def documents(files: int) -> Iterator[dict[str, object]]:
     """Yield the catalog's documents of so many files, as AlphaKraken writes them."""
     for number in range(files // FILES_PER_RAW_FILE):
-        name = f"20250115_instrument1_sample_{number:06}.d"
-        paths = (f"{name}/file_{index}.bin" for index in range(FILES_PER_RAW_FILE))
+        first = number * FILES_PER_RAW_FILE
+        paths = [key_of(place) for place in range(first, first + FILES_PER_RAW_FILE)]
+        name = paths[0].partition("/")[0]
         yield {
             "_id": name,
             "_cls": "RawFile",
@@ -73,6 +73,8 @@ class Scale:
             self._run_on_catalog_server()
         print(f"  the plan has {self._plan.stat().st_size / 1e6:,.0f} MB")
         self._show("validate", self._ours("validate", str(self._plan)))
+        self._show("show", self._ours("show", str(self._plan)))
+        self._show("show as a page", self._ours("show", str(self._plan), "--html", str(self._folder / "page.html")))
         self._run_apply()
 
     def _run_on_catalog_server(self) -> None:
@@ -89,10 +91,11 @@ class Scale:
             print(f"  apply is left out: there is not enough of {TMPFS}")
             return
         with tempfile.TemporaryDirectory(prefix="kraken-plan-", dir=TMPFS) as output:
+            options = [str(self._plan), "--endpoint-url", self._s3_url, "--output-root", output]
             for name in ("apply", "apply again"):
-                options = ["--endpoint-url", self._s3_url, "--output-root", output]
-                results = ["--results", str(self._folder / "results.jsonl")]
-                self._show(name, self._ours("apply", str(self._plan), *options, *results))
+                results = ["--results", str(self._folder / f"results-{self._files}.jsonl")]
+                self._show(name, self._ours("apply", *options, *results))
+            self._show("status", self._ours("status", *options))
 
     def _compile(self, catalog: str) -> Run:
         options = ["--catalog", catalog, "--output-root", "/restore", "-o", str(self._plan)]
@@ -116,7 +119,7 @@ def main() -> None:
     sizes = parser.parse_args().files
     with ExitStack() as opened:
         folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="kraken-plan-scale-")))
-        show_surroundings(folder)
+        print(*describe_surroundings(folder), sep="\n", flush=True)
         (port,) = free_ports(1)
         server = [sys.executable, str(HERE / "tiny_s3.py"), LOOPBACK, str(port)]
         if not wait_for_port(opened.enter_context(temporary_process(server, folder=folder)), port):

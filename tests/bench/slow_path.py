@@ -11,6 +11,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from urllib.parse import urlsplit
 
 from temporary_process import LOOPBACK
 
@@ -57,8 +58,10 @@ class _End(asyncio.BufferedProtocol):
 
 
 @contextmanager
-def slow_path(port: int, *, delay_seconds: float) -> Iterator[str]:
-    """Give an endpoint URL that leads to the server on this port, the long way round."""
+def slow_path(url: str, *, delay_seconds: float) -> Iterator[str]:
+    """Give an endpoint URL that leads to the server at this one, the long way round."""
+    scheme, port = urlsplit(url).scheme, urlsplit(url).port
+    assert port is not None
     loop = asyncio.new_event_loop()
     with socket.create_server((LOOPBACK, 0), backlog=_WAITING_CONNECTIONS) as listener:
         listener.setblocking(False)  # noqa: FBT003  # the socket's own way
@@ -66,7 +69,7 @@ def slow_path(port: int, *, delay_seconds: float) -> Iterator[str]:
         thread = threading.Thread(target=_run, args=(loop, serving))
         thread.start()
         try:
-            yield f"http://{LOOPBACK}:{listener.getsockname()[1]}"
+            yield f"{scheme}://{LOOPBACK}:{listener.getsockname()[1]}"
         finally:
             loop.call_soon_threadsafe(serving.cancel)
             thread.join()

@@ -12,14 +12,17 @@ TMPFS = Path("/dev/shm")  # noqa: S108  # a file system in memory is what is mea
 _PROGRAMS = (["kraken-plan", "--version"], ["s5cmd", "version"], ["rclone", "version"], ["weed", "version"])
 
 
-def show_surroundings(folder: Path) -> None:
-    """Say what runs where."""
-    print(f"{platform.platform()}, Python {platform.python_version()}, {os.cpu_count()} cores")
-    for program, *options in _PROGRAMS:
-        print(f"{program}: {_first_line([str(BIN / program), *options])}")
-    for place in (folder, TMPFS):
-        if place.is_dir():
-            print(f"{place}: {_first_line(['stat', '--file-system', '--format=%T', str(place)])}", flush=True)
+def describe_surroundings(folder: Path) -> list[str]:
+    """Return lines that say what runs where, and how busy the machine is."""
+    cores, load = os.cpu_count(), os.getloadavg()[0]
+    lines = [f"{platform.platform()}, Python {platform.python_version()}, {cores} cores, load {load:.1f} before"]
+    lines += [f"{program}: {_first_line([str(BIN / program), *options])}" for program, *options in _PROGRAMS]
+    places = {"disk": folder, "memory": TMPFS}
+    return lines + [
+        f"{name}: {_first_line(['stat', '--file-system', '--format=%T', str(place)])}"
+        for name, place in places.items()
+        if place.is_dir()
+    ]
 
 
 def _first_line(command: list[str]) -> str:

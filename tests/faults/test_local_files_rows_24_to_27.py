@@ -304,7 +304,7 @@ def test_a_report_that_is_too_large_should_be_said_with_the_counts_row_27(
     # then
     assert result.exit_code == 1
     assert f"{case.destination()}: the report cannot be written: File too large" in result.stderr
-    assert "1 raw file, 250 files: 250 downloaded, 0 skipped, 0 healed, 0 failed\n" in result.stderr
+    assert "1 raw file, 250 entries: 250 verified, 0 failed, 0 unresolvable, 0 not attempted\n" in result.stderr
     assert case.unrestored() == []
     assert case.reports() == []
     assert left_staged(case) == []
@@ -329,7 +329,7 @@ def test_a_destination_that_is_closed_meanwhile_should_be_said_with_the_counts_r
     assert result.exit_code == 1
     assert "b.raw: FAILURE - Cannot write: Permission denied" in result.stderr
     assert f"{case.destination()}: the report cannot be written: Permission denied" in result.stderr
-    assert "2 raw files, 2 files: 1 downloaded, 0 skipped, 0 healed, 1 failed\n" in result.stderr
+    assert "2 raw files, 2 entries: 1 verified, 1 failed, 0 unresolvable, 0 not attempted\n" in result.stderr
     assert case.unrestored() == ["PRID001/b.raw"]
 
 
@@ -346,6 +346,6 @@ def test_a_staging_folder_that_cannot_be_made_should_cost_the_report_alone_row_2
 
     assert result.exit_code == 1
     assert "the report cannot be written: a file stands in the way" in result.stderr
-    assert "0 downloaded, 1 skipped, 0 healed, 0 failed\n" in result.stderr
+    assert "1 verified, 0 failed, 0 unresolvable, 0 not attempted\n" in result.stderr
     assert case.unrestored() == []
     assert len(case.reports()) == 1

@@ -301,7 +301,7 @@ def test_run_should_fail_on_every_secret_that_any_run_was_given(run_cli: Cli, sa
 
 def test_slow_path_should_pass_all_on_and_take_its_time_with_every_request(s3_server: EmbeddedS3, bucket: str) -> None:
     with (
-        slow_path(s3_server.port, delay_seconds=0.05) as endpoint_url,
+        slow_path(s3_server.endpoint_url, delay_seconds=0.05) as endpoint_url,
         closing(s3_server.client(endpoint_url, attempts=1)) as client,
     ):
         begun = time.monotonic()

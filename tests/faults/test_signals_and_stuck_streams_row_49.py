@@ -127,7 +127,7 @@ def test_sigusr1_should_tell_the_progress_and_end_nothing_row_49(
     result = run_cli.finish(process)
 
     assert result.exit_code == 0, result.stderr
-    assert "/2 files done, " in result.stderr
+    assert " to go · " in result.stderr
     assert case.unrestored() == []
 
 

@@ -3,6 +3,7 @@
 import json
 import signal
 import time
+from typing import IO
 
 import pytest
 from apply_case import bruker, compile_plan, last_report, left_staged, mixed, thermo
@@ -19,6 +20,11 @@ from waiting import wait_for
 BOTH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 # Two seconds are promised; machines that run tests may be busy. The stalls that would have to be waited for last 60.
 SOON_SECONDS = 10
+
+
+def wait_until_said(stderr: IO[str], line: str) -> None:
+    """Read on to a line that the program says."""
+    assert line in iter(stderr.readline, ""), f"never said: {line}"
 
 
 def staged_bytes(case: RestoreCase) -> int:
@@ -90,7 +96,7 @@ def test_a_second_signal_should_end_at_once_row_29(
     assert process.stderr is not None
 
     process.send_signal(first)
-    assert process.stderr.readline() == f"{first.name}: stopping; once more ends at once\n"
+    wait_until_said(process.stderr, f"{first.name}: stopping; once more ends at once\n")
     process.send_signal(second)
 
     begun = time.monotonic()
@@ -113,7 +119,7 @@ def test_sigterm_that_comes_twice_should_be_one_row_29(
 
     # when
     process.send_signal(signal.SIGTERM)
-    assert process.stderr.readline().startswith("SIGTERM: stopping")
+    wait_until_said(process.stderr, "SIGTERM: stopping; once more ends at once\n")
     process.send_signal(signal.SIGTERM)
 
     # then

@@ -19,10 +19,12 @@ class PrivateCa:
 
     Attributes:
         bundle: The authority's certificate, PEM.
+        certificate: The server's certificate and its key, PEM.
         context: For the server.
     """
 
     bundle: Path
+    certificate: Path
     context: ssl.SSLContext
 
 
@@ -51,7 +53,7 @@ def make_private_ca(folder: Path, *, valid_until: datetime | None = None) -> Pri
     )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(chain)
-    return PrivateCa(bundle=bundle, context=context)
+    return PrivateCa(bundle=bundle, certificate=chain, context=context)
 
 
 def _builder(

@@ -92,14 +92,28 @@ def fetch(store: MemoryStore, limit: BandwidthLimit | None, stop: threading.Even
 
 @pytest.mark.parametrize(
     ("text", "bytes_per_second"),
-    [("1", 1), ("65536", 65536), ("64K", 64 * 1024), ("200M", 200 * MIB), ("2G", 2048 * MIB), ("3m", 3 * MIB)],
+    [
+        ("1", 1),
+        ("65536", 65536),
+        ("7B", 7),
+        ("64K", 64 * 1024),
+        ("200M", 200 * MIB),
+        ("2G", 2048 * MIB),
+        ("3m", 3 * MIB),
+        ("100MiB", 100 * MIB),
+        ("1gib", 1024 * MIB),
+        ("100MB", 100_000_000),
+        ("5kB", 5000),
+        ("1GB", 10**9),
+    ],
 )
-def test_a_rate_should_be_bytes_or_powers_of_1024(text: str, bytes_per_second: int) -> None:
+def test_a_rate_should_be_bytes_or_powers_of_1024_and_of_1000_with_a_b(text: str, bytes_per_second: int) -> None:
     assert parse_rate(text) == bytes_per_second
 
 
 @pytest.mark.parametrize(
-    "text", ["0", "0K", "00", "-1", "-5M", "", " ", "fast", "M", "1.5M", "10MB", "10 M", "1T", "1e6", "٣M", "5\u212a"]
+    "text",
+    ["0", "0K", "00", "-1", "-5M", "", " ", "fast", "M", "iB", "1.5M", "10iB", "10 M", "1T", "1e6", "٣M", "5\u212a"],
 )
 def test_what_is_no_rate_should_be_refused_with_an_example(text: str) -> None:
     with pytest.raises(ValueError, match="for example 200M") as refused:

@@ -3,12 +3,15 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from archiving_s3 import ArchivingS3
 from embedded_s3 import EmbeddedS3
 
 from applier.checkup.access import check_s3
 from applier.checkup.mounts import choose_mount
 from applier.finding import Finding, State
-from applier.s3.aws_chain import S3Access
+from applier.s3.aws_chain import AwsChain, S3Access
+from kraken_plan.views.doctor_text import finding_lines
+from kraken_plan.views.table import unpainted
 from planner.catalog import CatalogAccess, parse_access
 
 MOUNTS = """\
@@ -53,6 +56,31 @@ def test_a_clock_that_is_off_should_be_found_by_s3s_own(s3_server: EmbeddedS3, m
     assert "ahead of S3's" in clocks[1].words
     assert "behind S3's" in clocks[2].words
     assert "set this machine's clock" in clocks[3].advice
+
+
+def test_sts_should_be_asked_whose_the_credentials_are(
+    archive: ArchivingS3, s3_server: EmbeddedS3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    access = S3Access(endpoint_url=s3_server.endpoint_url, region="eu-central-1")
+    assert AwsChain(access).ask_identity() is None  # it is not AWS's S3
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:1")
+    assert AwsChain(access).ask_identity() is None  # no answer
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", archive.endpoint_url)
+    assert str(AwsChain(access).ask_identity()).startswith("arn:aws:sts::")
+
+
+def test_findings_should_be_broken_at_the_width_of_a_terminal() -> None:
+    finding = Finding(topic="locks", state=State.WRONG, words="one two three\nfour", advice="five six seven eight nine")
+
+    assert list(finding_lines(finding, unpainted, 40)) == [
+        "WRONG    locks        one two three",
+        "                      four",
+        "                      -> five six seven",
+        "                      eight nine",
+    ]
+    assert list(finding_lines(finding, unpainted))[-1] == "                      -> five six seven eight nine"
 
 
 def privileges(actions: list[object], resource: object) -> dict[str, object]:

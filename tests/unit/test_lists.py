@@ -42,8 +42,16 @@ def test_the_last_page_should_have_no_token() -> None:
         PAGE.replace("<NextContinuationToken>to/ken==</NextContinuationToken>", ""),
         PAGE.replace("to/ken==", ""),
         "<!DOCTYPE x [<!ENTITY a 'b'>]><ListBucketResult/>",
+        "<ListBucketResult>" + "<a>" * 200_000 + "</a>" * 200_000 + "</ListBucketResult>",
     ],
 )
 def test_anything_else_should_be_refused(text: str) -> None:
     with pytest.raises(ValueError, match="it "):
         read_object_page(text.encode())
+
+
+def test_entities_should_be_refused_in_every_encoding() -> None:
+    for encoding in ("utf-16", "utf-16-be", "utf-16-le"):
+        text = "<?xml version='1.0' encoding='UTF-16'?><!DOCTYPE x [<!ENTITY a 'b'>]><ListBucketResult/>"
+        with pytest.raises(ValueError, match="entities"):
+            read_object_page(text.encode(encoding))

@@ -1,71 +1,25 @@
 """What S3 lists in place of many questions: how many requests that takes, and what it is not trusted with."""
 
-import bisect
 import logging
 import random
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
 import pytest
+from listed_bucket import ETAG, Listing
 
 from applier.s3.faults import S3Fault
 from applier.s3.fetcher import Fetcher, RetryPolicy
 from applier.s3.lists.objects_ahead import ObjectsAhead
 from applier.s3.lists.read_lists import read_listed_page
-from applier.s3.protocol import ListedPage, ObjectInfo, ObjectVersion, PartChecksum, normalized_etag
+from applier.s3.protocol import ListedPage, ObjectInfo, normalized_etag
 from schemas.results import FailureKind
 from schemas.s3_location import ObjectLocation
 
 Lie = Callable[[str], list[str]]
-ETAG = "d8e8fca2dc0f896fd7cb4cb0031ba249"
 KEYS = [f"raw_{number // 10:05}.d/file_{number % 10}" for number in range(25_000)]
-
-
-@dataclass
-class Listing:
-    """A bucket that can be listed, and asked for nothing else."""
-
-    keys: list[str]
-    fault: S3Fault | None = None
-    pages: list[str] = field(default_factory=list)
-
-    def list_page(self, bucket_name: str, after: str, *, with_versions: bool) -> ListedPage:
-        del bucket_name
-        self.pages.append(after)
-        if self.fault is not None:
-            raise self.fault
-        begin = bisect.bisect_right(self.keys, after)
-        found = self.keys[begin : begin + 1001]
-        version = "7" if with_versions else None
-        objects = {
-            name: ObjectInfo(etag=ETAG, size_bytes=1, version_id=version)
-            for key in found[:1000]
-            for name in ((key, None), (key, version))
-        }
-        return ListedPage(objects=objects, last_key=found[999] if len(found) > 1000 else None)
-
-    def part_checksums(self, location: ObjectLocation, etag: str) -> list[PartChecksum]:
-        raise NotImplementedError
-
-    def check_bucket(self, bucket_name: str) -> None:
-        raise NotImplementedError
-
-    def head(self, location: ObjectLocation) -> ObjectInfo:
-        raise NotImplementedError
-
-    def check_readable(self, location: ObjectLocation) -> None:
-        raise NotImplementedError
-
-    def encryption(self, location: ObjectLocation) -> str | None:
-        raise NotImplementedError
-
-    def list_versions(self, location: ObjectLocation) -> list[ObjectVersion]:
-        raise NotImplementedError
-
-    def read_range(self, location: ObjectLocation, start: int, end: int, etag: str) -> Iterator[memoryview]:
-        raise NotImplementedError
 
 
 @dataclass

@@ -15,6 +15,7 @@ from applier.s3.outage import (
     MOST_SILENT_FILES,
     PROBE_SECONDS,
     OutageWatch,
+    Silence,
 )
 from applier.s3.protocol import ListedPage, ObjectInfo, ObjectVersion, PartChecksum
 from schemas.s3_location import ObjectLocation
@@ -86,6 +87,33 @@ def test_nothing_should_be_waited_for_before_enough_files_have_failed_for_long_e
     clock.now += LEAST_SILENCE_SECONDS
     assert [few.pause_seconds(GET) for _ in range(2)] == [0.0, 0.0]
     assert [outage.pause_seconds(GET) for _ in range(2)] == [0.0, PROBE_SECONDS]
+
+
+def test_who_watches_should_be_told_since_when_s3_fails_and_how_long_the_run_waits() -> None:
+    # given one request that fails again and again, which waits for nothing but its retries
+    clock = Clock()
+    outage = outage_at(clock)
+    assert outage.silence() is None
+    fail(outage, range(1), begun=clock.now)
+    assert outage.silence() is None
+    clock.now += LEAST_SILENCE_SECONDS
+    assert outage.silence() == Silence(LEAST_SILENCE_SECONDS, None)
+
+    # when many do, then the run waits
+    fail(outage, range(MOST_SILENT_FILES), begun=clock.now)
+    assert outage.silence() == Silence(LEAST_SILENCE_SECONDS, MAX_OUTAGE_SECONDS - LEAST_SILENCE_SECONDS)
+
+    # and an answer, a denial or a minute in which nothing was asked end it
+    outage.note_success(GET)
+    assert outage.silence() is None
+    fail(outage, range(2), status=403, code="AccessDenied", begun=clock.now)
+    clock.now += 30
+    assert outage.silence() is None
+    fail(outage, range(2), begun=clock.now)
+    clock.now += 59
+    assert outage.silence() is not None
+    clock.now += 2
+    assert outage.silence() is None
 
 
 def test_a_success_should_end_the_waiting_at_once() -> None:

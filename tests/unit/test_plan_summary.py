@@ -45,6 +45,7 @@ def test_totals_should_count_every_entry_once(plan: Plan) -> None:
         skipped_files=len(unresolved),
         size_bytes=sum(file.expected_size or 0 for file in planned),
         unknown_sizes=sum(file.expected_size is None for file in planned),
+        skipped_bytes=sum(file.expected_size or 0 for file in unresolved),
     )
 
 

@@ -10,9 +10,10 @@ from applier.restore.find_object import FoundObject
 from applier.restore.preflight import Preflight
 from applier.restore.status import Entry, FileStatus, S3State, StatusTotals, file_statuses
 from applier.s3.protocol import ObjectInfo
-from kraken_plan.views.status_text import action_word, dry_run_line, local_word
+from kraken_plan.views.status_text import group_by_reason, local_word
 from schemas.results import Failure, FailureKind
 from schemas.s3_location import ObjectLocation
+from schemas.tally import Tally
 
 SOURCE = FoundObject(
     location=ObjectLocation(bucket_name="b", key="k"),
@@ -41,10 +42,28 @@ def test_every_kind_of_local_file_should_have_its_word_and_what_is_done_with_it(
     assert (status.s3, status.action) == (S3State.AS_PLANNED, expected[kind])
 
 
-@pytest.mark.parametrize("action", [*Action, None])
-def test_a_dry_run_should_begin_with_the_word_that_status_has_for_it(action: Action | None) -> None:
-    status = FileStatus(entry=Entry("r", "f"), action=action, detail="a reason")
-    assert dry_run_line(status).split()[:2] in ([action_word(action), "f"], [action_word(action), "f:"])
+def test_what_is_not_right_should_be_grouped_by_reason_and_add_up() -> None:
+    # given
+    failures = [FailureKind.TIMEOUT, FailureKind.KEY_NOT_FOUND, FailureKind.KEY_NOT_FOUND, FailureKind.UNRESOLVED]
+    decisions = [*Action, *(Failure(kind, "x") for kind in failures), Failure(FailureKind.INTERRUPTED)]
+    files = [FileStatus(entry=Entry("r", str(place)), decision=end) for place, end in enumerate(decisions)]
+
+    # when
+    groups = group_by_reason(files)
+
+    # then
+    assert [(group.words, len(group.files), group.is_failure) for group in groups] == [
+        ("S3 key not found", 2, True),
+        ("Timed out", 1, True),
+        ("Unresolvable", 1, True),
+        ("Not attempted", 1, True),
+        ("Not read", 1, False),
+        ("Not there", 1, False),
+        ("Not as planned", 1, False),
+    ]
+    tally = Tally.of_entries((file.fate, None) for file in files)
+    assert tally.describe() == "9 entries: 1 verified, 3 failed, 1 unresolvable, 4 not attempted"
+    assert sum(len(group.files) for group in groups) == tally.total.entries - tally.verified.entries
 
 
 @pytest.mark.parametrize(
@@ -108,12 +127,19 @@ def preflight(*failures: FailureKind | None, spaces: tuple[FileSystemSpace, ...]
         (),
         (None,),
         (FailureKind.BUCKET_MISSING, None),
-        (FailureKind.NETWORK, FailureKind.NETWORK),
+        (FailureKind.NETWORK, None),
         (FailureKind.BUCKET_MISSING, FailureKind.ACCESS_DENIED),
     ],
 )
 def test_what_another_apply_may_get_over_should_not_be_refused(failures: tuple[FailureKind | None, ...]) -> None:
     assert preflight(*failures).problems() == []
+
+
+@pytest.mark.parametrize("kind", [FailureKind.NETWORK, FailureKind.TIMEOUT, FailureKind.ACCESS_DENIED])
+def test_an_s3_of_which_no_bucket_answers_should_be_refused_with_its_name(kind: FailureKind) -> None:
+    failure = Failure(kind, "bucket-0").message
+    assert preflight(kind).problems(s3_name="https://s3") == [f"S3 cannot be used (https://s3): {failure}"]
+    assert preflight(kind, kind, kind).problems() == [f"S3 cannot be used: {failure} (and 2 other buckets likewise)"]
 
 
 def test_no_bucket_at_all_should_be_refused_in_one_line_of_bounded_length() -> None:

@@ -1,14 +1,24 @@
 """What a pass of `verify` remembers, whatever becomes of its record; and whose turn it is."""
 
+import hashlib
+import os
+import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from plan_samples import make_plan, planned_file, planned_raw_file
 
+from applier.disk.folders import OutputFolder
+from applier.reports.results_writer import ResultSink
+from applier.restore.crew import Crew
+from applier.restore.progress import Progress
 from applier.verify.pass_record import Verified, open_pass
 from applier.verify.sample import Candidate, choose_sample
+from applier.verify.verify_plan import Extent, VerifyTools, verify_plan
 from schemas.errors import ConfigError
 
 NOW = datetime(2026, 11, 28, 2, 30, tzinfo=UTC)
@@ -99,6 +109,37 @@ def test_a_record_that_cannot_be_kept_should_only_be_warned_of(
         record.note("a", RIGHT)
         assert record.verified("a") == RIGHT
     assert "is not remembered" in caplog.text
+
+
+def test_files_should_be_read_from_their_disk_and_not_from_memory(
+    tmp_path: Path, output: OutputFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given two files, one of which was read earlier in this pass
+    forgotten: list[tuple[int, int]] = []
+
+    def note(descriptor: int, offset: int, length: int, advice: int) -> None:
+        assert (offset, length, advice) == (0, 0, os.POSIX_FADV_DONTNEED)
+        forgotten.append((os.fstat(descriptor).st_dev, os.fstat(descriptor).st_ino))
+
+    monkeypatch.setattr(os, "posix_fadvise", note)
+    files = []
+    for name in ("earlier", "now"):
+        (tmp_path / name).write_bytes(b"abc")
+        files.append(planned_file(name, etag=hashlib.md5(b"abc").hexdigest()))
+    status = (tmp_path / "earlier").stat()
+    raw_file = replace(planned_raw_file("r", *files), destination_base=str(tmp_path))
+    plan = replace(make_plan(raw_file), output_location=str(tmp_path))
+
+    # when
+    with open_pass(None, NOW) as record:
+        record.note("earlier", Verified("2026-11-28 02:31:00 UTC", 3, status.st_mtime_ns))
+        tools = VerifyTools(output=output, crew=Crew(1, threading.Event()), progress=Progress())
+        result, ended = verify_plan(plan, tools, record, Extent(), ResultSink())
+
+    # then
+    assert (ended, result.succeeded) == (True, True)
+    now = (tmp_path / "now").stat()
+    assert forgotten == [(now.st_dev, now.st_ino)]
 
 
 @given(

@@ -49,6 +49,14 @@ def left_staged(case: RestoreCase) -> list[Path]:
     return [path for found in case.output_location.rglob(".kraken-plan") for path in [found, *found.rglob("*")]]
 
 
+def assert_no_s3(result: CliResult, case: RestoreCase, *words: str) -> None:
+    """Refused at the start, because S3 cannot be used: it is named, and nothing is in anybody's folder."""
+    assert result.exit_code == 2, result.stderr
+    assert "nothing was restored:\n  S3 cannot be used (http" in result.stderr
+    assert [one for one in words if one not in result.stderr] == [], result.stderr
+    assert list(case.output_location.iterdir()) == []
+
+
 def assert_failed(result: CliResult, case: RestoreCase, *lines: str) -> None:
     """Exit code 1, the report named and holding the lines, nothing left behind."""
     assert result.exit_code == 1, result.stderr

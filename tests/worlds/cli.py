@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
 
+from screen_sums import assert_sums_agree
+
 _SECRET_VARIABLES = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "MONGO_PASSWORD")
 _PASSWORD_IN_URI = re.compile(r"://[^:/@\s]*:([^/@\s]+)[^@\s]*@")
 # What a presigned URL or a signed request's header consists of.
@@ -76,6 +78,7 @@ class Cli:
         )
         result = CliResult(exit_code=done.returncode, stdout=done.stdout, stderr=done.stderr)
         self.check(result, allow_traceback=allow_traceback)
+        assert_sums_agree([*map(str, arguments)], result.stdout, result.stderr)
         return result
 
     def start(
@@ -107,6 +110,8 @@ class Cli:
         stdout, stderr = process.communicate(timeout=timeout_seconds)
         result = CliResult(exit_code=process.returncode, stdout=stdout, stderr=stderr)
         self.check(result, allow_traceback=allow_traceback)
+        assert isinstance(process.args, list)
+        assert_sums_agree([*map(str, process.args)], stdout, stderr)
         return result
 
     def check(self, result: CliResult, *, allow_traceback: bool = False) -> None:

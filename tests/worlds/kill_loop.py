@@ -148,7 +148,7 @@ class KillLoop:
         """Whether a report has its end, and one line for each file."""
         lines = report.splitlines()
         files = [relative_path for sample in self.case.raw_files for relative_path in sample.contents]
-        return lines[-1].startswith("Written by: kraken-plan ") and all(
+        return lines[-1].startswith("Options: ") and all(
             sum(line.startswith(f"{relative_path}: ") for line in lines) == 1 for relative_path in files
         )
 

@@ -49,7 +49,8 @@ class S3BucketListing:
         """
         self._ask(lambda: self._store.check_bucket(self.place.bucket_name))
         token: str | None = None
-        number, empty_pages, first_key = 0, 0, ""
+        number, empty_pages = 0, 0
+        first_keys = set[str]()  # of all pages: not every S3 lists in order, but none lists anything twice
         while True:
             page = self._page(token)
             if any(not found.key.startswith(self.place.key_begin) for found in page.objects):
@@ -59,14 +60,15 @@ class S3BucketListing:
                 return
             number += len(page.objects)
             empty_pages = 0 if page.objects else empty_pages + 1
-            is_again = page.next_token == token or (page.objects and page.objects[0].key == first_key)
+            is_again = page.next_token == token or (page.objects and page.objects[0].key in first_keys)
             if is_again or empty_pages > _MOST_EMPTY_PAGES:
                 raise self._unanswered("its list does not end")
             if number > _MOST_OBJECTS:
                 raise self._unanswered(f"it lists more than {counted(_MOST_OBJECTS, 'object')}: give a prefix")
             if number // _LOGGED_EVERY > (number - len(page.objects)) // _LOGGED_EVERY:
                 logger.info("listed %s of %s so far", counted(number, "object"), self.place)
-            token, first_key = page.next_token, page.objects[0].key if page.objects else first_key
+            token = page.next_token
+            first_keys.update(found.key for found in page.objects[:1])
 
     def first_part_sizes(self, objects: Sequence[ListedObject]) -> Iterator[int | None]:
         """See `BucketListing`.

@@ -8,6 +8,7 @@ import bisect
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -32,6 +33,7 @@ _ASKED_BEFORE_LISTING = 4
 _LEAST_ANSWERS = 10
 # What S3 listed so long ago is asked for again.
 _FRESH_SECONDS = 300.0
+_MOST_FAILURES = 3
 _LAST_CHARACTER = "\U0010ffff"
 
 _Name = tuple[str, str]
@@ -70,6 +72,11 @@ class ObjectsAhead:
             yield from window
             size = _WINDOW
 
+    def peek(self, location: ObjectLocation) -> ObjectInfo | None:
+        """Return what S3 has already listed of an object, and was not asked for; None if that is nothing."""
+        stretch = self._windows[0].get(self._list_of(location)) if self._windows else None
+        return None if stretch is None else stretch.peek(_name(location))
+
     def listed(self, location: ObjectLocation) -> ObjectInfo | None:
         """Return what S3 lists of an object; None where nothing is known, and it is to be asked for by itself.
 
@@ -98,11 +105,13 @@ class _Lister:
         fetcher: asks S3.
         clock: seconds that only grow.
         refusing: buckets that cannot be listed, and whether that is with versions.
+        failures: how often listing them has failed.
     """
 
     fetcher: Fetcher
     clock: Callable[[], float]
     refusing: set[tuple[str, bool]] = field(default_factory=set)
+    failures: Counter[tuple[str, bool]] = field(default_factory=Counter)
 
     def list_from(self, bucket_name: str, key: str, *, with_versions: bool) -> ListedPage | None:
         """Return a page that begins at a key, or a little before it; None if there is none to be had.
@@ -117,15 +126,18 @@ class _Lister:
             return self.fetcher.store.list_page(bucket_name, _just_before(key), with_versions=with_versions)
         except S3Fault as fault:
             self.fetcher.raise_if_stopped()
-            bucket = printable(bucket_name)
+            bucket, name = (bucket_name, with_versions), printable(bucket_name)
             if fault.failure.kind is FailureKind.ACCESS_DENIED and fault.code not in BAD_CREDENTIALS_CODES:
-                self.refusing.add((bucket_name, with_versions))
+                self.refusing.add(bucket)
                 right = "s3:ListBucketVersions" if with_versions else "s3:ListBucket"
                 logger.warning(
-                    "bucket %s: %s is not permitted, so every object takes a request of its own", bucket, right
+                    "bucket %s: %s is not permitted, so every object takes a request of its own", name, right
                 )
-            else:
-                logger.info("bucket %s cannot be listed: %s", bucket, printable(str(fault)))
+                return None
+            logger.info("bucket %s cannot be listed: %s", name, printable(str(fault)))
+            self.failures[bucket] += 1
+            if fault.failure.kind is FailureKind.TIMEOUT or self.failures[bucket] == _MOST_FAILURES:
+                self.refusing.add(bucket)  # others wait for what a listing says
             return None
 
 
@@ -150,6 +162,11 @@ class _Stretch:
     def __contains__(self, name: _Name) -> bool:
         place = bisect.bisect_left(self._names, name)
         return place < len(self._names) and self._names[place] == name
+
+    def peek(self, name: _Name) -> ObjectInfo | None:
+        """See `ObjectsAhead.peek`."""
+        answer = self._answers.get(name)
+        return None if answer is None else answer[0]
 
     def listed(self, name: _Name) -> ObjectInfo | None:
         """See `ObjectsAhead.listed`; what was listed is given once.

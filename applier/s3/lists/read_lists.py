@@ -25,6 +25,7 @@ _MAX_PARTS_BYTES = 512 * 1024  # of 1,000 parts with every checksum that there i
 _MOST_PART_PAGES = 10  # of 1,000 parts each: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 # Of several, the one to use; those that Python's own library computes.
 PART_ALGORITHMS = ("CRC32", "SHA256", "SHA1")
+_MOST_TAGS = 100_000  # four times those of 1,000 entries; each is an object in memory
 _KINDS = frozenset({"Version", "DeleteMarker"})
 _LISTED = _KINDS | {"Contents"}
 
@@ -116,8 +117,9 @@ def read_listed_page(text: bytes, read_etag: Callable[[str | None], str]) -> Lis
         )
         if has_versions:
             objects[key, entry.get("VersionId")] = info
-        if not has_versions or entry.get("IsLatest") == "true":
-            objects[key, None] = info
+        is_current = not has_versions or entry.get("IsLatest") == "true"
+        if is_current and objects.setdefault((key, None), info) != info:
+            raise ValueError("it has an object twice, and not alike")
     if page.get("IsTruncated") != "true":
         return ListedPage(objects=objects, last_key=None)
     if has_versions:  # of the last one, more versions may follow
@@ -236,8 +238,10 @@ def _part(fields: dict[str, str]) -> PartChecksum | None:
 
 
 def _parse(text: bytes) -> ET.Element:
-    if b"<!" in text:  # S3 declares no entities, and others' could grow without end
-        raise ValueError("it declares entities")
+    if b"<!" in text or b"\0" in text:  # S3 declares no entities, and others could grow without end; in UTF-16, too
+        raise ValueError("it declares entities, or is not in UTF-8")
+    if text.count(b"<") > _MOST_TAGS:
+        raise ValueError(f"it has more than {_MOST_TAGS:,} tags")
     try:
         return ET.fromstring(text)  # noqa: S314  # see above
     except ET.ParseError:

@@ -2,12 +2,14 @@
 // rows that are in sight are in the document. Texts enter it by textContent alone, so nothing in them can be markup.
 "use strict";
 
-const ROW_HEIGHT = 46; // as --row in page.css
 const OUT_OF_SIGHT = 8; // rows drawn above and below the screen
-const MOST_ROWS = 300_000; // browsers cannot make a page higher than some ten million pixels
+const MOST_PIXELS = 13_800_000; // browsers cannot make a page higher than some ten million pixels
 const MOST_PRINTED = 2_000;
 
 const element = (id) => document.getElementById(id);
+
+const heightOfRows = () => parseFloat(getComputedStyle(document.documentElement).getPropertyValue("--row"));
+let rowHeight = heightOfRows(); // a narrow screen has higher ones, for the reason is below the name there
 
 async function unpacked(base64) {
   const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
@@ -109,8 +111,9 @@ class View {
       for (let row = this.first[group]; row < this.first[group + 1]; row++) if (this.shown[row]) rows.push(row);
       for (const row of rows.sort(order)) this.entries.push(~row);
     }
-    this.leftOut = Math.max(0, this.entries.length - MOST_ROWS);
-    if (this.leftOut) this.entries.length = MOST_ROWS;
+    const most = Math.floor(MOST_PIXELS / rowHeight);
+    this.leftOut = Math.max(0, this.entries.length - most);
+    if (this.leftOut) this.entries.length = most;
   }
 
   summary() {
@@ -147,7 +150,7 @@ class Table {
     this.chosen = null;
     this.sizeText = humanSize;
     addEventListener("scroll", () => this.drawSoon(), {passive: true});
-    addEventListener("resize", () => this.drawSoon());
+    addEventListener("resize", () => this.resized());
     addEventListener("beforeprint", () => this.drawForPrint());
     addEventListener("afterprint", () => this.redraw());
     this.body.addEventListener("click", (event) => this.clicked(event));
@@ -157,7 +160,7 @@ class Table {
   redraw() {
     const {view} = this;
     this.clear();
-    this.body.style.height = `${view.entries.length * ROW_HEIGHT}px`;
+    this.body.style.height = `${view.entries.length * rowHeight}px`;
     this.grid.setAttribute("aria-rowcount", view.entries.length + 1);
     this.showCount();
     this.draw();
@@ -176,14 +179,22 @@ class Table {
     element("count").textContent = `${shown}: ${size}.${leftOut}`;
   }
 
+  resized() {
+    const height = heightOfRows();
+    if (height === rowHeight) { this.drawSoon(); return; }
+    rowHeight = height;
+    this.view.unfold();
+    this.redraw();
+  }
+
   drawSoon() {
     this.frame ??= requestAnimationFrame(() => { this.frame = undefined; this.draw(); });
   }
 
   draw() {
     const top = -this.body.getBoundingClientRect().top;
-    const first = Math.max(0, Math.floor(top / ROW_HEIGHT) - OUT_OF_SIGHT);
-    const beyond = Math.min(this.view.entries.length, Math.ceil((top + innerHeight) / ROW_HEIGHT) + OUT_OF_SIGHT);
+    const first = Math.max(0, Math.floor(top / rowHeight) - OUT_OF_SIGHT);
+    const beyond = Math.min(this.view.entries.length, Math.ceil((top + innerHeight) / rowHeight) + OUT_OF_SIGHT);
     for (const [position, row] of this.drawn) {
       if (position < first || position >= beyond) { row.remove(); this.drawn.delete(position); }
     }
@@ -218,7 +229,7 @@ class Table {
     row.className = `row ${entry.isGroup ? "group" : "file"} ${entry.state.tone}${entry.note ? " remarked" : ""}`;
     row.id = `row-${position}`;
     row.dataset.position = position;
-    row.style.top = `${position * ROW_HEIGHT}px`;
+    row.style.top = `${position * rowHeight}px`;
     row.setAttribute("role", "row");
     row.setAttribute("aria-level", entry.isGroup ? 1 : 2);
     row.setAttribute("aria-rowindex", position + 2);
@@ -261,8 +272,8 @@ class Table {
   }
 
   bringIntoSight(position) {
-    const top = this.body.getBoundingClientRect().top + position * ROW_HEIGHT;
-    const upper = element("heads").offsetHeight, lower = innerHeight - element("chosen").offsetHeight - ROW_HEIGHT;
+    const top = this.body.getBoundingClientRect().top + position * rowHeight;
+    const upper = element("heads").offsetHeight, lower = innerHeight - element("chosen").offsetHeight - rowHeight;
     if (top < upper) scrollBy({top: top - upper, behavior: "instant"});
     else if (top > lower) scrollBy({top: top - lower, behavior: "instant"});
   }
@@ -286,7 +297,7 @@ class Table {
 
   keyPressed(event) {
     if (event.target !== this.grid || event.ctrlKey || event.altKey || event.metaKey) return;
-    const last = this.view.entries.length - 1, page = Math.max(1, Math.floor(innerHeight / ROW_HEIGHT) - 3);
+    const last = this.view.entries.length - 1, page = Math.max(1, Math.floor(innerHeight / rowHeight) - 3);
     if (last < 0) return;
     const position = this.chosen ?? -1;
     const steps = {ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -last - 1, End: last + 1};

@@ -121,6 +121,9 @@ class Page:
         facts: labels and values.
         sections: short tables.
         table: the big one.
+        below_title: the heading of what stands below the big table.
+        below_facts: labels and values, there.
+        below_sections: short tables, there.
     """
 
     title: str
@@ -129,6 +132,9 @@ class Page:
     facts: Sequence[tuple[str, str]] = ()
     sections: Sequence[Section] = ()
     table: BigTable | None = None
+    below_title: str = ""
+    below_facts: Sequence[tuple[str, str]] = ()
+    below_sections: Sequence[Section] = ()
 
 
 def render_page(page: Page) -> bytes:
@@ -218,7 +224,7 @@ def _source(content: str) -> str:
 
 
 def _part(name: str) -> str:
-    return resources.files("kraken_plan.views").joinpath(name).read_text(encoding="utf-8")
+    return resources.files("kraken_plan.views.pages").joinpath(name).read_text(encoding="utf-8")
 
 
 @cache

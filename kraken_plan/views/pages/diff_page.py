@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from kraken_plan.views.diff_text import Compared, change_text
-from kraken_plan.views.page import BigTable, Figure, Group, Page, Row, State
-from kraken_plan.views.plan_page import file_origin, raw_file_place
+from kraken_plan.views.pages.page import BigTable, Figure, Group, Page, Row, State
+from kraken_plan.views.pages.plan_rows import file_origin, raw_file_place
 from kraken_plan.views.plan_sections import NOTHING, Section, name_of, notes_text
 from kraken_plan.views.table import Column, Tone, Toned
 from planner.plan_diff import Change, DiffKind, FileDiff, PlanDiff, RawFileDiff

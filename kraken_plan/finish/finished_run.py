@@ -1,0 +1,71 @@
+"""Describes a run that has ended, or that was refused, for programs: one JSON object."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from applier.reports.run_summary import RunSummary
+from schemas.results_file import SUMMARY_VERSION, TIME_FORMAT
+from schemas.version import CREATED_BY
+
+SUMMARY_BEGINS = b'{"run_summary": '
+_EXIT_REFUSED = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Why nothing was done.
+
+    Args:
+        reason: in words.
+        at: UTC.
+    """
+
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishedRun:
+    """How a run has ended.
+
+    Args:
+        command: its name.
+        plan: as the user named it.
+        end: its summary, or why it was refused.
+        healing: the summary of the apply that healed what `verify --heal` had found.
+    """
+
+    command: str
+    plan: str
+    end: RunSummary | Refusal
+    healing: RunSummary | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """What it leaves with."""
+        if isinstance(self.end, Refusal):
+            return _EXIT_REFUSED
+        last = self.end if self.healing is None else self.healing
+        return last.end.exit_code or 0
+
+    @property
+    def ended_at(self) -> datetime:
+        """UTC."""
+        if isinstance(self.end, Refusal):
+            return self.end.at
+        return (self.end if self.healing is None else self.healing).end.ended_at
+
+    def as_record(self) -> dict[str, object]:
+        """Return what programs read; the names in it stay as they are, and more may be added."""
+        head: dict[str, object] = {"run_summary": SUMMARY_VERSION, "command": self.command, "plan": self.plan}
+        if isinstance(self.end, Refusal):
+            return {
+                **head,
+                "ended_at": self.end.at.strftime(TIME_FORMAT),
+                "exit_code": _EXIT_REFUSED,
+                "succeeded": False,
+                "error": self.end.reason,
+                "written_by": CREATED_BY,
+            }
+        healing = {} if self.healing is None else {"healing": self.healing.as_record()}
+        return {**head, **self.end.as_record(), "exit_code": self.exit_code, **healing}
