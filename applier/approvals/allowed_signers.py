@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from schemas.errors import ApprovalError
 from schemas.text import printable
@@ -43,6 +44,21 @@ class AllowedSigners:
         """
         own = frozenset({*map(_folded, names), fingerprint})
         return own.union(*(person for person in self.people if person & own))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LentKeys:
+    """Whose signatures count, ready for ssh-keygen.
+
+    Args:
+        allowed_signers: path of a copy.
+        revoked_keys: path of a copy; None if none are revoked.
+        people: who is one person with whom.
+    """
+
+    allowed_signers: Path
+    revoked_keys: Path | None
+    people: AllowedSigners
 
 
 def parse_allowed_signers(content: bytes, name: str) -> AllowedSigners:

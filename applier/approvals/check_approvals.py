@@ -5,8 +5,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from applier.approvals.allowed_signers import LentKeys
 from applier.approvals.approval import Approval
-from applier.approvals.ssh_keygen import LentKeys, SignatureProblem, TrustedKeys, check_signature, identify_signer
+from applier.approvals.ssh_keygen import SignatureProblem, check_signature, identify_signer
+from applier.approvals.trusted_keys import TrustedKeys
 from schemas.errors import ApprovalError
 from schemas.site.settings import ApprovalRule
 from schemas.text import counted, printable

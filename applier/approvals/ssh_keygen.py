@@ -13,77 +13,16 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from applier.approvals.allowed_signers import AllowedSigners, parse_allowed_signers, refuse_no_key_list
+from applier.approvals.allowed_signers import LentKeys
 from applier.approvals.approval import NAMESPACE
 from schemas.errors import ApprovalError
-from schemas.regular_file import read_regular_file
 from schemas.text import printable
 
 _SIGN_SECONDS = 300  # somebody types a passphrase, or looks for a hardware key
 _CHECK_SECONDS = 20
-_MAX_BYTES = 16 * 1024 * 1024
-_REVOCATION_LIST = b"SSHKRL\n\0"
 _KEY_NAMES = ("id_ed25519_sk", "id_ed25519", "id_ecdsa_sk", "id_ecdsa", "id_rsa")
 _KEY = re.compile(r" with (\S+ key SHA256:\S+)$", re.MULTILINE)
 _INSTALL = "it comes with OpenSSH 8.9 or newer (Debian: apt-get install openssh-client)"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrustedKeys:
-    """Whose signatures count.
-
-    Args:
-        allowed_signers: path of a file as `ssh-keygen(1)` describes it under ALLOWED SIGNERS.
-        revoked_keys: path of a key revocation list, or of a file with public keys; None if none are revoked.
-    """
-
-    allowed_signers: str
-    revoked_keys: str | None = None
-
-    def check_readable(self) -> None:
-        """See that the files can be used: of one that cannot, ssh-keygen says at most that no signature is right.
-
-        Raises:
-            ApprovalError: one of them cannot be read, or holds something else.
-        """
-        with self.lent():
-            pass
-
-    @contextmanager
-    def lent(self) -> "Iterator[LentKeys]":
-        """Give copies of the files: those that were checked are those that ssh-keygen reads, once for all signatures.
-
-        Raises:
-            ApprovalError: one of them cannot be read, or holds something else.
-        """
-        name = _name_of(self.allowed_signers)
-        signers = _read(self.allowed_signers)
-        people = parse_allowed_signers(signers, name)
-        with ExitStack() as opened:
-            revoked = None
-            if self.revoked_keys is not None:
-                content = _read(self.revoked_keys)
-                if not content.startswith(_REVOCATION_LIST):  # ssh-keygen does not take "\r\n" for an empty line
-                    content = content.replace(b"\r\n", b"\n")
-                revoked = opened.enter_context(_lent_file("revoked_keys", content))
-                _check_revoked(content, revoked, _name_of(self.revoked_keys))
-            allowed = opened.enter_context(_lent_file("allowed_signers", signers))
-            yield LentKeys(allowed_signers=allowed, revoked_keys=revoked, people=people)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LentKeys:
-    """Whose signatures count, ready for ssh-keygen.
-
-    Args:
-        allowed_signers: path of a copy.
-        revoked_keys: path of a copy; None if none are revoked.
-        people: who is one person with whom.
-    """
-
-    allowed_signers: Path
-    revoked_keys: Path | None
-    people: AllowedSigners
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +68,7 @@ def identify_signer(message: bytes, signature: str, trusted: LentKeys) -> Signer
         ApprovalError: ssh-keygen cannot be asked.
     """
     allowed = str(trusted.allowed_signers)
-    with _lent_file("signature", signature.encode()) as path:
+    with lent_file("signature", signature.encode()) as path:
         found = _run(["-Y", "find-principals", "-s", str(path), "-f", allowed], b"", _CHECK_SECONDS)
         names = found.stdout.decode(errors="backslashreplace").splitlines()
         if found.returncode or not names:
@@ -153,7 +92,7 @@ def check_signature(message: bytes, signature: str) -> str:
         SignatureProblem: no key has signed this message.
         ApprovalError: ssh-keygen cannot be asked.
     """
-    with _lent_file("signature", signature.encode()) as path:
+    with lent_file("signature", signature.encode()) as path:
         checked = _run(["-Y", "check-novalidate", "-n", NAMESPACE, "-s", str(path)], message, _CHECK_SECONDS)
     if checked.returncode:
         raise SignatureProblem(_explain_bad_signature(checked.stderr))
@@ -192,7 +131,7 @@ def signing_key(named: str | None) -> Iterator[Path]:
     if len(keys) != 1:
         having = f"the ssh agent has {len(keys)}" if keys else "there is none in ~/.ssh, nor in an ssh agent"
         raise ApprovalError(f"which key to sign with? Give --key FILE: {having} (ssh-keygen -t ed25519 makes one)")
-    with _lent_file("key.pub", keys[0]) as path:
+    with lent_file("key.pub", keys[0]) as path:
         yield path
 
 
@@ -210,36 +149,18 @@ def _keys_of_agent() -> Sequence[bytes]:
     return [line + b"\n" for line in listed.stdout.splitlines() if line] if listed.returncode == 0 else ()
 
 
-def _name_of(path: str) -> str:
-    return f"keys of approvers: {printable(path)}"
-
-
-def _read(path: str) -> bytes:
-    try:
-        return read_regular_file(path, _MAX_BYTES)
-    except (OSError, ValueError) as error:
-        raise ApprovalError(f"{_name_of(path)} cannot be read: {getattr(error, 'strerror', None) or error}") from None
-
-
-def _check_revoked(content: bytes, lent: Path, name: str) -> None:
-    """See that a list of revoked keys can be read: from a damaged one ssh-keygen takes no key, or all.
+def explain_damage(revocation_list: Path) -> str | None:
+    """Return why a binary revocation list cannot be read; None if it can.
 
     Raises:
-        ApprovalError: it cannot.
+        ApprovalError: ssh-keygen cannot be asked.
     """
-    if not content.startswith(_REVOCATION_LIST):
-        refuse_no_key_list(content, name)
-        return
-    done = _run(["-Q", "-l", "-f", str(lent)], b"", _CHECK_SECONDS)
-    if done.returncode:
-        reason = _said(done.stderr).replace(str(lent), "it")
-        raise ApprovalError(
-            f"{name}: it is a damaged revocation list, so it is not known which keys are revoked ({reason})"
-        )
+    done = _run(["-Q", "-l", "-f", str(revocation_list)], b"", _CHECK_SECONDS)
+    return _said(done.stderr).replace(str(revocation_list), "it") if done.returncode else None
 
 
 @contextmanager
-def _lent_file(name: str, content: bytes) -> Iterator[Path]:
+def lent_file(name: str, content: bytes) -> Iterator[Path]:
     """Give the path of a file that is there as long as it is needed; closed, or Windows would not lend it."""
     with ExitStack() as opened:
         try:

@@ -10,7 +10,7 @@ import click
 
 from applier.approvals.approval import Approval
 from applier.approvals.check_approvals import CheckedApproval, check_approvals
-from applier.approvals.ssh_keygen import TrustedKeys
+from applier.approvals.trusted_keys import TrustedKeys
 from kraken_plan.console import say_unless_quiet
 from kraken_plan.options.approvals import (
     allowed_signers_option,

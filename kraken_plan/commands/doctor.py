@@ -221,7 +221,8 @@ def _check_approvals(subject: _Subject, options: DoctorOptions) -> Iterator[Find
     """Check that approvals can be checked, and those of the plan, where the site asks for some."""
     for rule in site_rules(options.config):
         from applier.approvals.check_approvals import require_approvals  # noqa: PLC0415  # most sites ask for none
-        from applier.approvals.ssh_keygen import TrustedKeys, find_program  # noqa: PLC0415
+        from applier.approvals.ssh_keygen import find_program  # noqa: PLC0415
+        from applier.approvals.trusted_keys import TrustedKeys  # noqa: PLC0415
 
         try:
             find_program()

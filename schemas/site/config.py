@@ -115,8 +115,7 @@ def read_webhook_url(config_path: str, kind: str) -> str | None:
     Raises:
         ConfigError: the YAML cannot be read, or the setting is wrong.
     """
-    name = site_name(config_path)
-    return _text_at(_parse_yaml(_read(config_path, name), name), WEBHOOK_URL_KEY.format(kind), name)
+    return read_site_text(config_path, WEBHOOK_URL_KEY.format(kind))
 
 
 def read_backup_location(config_path: str) -> str | None:

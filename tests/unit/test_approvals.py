@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from applier.approvals.approval import Approval, Statement
 from applier.approvals.approvals_file import add_approval, read_approvals
 from applier.approvals.check_approvals import CheckedApproval, check_approvals, require_approvals
-from applier.approvals.ssh_keygen import TrustedKeys, sign, signing_key
+from applier.approvals.ssh_keygen import sign, signing_key
+from applier.approvals.trusted_keys import TrustedKeys
 from schemas.errors import ApprovalError, ConfigError
 from schemas.site.settings import ApprovalRule, parse_site_settings
 
