@@ -1,5 +1,6 @@
 """Reads and writes the approvals of a plan: `PLAN.approvals`, a JSON file beside it."""
 
+import errno
 import json
 import os
 import time
@@ -12,6 +13,7 @@ from typing import Any
 from applier.approvals.approval import TIME_FORMAT, Approval, Statement
 from schemas.atomic_file import write_atomically
 from schemas.errors import ApprovalError
+from schemas.regular_file import read_regular_file
 from schemas.text import printable
 
 FORMAT_VERSION = "1.0"
@@ -32,14 +34,13 @@ def read_approvals(path: Path) -> tuple[Approval, ...]:
     """
     name = printable(str(path))
     try:
-        with path.open("rb") as file:
-            content = file.read(_MAX_BYTES + 1)
+        content = read_regular_file(path, _MAX_BYTES)
     except FileNotFoundError:
         return ()
     except OSError as error:
+        if error.errno == errno.EFBIG:
+            raise ApprovalError(f"{name} is too large to be a file of approvals") from None
         raise ApprovalError(f"{name} cannot be read: {error.strerror or error}") from None
-    if len(content) > _MAX_BYTES:
-        raise ApprovalError(f"{name} is too large to be a file of approvals")
     try:
         document = json.loads(content)
     except (ValueError, RecursionError):

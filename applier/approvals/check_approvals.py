@@ -1,11 +1,14 @@
 """Decides which approvals of a plan count, and whether they are enough."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from applier.approvals.allowed_signers import LentKeys
 from applier.approvals.approval import Approval
-from applier.approvals.ssh_keygen import SignatureProblem, Signer, TrustedKeys, check_signature, identify_signer
+from applier.approvals.ssh_keygen import SignatureProblem, check_signature, identify_signer
+from applier.approvals.trusted_keys import TrustedKeys
 from schemas.errors import ApprovalError
 from schemas.site.settings import ApprovalRule
 from schemas.text import counted, printable
@@ -61,35 +64,33 @@ def check_approvals(
     Raises:
         ApprovalError: ssh-keygen, or a file with keys, cannot be used.
     """
-    if trusted is not None:
-        trusted.check_readable()
     checked = []
     seen = set[str]()
-    for approval in approvals:
-        one = _check(plan_digest, approval, trusted, now, max_age_seconds)
-        if one.problem is None and one.key is not None and one.person is not None:
-            names = {f"person {one.person}", f"key {one.key}"}
-            if names & seen:
-                one = CheckedApproval(
-                    approval=approval, key=one.key, person=one.person, problem="the same person has approved it already"
-                )
-            seen |= names
-        checked.append(one)
+    with ExitStack() as opened:
+        keys = None if trusted is None else opened.enter_context(trusted.lent())
+        for approval in approvals:
+            one, identities = _check(plan_digest, approval, keys, now, max_age_seconds)
+            if one.problem is None:
+                if identities & seen:
+                    one = replace(one, problem="the same person has approved it already")
+                seen |= identities
+            checked.append(one)
     return tuple(checked)
 
 
 def _check(
-    plan_digest: str, approval: Approval, trusted: TrustedKeys | None, now: datetime, max_age_seconds: int | None
-) -> CheckedApproval:
+    plan_digest: str, approval: Approval, trusted: LentKeys | None, now: datetime, max_age_seconds: int | None
+) -> tuple[CheckedApproval, frozenset[str]]:
+    """Return an approval, checked on its own, and all names and keys of who has signed it."""
     statement = approval.statement
     try:
         if trusted is None:
             key = check_signature(statement.message(), approval.signature)
             unknown = "whose key this is was not checked: name the allowed signers"
-            return CheckedApproval(approval=approval, key=key, problem=unknown)
-        signer: Signer = identify_signer(statement.message(), approval.signature, trusted)
+            return CheckedApproval(approval=approval, key=key, problem=unknown), frozenset()
+        signer = identify_signer(statement.message(), approval.signature, trusted)
     except SignatureProblem as problem:
-        return CheckedApproval(approval=approval, problem=str(problem))
+        return CheckedApproval(approval=approval, problem=str(problem)), frozenset()
     age = now - statement.approved_at
     problem_ = None
     if statement.plan_digest != plan_digest:
@@ -98,7 +99,8 @@ def _check(
         problem_ = "it is from the future: is a clock wrong?"
     elif max_age_seconds is not None and age.total_seconds() > max_age_seconds:
         problem_ = f"it is too old: {_span(age.total_seconds())}, and at most {_span(max_age_seconds)} are allowed"
-    return CheckedApproval(approval=approval, key=signer.key, person=signer.person, problem=problem_)
+    checked = CheckedApproval(approval=approval, key=signer.key, person=signer.person, problem=problem_)
+    return checked, signer.identities
 
 
 def require_approvals(

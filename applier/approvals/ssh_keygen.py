@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from applier.approvals.allowed_signers import LentKeys
 from applier.approvals.approval import NAMESPACE
 from schemas.errors import ApprovalError
 from schemas.text import printable
@@ -25,38 +26,18 @@ _INSTALL = "it comes with OpenSSH 8.9 or newer (Debian: apt-get install openssh-
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrustedKeys:
-    """Whose signatures count.
+class Signer:
+    """Who has made a signature.
 
     Args:
-        allowed_signers: path of a file as `ssh-keygen(1)` describes it under ALLOWED SIGNERS.
-        revoked_keys: path of a key revocation list, or of a file with public keys; None if none are revoked.
+        person: the first name that the allowed signers have for the key.
+        key: its type and fingerprint.
+        identities: all names and keys of that person.
     """
-
-    allowed_signers: str
-    revoked_keys: str | None = None
-
-    def check_readable(self) -> None:
-        """See that the files are there: of one that is not, ssh-keygen says just that no signature is right.
-
-        Raises:
-            ApprovalError: one of them cannot be read.
-        """
-        for path in filter(None, (self.allowed_signers, self.revoked_keys)):
-            try:
-                with Path(path).open("rb") as file:
-                    file.read(1)
-            except (OSError, ValueError) as error:
-                reason = getattr(error, "strerror", None) or error
-                raise ApprovalError(f"keys of approvers: {printable(path)} cannot be read: {reason}") from None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Signer:
-    """Who has made a signature: the person whom the allowed signers name for the key, and the key's fingerprint."""
 
     person: str
     key: str
+    identities: frozenset[str]
 
 
 class SignatureProblem(Exception):  # noqa: N818  # an answer, not an error
@@ -79,28 +60,29 @@ def sign(message: bytes, key: Path) -> str:
     return done.stdout.decode("ascii")
 
 
-def identify_signer(message: bytes, signature: str, trusted: TrustedKeys) -> Signer:
+def identify_signer(message: bytes, signature: str, trusted: LentKeys) -> Signer:
     """Return who has signed a message.
 
     Raises:
         SignatureProblem: the signature does not count now.
         ApprovalError: ssh-keygen cannot be asked.
     """
-    with _lent_file("signature", signature.encode()) as path:
-        find = ["-Y", "find-principals", "-s", str(path), "-f", trusted.allowed_signers]
-        found = _run(find, b"", _CHECK_SECONDS)
-        persons = found.stdout.decode(errors="backslashreplace").splitlines()
-        if found.returncode or not persons:
+    allowed = str(trusted.allowed_signers)
+    with lent_file("signature", signature.encode()) as path:
+        found = _run(["-Y", "find-principals", "-s", str(path), "-f", allowed], b"", _CHECK_SECONDS)
+        names = found.stdout.decode(errors="backslashreplace").splitlines()
+        if found.returncode or not names:
             raise SignatureProblem(_explain_unknown_key(found.stderr))
-        verify = ["-Y", "verify", "-s", str(path), "-f", trusted.allowed_signers, "-I", persons[0], "-n", NAMESPACE]
+        verify = ["-Y", "verify", "-s", str(path), "-f", allowed, "-I", names[0], "-n", NAMESPACE]
         verified = _run(verify, message, _CHECK_SECONDS)
         if verified.returncode:
             raise SignatureProblem(_explain_bad_signature(verified.stderr))
         if trusted.revoked_keys is not None:
-            verified = _run([*verify, "-r", trusted.revoked_keys], message, _CHECK_SECONDS)
+            verified = _run([*verify, "-r", str(trusted.revoked_keys)], message, _CHECK_SECONDS)
             if verified.returncode:
-                raise SignatureProblem(f"the key of {printable(persons[0])} is revoked")
-    return Signer(person=persons[0], key=_key_in(verified.stdout))
+                raise SignatureProblem(f"the key of {printable(names[0])} is revoked")
+    key = _key_in(verified.stdout)
+    return Signer(person=names[0], key=key, identities=trusted.people.identities(names, key.rpartition(" ")[2]))
 
 
 def check_signature(message: bytes, signature: str) -> str:
@@ -110,7 +92,7 @@ def check_signature(message: bytes, signature: str) -> str:
         SignatureProblem: no key has signed this message.
         ApprovalError: ssh-keygen cannot be asked.
     """
-    with _lent_file("signature", signature.encode()) as path:
+    with lent_file("signature", signature.encode()) as path:
         checked = _run(["-Y", "check-novalidate", "-n", NAMESPACE, "-s", str(path)], message, _CHECK_SECONDS)
     if checked.returncode:
         raise SignatureProblem(_explain_bad_signature(checked.stderr))
@@ -137,17 +119,19 @@ def signing_key(named: str | None) -> Iterator[Path]:
         ApprovalError: there is none, or the agent has several.
     """
     if named is not None:
+        if Path(named).exists() and not Path(named).is_file():  # ssh-keygen would wait for a pipe
+            raise ApprovalError(f"--key {printable(named)} is something else than a file")
         yield Path(named)
         return
     own = (Path("~/.ssh").expanduser() / name for name in _KEY_NAMES)
-    if (key := next((path for path in own if path.exists()), None)) is not None:
+    if (key := next((path for path in own if path.is_file()), None)) is not None:
         yield key
         return
     keys = _keys_of_agent()
     if len(keys) != 1:
         having = f"the ssh agent has {len(keys)}" if keys else "there is none in ~/.ssh, nor in an ssh agent"
         raise ApprovalError(f"which key to sign with? Give --key FILE: {having} (ssh-keygen -t ed25519 makes one)")
-    with _lent_file("key.pub", keys[0]) as path:
+    with lent_file("key.pub", keys[0]) as path:
         yield path
 
 
@@ -165,8 +149,18 @@ def _keys_of_agent() -> Sequence[bytes]:
     return [line + b"\n" for line in listed.stdout.splitlines() if line] if listed.returncode == 0 else ()
 
 
+def explain_damage(revocation_list: Path) -> str | None:
+    """Return why a binary revocation list cannot be read; None if it can.
+
+    Raises:
+        ApprovalError: ssh-keygen cannot be asked.
+    """
+    done = _run(["-Q", "-l", "-f", str(revocation_list)], b"", _CHECK_SECONDS)
+    return _said(done.stderr).replace(str(revocation_list), "it") if done.returncode else None
+
+
 @contextmanager
-def _lent_file(name: str, content: bytes) -> Iterator[Path]:
+def lent_file(name: str, content: bytes) -> Iterator[Path]:
     """Give the path of a file that is there as long as it is needed; closed, or Windows would not lend it."""
     with ExitStack() as opened:
         try:

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from applier.disk.file_identity import FileIdentity, file_identity
+from applier.disk.file_identity import file_identity
 from applier.disk.folders import OutputFolder, closing_descriptor
 from schemas.text import printable
 
@@ -77,25 +77,6 @@ class VerifiedFiles:
             self._clashes.setdefault(path, other)
             self._clashes.setdefault(other, path)
         raise SameFileError(other)
-
-    def accept(self, path: str, identity: FileIdentity) -> bool:
-        """Remember a file that was found right; return whether it still stands there.
-
-        Raises:
-            SameFileError: it is one that this run has seen under another path.
-            OSError: it cannot be looked at.
-        """
-        folder_path, _, name = path.rpartition("/")
-        with self._output.folder(folder_path) as folder, self.turn(folder):
-            try:
-                status = os.stat(name, dir_fd=folder, follow_symlinks=False)
-            except FileNotFoundError:
-                return False
-            if not identity.is_same(file_identity(status)):
-                return False
-            self.refuse_if_known(path, status)
-            self.note(path, status)
-            return True
 
     def _are_one_entry(self, path: str, other: str) -> bool:
         """Tell whether two paths lead to one entry of one folder, with both open at the same time.

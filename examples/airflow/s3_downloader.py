@@ -385,6 +385,8 @@ class FindPlan(KrakenPlanOperator):
             )
         with _shared_folder(plan.parent):
             shutil.copyfile(run.with_name("plan.json"), plan)
+            for approvals in run.parent.glob("*.approvals"):  # of the plan and of its shards, which are the same anew
+                shutil.copyfile(approvals, plan.with_name(approvals.name))
         _check_digest(plan, _digest_of(plan), digest)
         return self.split(plan, params[DagParams.SHARDS], remembered["output_root"])
 

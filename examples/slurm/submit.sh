@@ -82,6 +82,16 @@ elif ! cmp --quiet -- "$plan" "$run_folder/plan.json"; then
     refuse "$run_folder/plan.json is another plan: take a new RUN_FOLDER"
 fi
 
+[[ ! -f $plan.approvals || $plan -ef $run_folder/plan.json ]] || cp -- "$plan.approvals" "$run_folder/plan.json.approvals"
+kraken-plan split "$run_folder/plan.json" -n "$parts" -o "$run_folder/parts" >/dev/null || exit 2
+
+# A part is a plan with a digest of its own: where the site asks for approvals, apply asks for those of each part.
+approvals=$(printf '%s\0' "$run_folder"/parts/plan-*-of-"$parts".json |
+    xargs -0 kraken-plan approvals --quiet --if-required) || {
+    head -n 10 <<<"$approvals" >&2
+    refuse "parts are not approved as they have to be (above): approve them (kraken-plan approve $run_folder/parts/plan-*-of-$parts.json) and submit again; nothing is submitted"
+}
+
 # Credentials, buckets, destinations and space are better seen to be wrong here, once, than by every task after hours in
 # the queue.
 number() { sed -n "s/^ *\"$1\": \([0-9]*\),\{0,1\}\$/\1/p" "$run_folder/status.json" | head -n 1; }
@@ -100,7 +110,6 @@ if [[ -n $look ]]; then
     fi
     ((cannot == 0)) || echo "$cannot of $((cannot + can)) files cannot be restored: \"cannot\" in $run_folder/status.json" >&2
 fi
-kraken-plan split "$run_folder/plan.json" -n "$parts" -o "$run_folder/parts" >/dev/null || exit 2
 
 array=1-$parts${concurrent:+%$concurrent}
 restore=$(sbatch --parsable --output="$run_folder/logs/%A_%a.log" "$@" --array="$array" \

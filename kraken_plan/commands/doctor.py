@@ -19,7 +19,7 @@ from applier.restore.output_root import reroot_plan
 from applier.restore.site_policy import SitePolicy
 from kraken_plan.console import say_unless_quiet
 from kraken_plan.kept_results import find_state_folder, state_dir_option
-from kraken_plan.options.approvals import load_approvals, site_rules
+from kraken_plan.options.approvals import explain_other_root, load_approvals, site_rules
 from kraken_plan.options.origins import SettingOrigin, find_origins
 from kraken_plan.plan_options import site_option
 from kraken_plan.shared_options import output_root_option
@@ -66,11 +66,13 @@ class _Subject:
         plan: with its destinations moved, if the options say so; None without one.
         site: the site's settings; None without a YAML.
         output_location: where restores go to; None if nothing says so.
+        reviewed_location: where the plan says; None without one.
     """
 
     plan: Plan | None
     site: "SiteConfig | None"
     output_location: str | None
+    reviewed_location: str | None = None
 
 
 @click.command(
@@ -150,10 +152,11 @@ def _subject(options: DoctorOptions) -> _Subject:
     if options.plan is None:
         of_site = None if site is None else site.output_location
         return _Subject(plan=None, site=site, output_location=options.output_root or of_site)
-    plan = load_plan(options.plan)
-    if options.output_root is not None:
-        plan = reroot_plan(plan, options.output_root)
-    return _Subject(plan=plan, site=site, output_location=plan.output_location)
+    reviewed = load_plan(options.plan)
+    plan = reviewed if options.output_root is None else reroot_plan(reviewed, options.output_root)
+    return _Subject(
+        plan=plan, site=site, output_location=plan.output_location, reviewed_location=reviewed.output_location
+    )
 
 
 def _settings(context: click.Context, options: DoctorOptions) -> Iterator[SettingOrigin]:
@@ -218,7 +221,8 @@ def _check_approvals(subject: _Subject, options: DoctorOptions) -> Iterator[Find
     """Check that approvals can be checked, and those of the plan, where the site asks for some."""
     for rule in site_rules(options.config):
         from applier.approvals.check_approvals import require_approvals  # noqa: PLC0415  # most sites ask for none
-        from applier.approvals.ssh_keygen import TrustedKeys, find_program  # noqa: PLC0415
+        from applier.approvals.ssh_keygen import find_program  # noqa: PLC0415
+        from applier.approvals.trusted_keys import TrustedKeys  # noqa: PLC0415
 
         try:
             find_program()
@@ -229,6 +233,7 @@ def _check_approvals(subject: _Subject, options: DoctorOptions) -> Iterator[Find
             name, digest = plan_name(options.plan or STDIN), subject.plan.plan_digest or ""
             approvals = load_approvals(options.plan or STDIN, None)
             valid = require_approvals(digest, approvals, rule, datetime.now(UTC), name)
+            explain_other_root(subject.reviewed_location or "", options.output_root, options.config)
             yield right("approvals", "; ".join(one.describe() for one in valid))
         except KrakenPlanError as error:
             yield refused("approvals", error)

@@ -146,5 +146,13 @@ def _apply_options(ctx: click.Context, options: Mapping[str, Any]) -> ApplyOptio
     """Return the options that apply would have here, with those that verify was given in their place."""
     config = [] if options["config"] is None else ["--config", options["config"]]
     of_apply = apply_command.make_context("apply", [*config, "--", options["plan"]], parent=ctx.find_root())
-    given = {name: options[name] for name in (*_PLACE, *_FOR_HEALING) if ctx.get_parameter_source(name) in _GIVEN}
+    given = {name: options[name] for name in (*_PLACE, *_FOR_HEALING) if _counts(name, ctx, of_apply)}
     return replace(ApplyOptions(**of_apply.params), **{**given, "results": None})
+
+
+def _counts(name: str, ctx: click.Context, of_apply: click.Context) -> bool:
+    """Tell whether what verify has for an option takes the place of what apply has: environment comes before YAML."""
+    source = ctx.get_parameter_source(name)
+    if source is ParameterSource.DEFAULT_MAP:
+        return of_apply.get_parameter_source(name) is not ParameterSource.ENVIRONMENT
+    return source in _GIVEN

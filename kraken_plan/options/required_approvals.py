@@ -1,7 +1,7 @@
 """Which approvals a plan needs before it is applied: what the command line asks for, and what the site does.
 
 Each is checked on its own. No option takes back what the site asks for: not `--allowed-signers`, and not a `--config`
-with another YAML than that of `KRAKEN_PLAN_CONFIG`.
+with another YAML than a variable names. Nor is an approved plan restored to a place that the site does not allow.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,6 +14,7 @@ import click
 from kraken_plan.options.approvals import (
     allowed_signers_option,
     approvals_option,
+    explain_other_root,
     load_approvals,
     max_approval_age_option,
     revoked_keys_option,
@@ -25,6 +26,7 @@ from schemas.errors import ConfigError
 from schemas.plan import Plan
 from schemas.plan_source import plan_name
 from schemas.site.settings import SECTION, ApprovalRule
+from schemas.text import printable
 
 _Command = Callable[..., Any]
 
@@ -75,8 +77,9 @@ def check_required_approvals(plan: Plan, options: ApprovedOptions) -> tuple[str,
 
     approvals = load_approvals(options.plan, options.approvals)
     now, name = datetime.now(UTC), plan_name(options.plan)
+    other_root = explain_other_root(plan.output_location, options.output_root, options.config)
     described = (
-        approval.describe()
+        f"{approval.describe()}; {printable(other_root)}" if other_root else approval.describe()
         for rule in rules
         for approval in require_approvals(plan.plan_digest or "", approvals, rule, now, name)
     )

@@ -30,6 +30,9 @@ _OF_ONE_RUN = frozenset(
     {"approvals", "dry_run", "expect_digest", "html", "ids_column", "ids_file", "json", "output"}
     | {"plan", "restart", "results", "settings", "yes"}
 )
+# Commands that do the work of others, and heed what a site sets for these; and what an option means otherwise there.
+_DOES_WHAT = {"restore": ("compile", "apply"), "verify": ("apply",)}
+_MEANT_OTHERWISE = {"verify": frozenset({"jobs", "max_time", "report_dir"})}
 
 
 def take_site_defaults(context: click.Context, _parameter: click.Parameter, config: str | None) -> str | None:
@@ -67,11 +70,13 @@ def site_defaults(context: click.Context, settings: SiteSettings, name: str) -> 
 
 
 def _settings_for(command: str, settings: SiteSettings, place: str) -> Iterator[tuple[str, Setting, str]]:
-    """Yield what is set for all commands, then what is set for this one, each with where."""
+    """Yield what is set for all commands, for those whose work this one does, and for this one, each with where."""
     for option, value in settings.options.items():
         yield option, value, f"{place}.options.{option}"
-    for option, value in settings.commands.get(command, {}).items():
-        yield option, value, f"{place}.commands.{command}.{option}"
+    for other in (*_DOES_WHAT.get(command, ()), command):
+        for option, value in settings.commands.get(other, {}).items():
+            if other == command or option not in _MEANT_OTHERWISE.get(command, ()):
+                yield option, value, f"{place}.commands.{other}.{option}"
 
 
 def settable_options(command: click.Command) -> dict[str, click.Option]:
@@ -83,6 +88,8 @@ def settable_options(command: click.Command) -> dict[str, click.Option]:
 
 def _checked(context: click.Context, option: click.Option, value: Setting, place: str) -> object:
     """Return a value as click takes it; raise ConfigError if the option does not."""
+    if any("\0" in text for text in ((value,) if isinstance(value, str) else value)):
+        raise ConfigError(f"{place} has a NUL character, which neither a path nor any other value has")
     if isinstance(value, tuple) and not option.multiple:
         raise ConfigError(f"{place}: expected a single value, found a list")
     given = (value,) if option.multiple and isinstance(value, str) else value

@@ -1,19 +1,20 @@
 """Reads the settings that kraken-plan needs from AlphaKraken's site YAML: output location, S3, a section of its own.
 
 `compile` takes its settings from there, `apply` can check a plan against it. All other keys are none of our business
-and may hold anything. The only yaml import.
+and may hold anything.
 """
 
-from collections.abc import Iterator
+import errno
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import yaml
-
 from schemas.errors import ConfigError
+from schemas.regular_file import read_regular_file
 from schemas.s3_location import explain_bad_endpoint_url
-from schemas.site.settings import SECTION, Plain, SiteSettings, normalize_output_location, parse_site_settings
-from schemas.text import human_size, printable, writable
+from schemas.site.misspelt import refuse_misspelt_section
+from schemas.site.settings import SECTION, SiteSettings, normalize_output_location, parse_site_settings
+from schemas.site.yaml_nodes import Mapping, entry_of, parse_yaml, plain_value, text_at, unread_keys, value_at
+from schemas.text import human_size, printable
 
 OUTPUT_LOCATION_KEY = "locations.output.absolute_path"
 BACKUP_LOCATION_KEY = "locations.backup.absolute_path"
@@ -21,10 +22,7 @@ REGION_KEY = "backup.s3.region"
 ENDPOINT_URL_KEY = "backup.s3.endpoint_url"
 WEBHOOK_URL_KEY = "general.notifications.{}_alerts_webhook_url"
 
-
-_TAG = "tag:yaml.org,2002:"
 _MAX_BYTES = 1024 * 1024  # a site's settings have some kilobytes
-_MOST_VALUES = 1000  # in our section; aliases can multiply
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,11 +74,11 @@ def read_site_config(config_path: str, output_location: str | None = None) -> Si
         ConfigError: the file cannot be read, or a setting in it is missing or wrong.
     """
     name = site_name(config_path)
-    settings = _parse_yaml(_read(config_path, name), name)
+    settings = parse_yaml(_read(config_path, name), name)
     config = SiteConfig(
         output_location=output_location or _find_output_location(settings, name),
-        region=_text_at(settings, REGION_KEY, name),
-        endpoint_url=_text_at(settings, ENDPOINT_URL_KEY, name),
+        region=text_at(settings, REGION_KEY, name),
+        endpoint_url=text_at(settings, ENDPOINT_URL_KEY, name),
         name=Path(config_path).name,
         settings=_parse_section(settings, name),
     )
@@ -117,8 +115,7 @@ def read_webhook_url(config_path: str, kind: str) -> str | None:
     Raises:
         ConfigError: the YAML cannot be read, or the setting is wrong.
     """
-    name = site_name(config_path)
-    return _text_at(_parse_yaml(_read(config_path, name), name), WEBHOOK_URL_KEY.format(kind), name)
+    return read_site_text(config_path, WEBHOOK_URL_KEY.format(kind))
 
 
 def read_backup_location(config_path: str) -> str | None:
@@ -138,7 +135,7 @@ def read_site_text(config_path: str, dotted_path: str) -> str | None:
         ConfigError: the file cannot be read, or something other than text stands there.
     """
     name = site_name(config_path)
-    return _text_at(_parse_yaml(_read(config_path, name), name), dotted_path, name)
+    return text_at(parse_yaml(_read(config_path, name), name), dotted_path, name)
 
 
 def read_site_settings(config_path: str) -> SiteSettings:
@@ -148,7 +145,20 @@ def read_site_settings(config_path: str) -> SiteSettings:
         ConfigError: the file cannot be read, or the section has a key that is unknown or a value of the wrong kind.
     """
     name = site_name(config_path)
-    return _parse_section(_parse_yaml(_read(config_path, name), name), name)
+    return _parse_section(parse_yaml(_read(config_path, name), name), name)
+
+
+def read_allowed_locations(config_path: str) -> tuple[str, ...]:
+    """Return the folders that a site YAML lets plans restore below.
+
+    Raises:
+        ConfigError: the file cannot be read, or a setting is wrong.
+    """
+    name = site_name(config_path)
+    settings = parse_yaml(_read(config_path, name), name)
+    further = _parse_section(settings, name).allowed_output_roots
+    has_output = value_at(settings, "locations", name) and value_at(settings, "locations.output", name)
+    return (_find_output_location(settings, name), *further) if has_output else further
 
 
 def site_name(config_path: str) -> str:
@@ -158,142 +168,28 @@ def site_name(config_path: str) -> str:
 
 def _read(config_path: str, name: str) -> bytes:
     try:
-        with Path(config_path).open("rb") as file:
-            content = file.read(_MAX_BYTES + 1)
+        return read_regular_file(config_path, _MAX_BYTES)
     except FileNotFoundError:
         raise ConfigError(f"{name}: there is no such file") from None
     except IsADirectoryError:
         raise ConfigError(f"{name}: it is a folder, expected a YAML file") from None
     except (OSError, ValueError) as error:  # a path with a NUL
+        if getattr(error, "errno", None) == errno.EFBIG:
+            size = human_size(_MAX_BYTES)
+            raise ConfigError(f"{name}: it has more than {size}, which no site's settings have") from None
         raise ConfigError(f"{name} cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    if len(content) > _MAX_BYTES:
-        raise ConfigError(f"{name}: it has more than {human_size(_MAX_BYTES)}, which no site's settings have")
-    return content
 
 
-def _parse_yaml(content: bytes, name: str) -> yaml.MappingNode:
-    """Return the YAML's top as a node: no value is constructed, so none that is not asked for can do any harm."""
-    try:
-        settings = yaml.compose(content, yaml.SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise ConfigError(f"{name} is not YAML: {printable(error.problem or 'unreadable')}{where}") from None
-    except (yaml.YAMLError, ValueError, OverflowError) as error:  # a wrong encoding or escape
-        raise ConfigError(f"{name} is not YAML: {printable(str(error), 200)}") from None
-    except RecursionError:
-        raise ConfigError(f"{name}: nested too deeply") from None
-    if not isinstance(settings, yaml.MappingNode):
-        raise ConfigError(f"{name}: expected a mapping at the top, found {_describe(settings)}")
-    return settings
-
-
-def _find_output_location(settings: yaml.MappingNode, name: str) -> str:
-    output = _value_at(settings, "locations.output", name)
-    key = OUTPUT_LOCATION_KEY if isinstance(output, yaml.MappingNode) else "locations.output"
-    path = _text_at(settings, key, name)
+def _find_output_location(settings: Mapping, name: str) -> str:
+    output = value_at(settings, "locations.output", name)
+    key = OUTPUT_LOCATION_KEY if isinstance(output, Mapping) else "locations.output"
+    path = text_at(settings, key, name)
     if path is None:
         raise ConfigError(f"{name}: {OUTPUT_LOCATION_KEY} is missing: set it there, or give --output-root")
     return normalize_output_location(path, f"{name}: {key}")
 
 
-def _parse_section(settings: yaml.MappingNode, name: str) -> SiteSettings:
-    section = _value_at(settings, SECTION, name)
-    place, left = f"{name}: {SECTION}", iter(range(_MOST_VALUES))
-    try:
-        return parse_site_settings(None if section is None else _plain(section, place, left), name)
-    except RecursionError:  # aliases can make a value part of itself
-        raise ConfigError(f"{place}: nested too deeply") from None
-
-
-def _plain(value: yaml.Node, place: str, left: Iterator[int]) -> Plain:
-    """Return what a node holds, scalars as the text that stands there; `left` runs out where there is too much."""
-    _count(place, left)
-    match value:
-        case yaml.SequenceNode():
-            return tuple(_plain(one, place, left) for one in value.value)
-        case yaml.MappingNode():
-            keys = dict.fromkeys(_keys(value, place, left))
-            entries = {key: _entry(value, key, f"{place}.{printable(key)}") for key in keys}
-            return {key: _plain(found, f"{place}.{key}", left) for key, found in entries.items() if found is not None}
-    return None if value.tag == f"{_TAG}null" else writable(str(value.value))
-
-
-def _count(place: str, left: Iterator[int]) -> None:
-    if next(left, None) is None:
-        raise ConfigError(f"{place}: the section {SECTION} has more than {_MOST_VALUES:,} keys and values")
-
-
-def _keys(mapping: yaml.MappingNode, place: str, left: Iterator[int]) -> Iterator[str]:
-    """Yield the keys of a mapping and of those that are merged into it (`<<`)."""
-    for key, value in mapping.value:
-        _count(place, left)
-        if key.tag == f"{_TAG}merge":
-            merged = value.value if isinstance(value, yaml.SequenceNode) else [value]
-            yield from (key for one in merged if isinstance(one, yaml.MappingNode) for key in _keys(one, place, left))
-        elif key.tag == f"{_TAG}str":
-            yield writable(key.value)
-        else:
-            raise ConfigError(f"{place}: expected text as key, found {_describe(key)}")
-
-
-def _text_at(settings: yaml.MappingNode, dotted_path: str, name: str) -> str | None:
-    """Return the text there; None if there is nothing."""
-    value = _value_at(settings, dotted_path, name)
-    if value is None or value.value == "":
-        return None
-    if not isinstance(value, yaml.ScalarNode) or value.tag != f"{_TAG}str":
-        raise ConfigError(f"{name}: {dotted_path}: expected text, found {_describe(value)}")
-    return writable(value.value)
-
-
-def _value_at(settings: yaml.MappingNode, dotted_path: str, name: str) -> yaml.Node | None:
-    """Return what stands there; None if it is nothing."""
-    value: yaml.Node = settings
-    passed: list[str] = []
-    for key in dotted_path.split("."):
-        if not isinstance(value, yaml.MappingNode):
-            raise ConfigError(f"{name}: {'.'.join(passed)}: expected a mapping, found {_describe(value)}")
-        passed.append(key)
-        found = _entry(value, key, f"{name}: {'.'.join(passed)}")
-        if found is None or found.tag == f"{_TAG}null":
-            return None
-        value = found
-    return value
-
-
-def _entry(mapping: yaml.MappingNode, key: str, place: str) -> yaml.Node | None:
-    """Return the value of a key; where the mapping itself has none, that of a mapping that is merged into it (`<<`)."""
-    to_search: list[yaml.Node] = [mapping]
-    searched = set[int]()  # aliases can make a mapping part of itself
-    while to_search:
-        node = to_search.pop()
-        if id(node) in searched:
-            continue
-        searched.add(id(node))
-        if isinstance(node, yaml.SequenceNode):
-            to_search += reversed(node.value)
-        elif isinstance(node, yaml.MappingNode):
-            found = [(at, value) for at, value in node.value if at.tag == f"{_TAG}str" and at.value == key]
-            if len(found) > 1:
-                lines = " and ".join(str(at.start_mark.line + 1) for at, _ in found[:2])
-                raise ConfigError(f"{place} appears twice, in lines {lines}: which one counts? Remove the other")
-            if found:
-                value: yaml.Node = found[0][1]
-                return value
-            to_search += reversed([value for at, value in node.value if at.tag == f"{_TAG}merge"])
-    return None
-
-
-def _describe(value: yaml.Node | None) -> str:
-    match value:
-        case yaml.MappingNode():
-            return "a mapping"
-        case yaml.SequenceNode():
-            return "a list"
-        case yaml.ScalarNode(tag=tag, value=text) if tag == f"{_TAG}str":
-            return f"the text {printable(text, 60)!r}"
-        case yaml.ScalarNode(tag=tag, value=text) if tag != f"{_TAG}null":
-            kind = printable(tag.removeprefix(_TAG), 60)
-            return f"{printable(text, 60)} ({kind}; in quotes it would be text)"
-    return "nothing"
+def _parse_section(settings: Mapping, name: str) -> SiteSettings:
+    section = entry_of(settings, SECTION, f"{name}: {SECTION}")
+    refuse_misspelt_section(unread_keys(settings, section), name, is_there=section is not None)
+    return parse_site_settings(plain_value(section, f"{name}: {SECTION}"), name)

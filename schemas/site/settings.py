@@ -19,7 +19,7 @@ Plain: TypeAlias = "str | tuple[Plain, ...] | Mapping[str, Plain] | None"
 Setting: TypeAlias = str | tuple[str, ...]
 
 _KEYS = ("options", "commands", "allowed_output_roots", "approvals")
-_APPROVAL_KEYS = ("required", "allowed_signers", "revoked_keys", "max_age")
+APPROVAL_KEYS = ("required", "allowed_signers", "revoked_keys", "max_age")
 _MOST_APPROVALS = 20
 _DURATION = re.compile(r"([0-9]{1,6})([smhd]?)", re.ASCII)
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -84,7 +84,9 @@ def parse_site_settings(section: Plain, name: str) -> SiteSettings:
             normalize_output_location(root, f"{place}.allowed_output_roots")
             for root in _parse_texts(keys.get("allowed_output_roots"), f"{place}.allowed_output_roots")
         ),
-        approvals=_parse_approvals(keys.get("approvals"), f"{place}.approvals"),
+        approvals=_parse_approvals(section["approvals"], f"{place}.approvals")
+        if isinstance(section, Mapping) and "approvals" in section
+        else None,
     )
 
 
@@ -157,17 +159,20 @@ def _parse_options(value: Plain, place: str) -> Mapping[str, Setting]:
     }
 
 
-def _parse_approvals(value: Plain, place: str) -> ApprovalRule | None:
-    if value is None:
-        return None
+def _parse_approvals(value: Plain, place: str) -> ApprovalRule:
+    """Return what is asked for; one that says half of it is refused, for nobody may take it for a demand."""
+    if isinstance(value, Mapping) and (empty := next((key for key, text in value.items() if text is None), None)):
+        raise ConfigError(f"{place}.{printable(empty, 60)} has no value: set it, or remove it")
     found = {
-        key: parse_text(text, f"{place}.{key}") for key, text in parse_mapping(value, place, _APPROVAL_KEYS).items()
+        key: parse_text(text, f"{place}.{key}") for key, text in parse_mapping(value, place, APPROVAL_KEYS).items()
     }
-    number, max_age = found.get("required", "0"), found.get("max_age")
+    if "required" not in found:
+        raise ConfigError(f"{place}.required is missing: say how many people have to approve a plan (0 for nobody)")
+    number, max_age = found["required"], found.get("max_age")
     if not number.isdecimal() or len(number) > len(str(_MOST_APPROVALS)) or int(number) > _MOST_APPROVALS:
         raise ConfigError(f"{place}.required: expected a number up to {_MOST_APPROVALS}, found {printable(number, 60)}")
     for key in ("allowed_signers", "revoked_keys"):
-        if key in found and not found[key].startswith("/"):
+        if key in found and (not found[key].startswith("/") or "\0" in found[key]):
             raise ConfigError(f"{place}.{key}: expected an absolute path, found {printable(found[key])}")
     if int(number) and "allowed_signers" not in found:
         raise ConfigError(f"{place}.allowed_signers is missing: it names the file that says whose approval counts")

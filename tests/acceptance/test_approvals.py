@@ -1,6 +1,7 @@
 """A plan is approved with SSH keys, and applied only with the approvals that are asked for."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,89 @@ def test_a_plan_should_be_applied_once_it_has_the_approvals_that_the_site_asks_f
     assert [one.partition(",")[0] for one in named] == ["anna@example.org", "ben@example.org"]
     assert '"ticket 4711"' in named[0]
     assert all(f"Approval: {one}" in last_report(case) for one in named)
+
+
+def test_no_variable_or_option_should_take_back_what_a_site_asks_for(
+    run_cli: Cli, case: RestoreCase, approvers: Approvers, faulty_proxy: FaultyProxy
+) -> None:
+    # given a plan that one person has approved, of the two that a site asks for
+    plan, strict = compile_plan(run_cli, case), str(site_that_asks_for_two(case, approvers))
+    lax = str(case.config_path)
+    assert run_cli("approve", plan, "--key", approvers.key("anna")).exit_code == 0
+    mine: list[str | Path] = ["--allowed-signers", approvers.allow("anna", "ben")]
+
+    # when / then: whichever variable names the site, and whatever else is named, `approvals` says what apply does
+    by_variable: list[tuple[dict[str, str], list[str | Path]]] = [
+        ({"KRAKEN_PLAN_APPLY_CONFIG": strict}, ["--config", lax]),
+        ({"KRAKEN_PLAN_APPLY_CONFIG": strict, "KRAKEN_PLAN_CONFIG": lax}, []),
+        ({"KRAKEN_PLAN_CONFIG": strict, "KRAKEN_PLAN_APPLY_CONFIG": lax}, ["--config", lax]),
+        ({}, ["--config", strict, "--require-approvals", "1"]),
+    ]
+    for environment, options in by_variable:
+        for command in ("apply", "approvals"):
+            own = mine if command == "approvals" or "--require-approvals" in options else []
+            refused = run_cli(command, plan, *options, *own, environment=environment)
+            assert refused.exit_code == (2 if command == "apply" else 1), (command, options, refused.stderr)
+    asked_by_variables = {f"KRAKEN_PLAN_APPLY_{name}": value for name, value in (("REQUIRE_APPROVALS", "2"),)}
+    asked_by_variables["KRAKEN_PLAN_APPLY_ALLOWED_SIGNERS"] = str(approvers.folder / "allowed_signers")
+    assert run_cli("approvals", plan, environment=asked_by_variables).exit_code == 1
+    assert run_cli("approvals", plan, *mine).exit_code == 0
+    assert run_cli("approvals", plan, "--config", lax, "--if-required").exit_code == 0
+    assert run_cli("approvals", plan, plan, "--config", strict, "--if-required").exit_code == 1
+    to_restore: list[str | Path] = [*case.raw_file_ids, "--catalog", case.export_path, "--config", lax, "--yes"]
+    one_step = run_cli(
+        "restore",
+        *to_restore,
+        environment={"KRAKEN_PLAN_RESTORE_CONFIG": strict},
+    )
+    assert (one_step.exit_code, "compile, approve and apply it" in one_step.stderr) == (2, True)
+
+    # and verify, which has no option for it, names the variable
+    by_verify = run_cli("verify", "-", "--heal", "--config", strict, stdin=plan.read_text(encoding="utf-8"))
+    assert by_verify.exit_code == 1
+    assert "the variable KRAKEN_PLAN_APPLY_APPROVALS" in by_verify.stderr
+    assert "--approvals FILE" not in by_verify.stderr
+
+    # and no pipe is waited for
+    Path(f"{plan}.approvals").unlink()
+    os.mkfifo(f"{plan}.approvals")
+    for command in ("apply", "approvals"):
+        held = run_cli(command, plan, "--config", strict)
+        assert (held.exit_code, "approvals cannot be read: it is a named pipe" in held.stderr) == (2, True)
+    assert run_cli("approve", plan).exit_code == 2
+    assert faulty_proxy.log == ()
+
+
+def test_an_approved_plan_should_be_restored_elsewhere_only_where_the_site_allows_it(
+    run_cli: Cli, case: RestoreCase, approvers: Approvers
+) -> None:
+    # given
+    plan, site = compile_plan(run_cli, case), site_that_asks_for_two(case, approvers)
+    elsewhere = case.folder / "elsewhere"
+    elsewhere.mkdir()
+    for name in ("anna", "ben"):
+        assert run_cli("approve", plan, "--key", approvers.key(name)).exit_code == 0
+    options: list[str | Path] = [plan, "--config", site, "--output-root", elsewhere]
+
+    # when / then
+    refusals = [run_cli(command, *options) for command in ("apply", "approvals")]
+    refusals.append(run_cli("apply", *options, "--allow-output-root", elsewhere))
+    for refused in refusals:
+        assert refused.exit_code == 2
+        assert f"have seen that it restores to {case.output_location}" in refused.stderr
+    assert list(elsewhere.iterdir()) == []
+
+    # when the site allows it
+    with site.open("a", encoding="utf-8") as file:
+        file.write(f"  allowed_output_roots: [{elsewhere}]\n")
+    applied = run_cli("apply", *options)
+
+    # then it is said that the approvers have seen another place
+    assert applied.exit_code == 0, applied.stderr
+    words = f"; approved for {case.output_location}, applied to {elsewhere}"
+    assert applied.stderr.count(words) == 2
+    report = Path(applied.stdout.splitlines()[0]).read_text(encoding="utf-8")
+    assert report.count(words) == 2
 
 
 def test_an_edited_plan_should_need_new_approvals(

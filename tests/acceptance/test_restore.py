@@ -78,10 +78,9 @@ def test_restore_should_take_the_options_of_both_steps(
     arguments: list[str | Path] = ["--ids-file", "ids.txt", "--output-root", tmp_path / "elsewhere", "--yes"]
 
     failed = run_cli("restore", *arguments, *catalog_and_config(case))
-    done = run_cli(
-        *("restore", *arguments, *catalog_and_config(case)),
-        *("--recover-versions", "--on-corrupt", "quarantine", "--jobs", "2"),
-    )
+    with case.config_path.open("a", encoding="utf-8") as file:
+        file.write("kraken_plan:\n  commands: {apply: {on_corrupt: quarantine}}\n")
+    done = run_cli("restore", *arguments, *catalog_and_config(case), "--recover-versions", "--jobs", "2")
 
     assert failed.exit_code == 1
     assert done.exit_code == 0, done.stderr

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from apply_case import compile_plan, last_report, left_staged, thermo
+from approvers import Approvers, needs_ssh_keygen
 from cli import Cli
 from conftest import MakeRestoreCase
 from faulty_proxy import FaultyProxy
@@ -218,3 +219,36 @@ def test_submit_should_look_once_whether_anything_can_be_restored(
     # when / then nobody looks
     unseen = slurm.submit(plan, 2, own_options=("--skip-status",), environment={"AWS_SECRET_ACCESS_KEY": "wrong"})
     assert unseen.exit_code == 0
+
+
+@needs_ssh_keygen
+def test_submit_should_see_that_the_parts_are_approved_before_they_are_queued(
+    run_cli: Cli, make_restore_case: MakeRestoreCase, slurm: SlurmByHand, tmp_path: Path
+) -> None:
+    # given a site that asks for approvals, and a plan that has one
+    case = make_restore_case(thermo("a.raw", size_bytes=100), thermo("b.raw", size_bytes=100))
+    plan, approvers = compile_plan(run_cli, case), Approvers(folder=tmp_path)
+    site = case.folder / "alphakraken.strict.yaml"
+    demand = f"kraken_plan:\n  approvals: {{required: 1, allowed_signers: {approvers.allow('anna')}}}\n"
+    site.write_text(case.config_path.read_text(encoding="utf-8") + demand, encoding="utf-8")
+    environment = {"KRAKEN_PLAN_CONFIG": str(site)}
+    key: list[str | Path] = ["--key", approvers.key("anna")]
+    assert run_cli("approve", plan, *key).exit_code == 0
+
+    # when / then its parts have none
+    refused = slurm.submit(plan, 2, environment=environment)
+    assert (refused.exit_code, refused.stdout, slurm.asked("sbatch")) == (2, "", [])
+    assert "plan-1-of-2.json: 0 valid approvals of 1 needed" in refused.stderr
+    assert "kraken-plan approve" in refused.stderr
+    assert (slurm.run_folder / "plan.json.approvals").exists()
+
+    # when they are approved, and it is submitted again
+    parts = sorted((slurm.run_folder / "parts").glob("plan-*-of-2.json"))
+    assert run_cli("approve", *parts, *key).exit_code == 0
+    submitted = slurm.submit(plan, 2, environment=environment)
+
+    # then they are restored
+    assert submitted.exit_code == 0, submitted.stderr
+    for number in (1, 2):
+        assert slurm.finish(slurm.start_task(number, environment=environment)).exit_code == 0
+    assert case.unrestored() == []

@@ -176,7 +176,9 @@ def test_verify_should_heal_what_is_wrong_and_fetch_nothing_else(
     # given
     case, _ = restored_case(run_cli, make_restore_case, {"right": 1000, "flipped": 1000, "missing": 1000})
     site = case.config_path.read_text().replace(f"{run_cli.environment['AWS_ENDPOINT_URL']}", faulty_proxy.endpoint_url)
-    case.config_path.write_text(site)
+    case.config_path.write_text(
+        f"{site}\nkraken_plan:\n  commands: {{verify: {{on_corrupt: quarantine, heal: true}}}}\n"
+    )
     plan = compile_plan(run_cli, case, "s.d")
     folder = case.destination() / "s.d"
     spoil(folder / "flipped")
@@ -184,7 +186,7 @@ def test_verify_should_heal_what_is_wrong_and_fetch_nothing_else(
 
     # when
     healing = {"KRAKEN_PLAN_APPLY_RETRIES": "0"}
-    options = ("--heal", "--on-corrupt", "quarantine", "--results", "results.jsonl")
+    options = ("--config", case.config_path, "--results", "results.jsonl")
     result = run_cli("verify", plan, *options, environment=healing)
 
     # then

@@ -1,6 +1,7 @@
 """Approvals of a plan: which count, and what is said of those that do not. The real ssh-keygen signs and checks."""
 
 import json
+import os
 import subprocess
 from contextlib import suppress
 from dataclasses import replace
@@ -16,7 +17,8 @@ from hypothesis import strategies as st
 from applier.approvals.approval import Approval, Statement
 from applier.approvals.approvals_file import add_approval, read_approvals
 from applier.approvals.check_approvals import CheckedApproval, check_approvals, require_approvals
-from applier.approvals.ssh_keygen import TrustedKeys, sign
+from applier.approvals.ssh_keygen import sign, signing_key
+from applier.approvals.trusted_keys import TrustedKeys
 from schemas.errors import ApprovalError, ConfigError
 from schemas.site.settings import ApprovalRule, parse_site_settings
 
@@ -132,6 +134,138 @@ def test_nobody_should_count_twice(approvers: Approvers) -> None:
     for approvals, persons in ((twice, ["anna"]), (two_keys, ["anna", "anna=old"]), (twice, ["anna", "boss=anna"])):
         checked = check(approvals, approvers.allow(*persons))
         assert [one.problem for one in checked] == [None, "the same person has approved it already"]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["anna@x,a.lab@x {anna}", "a.lab@x,anna@x {old}"],
+        ["anna@x {anna}", "Anna@X {old}"],
+        ["anna@x {anna}", "anna@x,work@x {ben}", "work@x {old}"],  # nobody needs to sign with the key in between
+        ["anna@x {anna}", "home@x {old}", "home@x {anna}"],  # ssh-keygen names the first line of a key only
+        ['"anna, a.lab" {anna}', 'a.lab,other namespaces="kraken-plan,x y" {old}'],
+        ["anna@x {anna}\r", "\r", "# of the lab\r", "\tanna@x\t{old}\r"],
+        ["\uff41nna@x {anna}", "anna@x {old}"],
+    ],
+)
+def test_people_who_share_a_name_or_a_key_should_be_one(approvers: Approvers, lines: list[str]) -> None:
+    keys = {name: approvers.public_key(name) for name in ("anna", "old", "ben")}
+    allowed = approvers.folder / "allowed_signers"
+    allowed.write_text("".join(f"{line.format(**keys)}\n" for line in lines), encoding="utf-8", newline="")
+
+    checked = check([approve(approvers, "anna"), approve(approvers, "old")], allowed)
+
+    assert [one.problem for one in checked] == [None, "the same person has approved it already"]
+
+
+def test_a_key_with_and_without_a_certificate_should_be_one_person(approvers: Approvers) -> None:
+    plain, public, authority = (
+        approve(approvers, "anna"),
+        f"{approvers.key('anna')}.pub",
+        str(approvers.key("authority")),
+    )
+    certify = ["ssh-keygen", "-q", "-s", authority, "-I", "x", "-n", "boss@x", public]
+    subprocess.run(certify, check=True, stdin=subprocess.DEVNULL, timeout=30)
+    by_certificate = Approval(
+        statement=plain.statement, signature=sign(plain.statement.message(), approvers.folder / "anna-cert.pub")
+    )
+    allowed = approvers.folder / "allowed_signers"
+    allowed.write_text(
+        f"anna@x {approvers.public_key('anna')}\nboss@x,chief@x cert-authority {approvers.public_key('authority')}\n",
+        encoding="utf-8",
+    )
+
+    first, second = check([by_certificate, plain], allowed)
+
+    assert (first.person, first.problem) == ("boss@x", None)
+    assert (second.person, second.problem) == ("anna@x", "the same person has approved it already")
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("*@x {ben}", r"line 2: \*@x is a pattern"),
+        ("!eve,* {ben}", "line 2: !eve is a pattern"),
+        ("ben,b?n {ben}", r"line 2: b\?n is a pattern"),
+        ('"*" cert-authority,namespaces="git" {ben}', r"line 2: \* is a pattern"),
+        ("\ufeffben {ben}", r"line 2: the name \\ufeffben has characters that cannot be seen"),
+        ("ben\0 {ben}", "line 2: it has a NUL byte"),
+        ("ben", "line 2: expected names, then a public key"),
+        (", {ben}", "line 2: expected names, then a public key"),
+        ("ben ssh-ed25519 AAAAjunk", "line 2: expected names, then a public key"),
+        ("ben ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAA", "line 2: expected names, then a public key"),
+        ('ben namespaces="a {ben}', "line 2: expected names, then a public key"),
+    ],
+)
+def test_allowed_signers_of_whom_nobody_knows_who_they_are_should_be_refused(
+    approvers: Approvers, line: str, words: str
+) -> None:
+    allowed = approvers.allow("anna")
+    with allowed.open("a", encoding="utf-8") as file:
+        file.write(line.format(ben=approvers.public_key("ben")))
+
+    with pytest.raises(ApprovalError, match=rf"allowed_signers, {words}"):
+        check([approve(approvers, "anna")], allowed)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"\0" * 100, "line 1: it has a NUL byte"),
+        (b"\0{ben}\n", "line 1: it has a NUL byte"),
+        (b"{ben}\n\0{anna}\n", "line 2: it has a NUL byte"),
+        (b"{ben}\n{ben}"[:-40] + b"\nAAAA", "line 1|line 2: expected a public key"),
+        (b"# gone\r\n{ben}\r\nben {ben}\r\n", "line 3: expected a public key"),
+        (b"-----BEGIN OPENSSH PRIVATE KEY-----\n", "line 1: expected a public key"),
+        (b"SSHKRL\n\0" + b"\0\0\0\1" * 5, "it is a damaged revocation list"),
+        (b"SSHKRL\n\0", "it is a damaged revocation list"),
+        (b"{ben}\r{anna}\n", "line 1: it has a carriage return"),
+        (b"SSHKRL\n", "line 1: expected a public key"),
+    ],
+)
+def test_a_damaged_list_of_revoked_keys_should_be_said_to_be_one(
+    approvers: Approvers, content: bytes, words: str
+) -> None:
+    """ssh-keygen would revoke nobody by it, or everybody."""
+    allowed, revoked = approvers.allow("anna", "ben"), approvers.folder / "revoked_keys"
+    for name in ("anna", "ben"):
+        content = content.replace(b"{%s}" % name.encode(), approvers.public_key(name).encode())
+    revoked.write_bytes(content)
+
+    with pytest.raises(ApprovalError, match=rf"revoked_keys.*{words}"):
+        check([approve(approvers, "anna")], allowed, revoked)
+
+
+def test_every_kind_of_list_should_revoke_keys(approvers: Approvers) -> None:
+    allowed, revoked = approvers.allow("anna", "ben"), approvers.folder / "revoked_keys"
+    approvals = [approve(approvers, "anna"), approve(approvers, "ben")]
+    public = approvers.key("ben").with_suffix(".pub")
+    make_list = ["ssh-keygen", "-q", "-k", "-f", str(revoked), str(public)]
+    subprocess.run(make_list, check=True, timeout=30)
+    binary = revoked.read_bytes()
+
+    for content in (binary, b"# gone\r\n\r\n\t" + public.read_bytes(), public.read_bytes().strip()):
+        revoked.write_bytes(content)
+        assert [one.problem for one in check(approvals, allowed, revoked)] == [
+            None,
+            "the key of ben@example.org is revoked",
+        ]
+    revoked.write_bytes(b"")
+    assert [one.problem for one in check(approvals, allowed, revoked)] == [None, None]
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("name", ["plan.json.approvals", "allowed_signers", "revoked_keys"])
+def test_a_pipe_in_place_of_a_file_should_be_refused_and_not_waited_for(approvers: Approvers, name: str) -> None:
+    allowed, revoked, path = approvers.allow("anna"), approvers.revoke("ben"), approvers.folder / "plan.json.approvals"
+    approval = approve(approvers, "anna")
+    (approvers.folder / name).unlink(missing_ok=True)
+    os.mkfifo(approvers.folder / name)
+
+    with pytest.raises(ApprovalError, match=rf"{name} cannot be read: it is a named pipe, expected a file"):
+        check([approval, *read_approvals(path)], allowed, revoked)
+    with pytest.raises(ApprovalError, match=r"--key .* is something else than a file"), signing_key(str(path.parent)):
+        pytest.fail("ssh-keygen would be asked")
 
 
 def test_signatures_alone_should_not_count(approvers: Approvers) -> None:
@@ -255,11 +389,18 @@ def test_nothing_but_our_error_should_come_out_of_any_approval(
         ({"required": "two", "allowed_signers": "/s"}, "required: expected a number up to 20, found two"),
         ({"required": "21", "allowed_signers": "/s"}, "required: expected a number up to 20, found 21"),
         ({"required": "1", "allowed_signers": "signers"}, "allowed_signers: expected an absolute path, found signers"),
-        ({"allowed_signers": "/s", "max_age": "long"}, "max_age: 'long' is not a duration"),
+        ({"required": "1", "allowed_signers": "/s", "max_age": "long"}, "max_age: 'long' is not a duration"),
+        (None, "approvals.required is missing"),
+        ({}, "approvals.required is missing"),
+        ({"max_age": "30d"}, "approvals.required is missing"),
+        ({"required": None, "allowed_signers": "/s"}, "approvals.required has no value: set it, or remove it"),
+        ({"required": "1", "allowed_signers": "/s", "revoked_keys": None}, "approvals.revoked_keys has no value"),
+        ({"required": "", "allowed_signers": "/s"}, "required: expected a single value, found nothing"),
+        ({"required": "1", "allowed_signers": "/a\0b"}, "allowed_signers: expected an absolute path"),
         ({"signers": "/s"}, "approvals.signers is not a setting: did you mean allowed_signers?"),
     ],
 )
-def test_a_site_that_asks_wrongly_should_be_refused(section: dict[str, str], words: str) -> None:
+def test_a_site_that_asks_wrongly_should_be_refused(section: dict[str, str | None] | None, words: str) -> None:
     with pytest.raises(ConfigError, match=words.replace("?", r"\?")):
         parse_site_settings({"approvals": section}, "site config x")
 

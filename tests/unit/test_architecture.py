@@ -116,7 +116,7 @@ def test_views_should_only_render() -> None:
     ("packages", "module"),
     [
         (("pymongo", "bson"), "planner.mongo_catalog"),
-        (("yaml",), "schemas.site.config"),
+        (("yaml",), "schemas.site.yaml_nodes"),
         (("boto3", "s3transfer"), "applier.s3.aws_chain"),
         (("obstore",), "applier.s3.obstore_store"),
         (("tenacity",), "applier.s3.fetcher"),

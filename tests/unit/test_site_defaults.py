@@ -7,7 +7,9 @@ import click
 import pytest
 from click.core import ParameterSource
 
+from kraken_plan.apply_run import ApplyOptions
 from kraken_plan.command_group import cli
+from kraken_plan.commands.verify import _apply_options
 from kraken_plan.options.site_defaults import _ELSEWHERE, _OF_ONE_RUN
 from schemas.errors import ConfigError
 
@@ -94,6 +96,46 @@ def test_what_one_command_is_given_should_come_before_what_all_are_given(tmp_pat
     assert (restore["jobs"], restore["on_corrupt"]) == (5, "quarantine")
 
 
+def test_a_command_should_heed_what_is_set_for_those_whose_work_it_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Restore compiles and applies; verify --heal applies, and reads files with jobs of its own."""
+    monkeypatch.delenv("KRAKEN_PLAN_APPLY_ON_CORRUPT", raising=False)
+    for_apply = write_site(
+        tmp_path,
+        "options: {on_corrupt: replace, state_dir: /all}\n"
+        "commands:\n  apply: {on_corrupt: quarantine, jobs: 7, retries: 3}\n  compile: {backed_up_only: true}\n"
+        "  restore: {retries: 4}",
+    )
+
+    restore = parse("restore", "id", "--config", for_apply).params
+    assert (restore["on_corrupt"], restore["jobs"], restore["retries"]) == ("quarantine", 7, 4)
+    assert restore["backed_up_only"]
+    heal = healing("--config", for_apply)
+    assert (heal.on_corrupt, heal.jobs, heal.state_dir) == ("quarantine", 7, Path("/all"))
+    assert parse("verify", "plan.json", "--config", for_apply).params["jobs"] == 4
+    monkeypatch.setenv("KRAKEN_PLAN_APPLY_ON_CORRUPT", "replace")
+    assert healing("--config", for_apply).on_corrupt == "replace"
+    monkeypatch.setenv("KRAKEN_PLAN_VERIFY_ON_CORRUPT", "quarantine")
+    assert healing("--config", for_apply).on_corrupt == "quarantine"
+
+
+def test_what_is_set_for_verify_should_count_when_it_heals(tmp_path: Path) -> None:
+    site = write_site(tmp_path, "commands: {verify: {on_corrupt: quarantine, heal: true, state_dir: /here, jobs: 2}}")
+
+    heal = healing("--config", site)
+
+    assert (heal.on_corrupt, heal.state_dir, heal.jobs) == ("quarantine", Path("/here"), 40)
+    assert parse("verify", "plan.json", "--config", site).params["heal"]
+    assert healing("--config", site, "--on-corrupt", "replace").on_corrupt == "replace"
+
+
+def healing(*arguments: str) -> ApplyOptions:
+    """What verify --heal hands on to apply."""
+    context = parse("verify", "plan.json", *arguments)
+    return _apply_options(context, context.params)
+
+
 @pytest.mark.parametrize(
     ("section", "words"),
     [
@@ -115,6 +157,8 @@ def test_what_one_command_is_given_should_come_before_what_all_are_given(tmp_pat
         ("options: {jobs: 1, jobs: 2}", "options.jobs appears twice"),
         ("options: {output_root: /x}", "options.output_root cannot be set there: set locations.output.absolute_path"),
         ("options: {endpoint_url: http://h}", "options.endpoint_url cannot be set there: set backup.s3.endpoint_url"),
+        (r'options: {state_dir: "a\0b"}', "options.state_dir has a NUL character"),
+        (r'commands: {apply: {report_dir: "/a\0b"}}', "commands.apply.report_dir has a NUL character"),
         ("commands: {apply: {dry_run: true}}", "commands.apply.dry_run cannot be set there: it is for a single run"),
         ("allowed_output_roots: [mnt]", "allowed_output_roots is 'mnt': it is not absolute"),
     ],

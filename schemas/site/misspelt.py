@@ -1,0 +1,45 @@
+"""Finds a section `kraken_plan:` of a site YAML that stands under another name, or in another place. Pure.
+
+Other programs' keys are none of our business. But whoever has written such a section believes that it is heeded, a
+demand for approvals above all.
+"""
+
+from collections.abc import Iterable
+
+from schemas.errors import ConfigError
+from schemas.site.settings import APPROVAL_KEYS, SECTION
+from schemas.text import printable
+
+_NEAR = 0.8  # one letter in five may be wrong
+_MOST_LETTERS = 20
+
+
+def refuse_misspelt_section(keys: Iterable[tuple[str, ...]], name: str, *, is_there: bool) -> None:
+    """Refuse a YAML of which settings for us would be ignored.
+
+    Args:
+        keys: paths of those at the top that do not lead to the section, and of those one below.
+        name: of the YAML, for messages.
+        is_there: whether the section stands in the YAML, too; below another key it may then be what is merged into it.
+
+    Raises:
+        ConfigError: there are some.
+    """
+    for path in keys:
+        shown = ".".join(printable(key, 60) for key in path)
+        if _is_near(path[-1]) and (len(path) == 1 or not is_there):
+            raise ConfigError(
+                f"{name}: {shown} is not read: did you mean {SECTION}, at the top? Rename it; what is for another "
+                "program needs a name that is less like it"
+            )
+        if path[0] == "allowed_output_roots" or (path[0] == "approvals" and path[-1] in APPROVAL_KEYS):
+            raise ConfigError(f"{name}: {shown} is not read: it belongs below {SECTION}, at the top")
+
+
+def _is_near(key: str) -> bool:
+    letters, wanted = ("".join(filter(str.isalnum, text.casefold())) for text in (key, SECTION))
+    if letters == wanted or len(letters) > _MOST_LETTERS:
+        return letters == wanted
+    import difflib  # noqa: PLC0415  # takes its time, and hardly any YAML lacks the section
+
+    return difflib.SequenceMatcher(None, letters, wanted).ratio() >= _NEAR
