@@ -37,7 +37,7 @@ def put_before(case: RestoreCase) -> None:
 
 
 def without_times(report: str) -> str:
-    return re.sub(r"(?m)^Timestamp: .*$| in \d+\.\d+s", "", report)
+    return re.sub(r"(?m)^(Timestamp|Begin|End): .*$| in \d+\.\d+s", "", report)
 
 
 @pytest.mark.parametrize("most_bytes", [7, 1000])

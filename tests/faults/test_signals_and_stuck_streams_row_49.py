@@ -165,12 +165,12 @@ def test_the_second_signal_should_end_a_run_whose_stderr_nobody_reads_row_49(
     assert process.wait(SOON_SECONDS) in {128 + first, 128 + signal.SIGINT}
 
 
-def test_the_second_signal_should_end_a_dry_run_whose_stdout_nobody_reads_row_49(
+def test_the_second_signal_should_end_a_status_whose_stdout_nobody_reads_row_49(
     run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy
 ) -> None:
     files = {f"many.d/{'x' * 150}{number}": (made_up_bytes(str(number), 100), 5) for number in range(100)}
     case = make_restore_case(raw_file("many.d", files), endpoint_url=faulty_proxy.endpoint_url)
-    process = run_cli.start("apply", compile_plan(run_cli, case), "--dry-run")
+    process = run_cli.start("status", compile_plan(run_cli, case), "--all")
     assert process.stdout is not None
     fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
     wait_until_nothing_moves(faulty_proxy)
