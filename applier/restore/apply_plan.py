@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from applier.reports.results_writer import ResultSink
 from applier.restore.check_file import Look, check_file, group_small_files, look_at_small_files
+from applier.restore.decide import LocalState
 from applier.restore.failures import conflict_with
 from applier.restore.restore_file import restore_file
 from applier.restore.tools import RestoreTools
@@ -51,24 +52,33 @@ def apply_plan(
         logger.error("bucket %s: %s", printable(bucket), failure.message)
     results = _Results(plan, bucket_failures, sink, tools.check.fetcher.stop)
     thawing: dict[str, _Thawing] = {}
+    left: list[tuple[list[int], Target]] = []
 
     def end(indices: list[int], target: Target, result: FileResult) -> None:
         _log(result, target, tools.s3_name)
         tools.check.progress.file_ended(result, len(indices))
         results.file_ended(indices, result)
 
-    def restore(group: list[tuple[list[int], Target]]) -> None:
-        local_files = look_at_small_files([target for _, target in group], tools.check)
+    def restore(indices: list[int], target: Target, local: LocalState | None = None) -> None:
+        result = restore_file(target, tools, local)
+        if thaw_wait is not None and _is_thawing(result):
+            thawing[target.path] = _Thawing(indices=indices, target=target, result=result)
+        else:
+            end(indices, target, result)
+
+    def skip_or_leave(group: list[tuple[list[int], Target]]) -> None:
+        right = look_at_small_files([target for _, target in group], tools.check)
         for indices, target in group:
-            result = restore_file(target, tools, local_files.get(target.path))
-            if thaw_wait is not None and _is_thawing(result):
-                thawing[target.path] = _Thawing(indices=indices, target=target, result=result)
+            if len(group) == 1 or target.path in right:
+                restore(indices, target, right.get(target.path))
             else:
-                end(indices, target, result)
+                left.append((indices, target))  # a task of its own: fetching takes its time
 
     targets = tools.check.ahead.look_ahead(distinct_targets(plan, bucket_failures), location_of)
     groups = group_small_files(targets, tools.check.ahead)
-    ended = tools.check.crew.run(functools.partial(restore, group) for group in groups)
+    crew = tools.check.crew
+    ended = crew.run(functools.partial(skip_or_leave, group) for group in groups)
+    ended = ended and crew.run(functools.partial(restore, indices, target) for indices, target in left)
     if ended and thaw_wait is not None:
         ended = _restore_thawed(thawing, tools, thaw_wait, end)
     for waiting in list(thawing.values()):
