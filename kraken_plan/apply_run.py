@@ -31,8 +31,8 @@ from kraken_plan.console import leave, say, say_unless_quiet
 from kraken_plan.finish.finish import Finish
 from kraken_plan.kept_results import find_state_folder
 from kraken_plan.options.required_approvals import ApprovedOptions, check_required_approvals
+from kraken_plan.options.s3_choice import S3Options, explain_other_s3
 from kraken_plan.report_results import ReportChoice, summarize_end, write_wanted_reports
-from kraken_plan.s3_choice import S3Options, explain_other_s3
 from kraken_plan.screen.begin_and_end import EndOfRun, describe_s3, say_end, say_start
 from kraken_plan.screen.kinds import ProgressKind
 from kraken_plan.screen.progress import shown_progress

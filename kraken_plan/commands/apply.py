@@ -9,7 +9,7 @@ import click
 from kraken_plan.finish.finish import Finish, finish_options, take_finish
 from kraken_plan.kept_results import state_dir_option
 from kraken_plan.options.required_approvals import approved_options
-from kraken_plan.shared_options import (
+from kraken_plan.options.run_options import (
     accept_options,
     access_options,
     max_wait_option,

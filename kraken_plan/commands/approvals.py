@@ -22,7 +22,7 @@ from kraken_plan.options.approvals import (
     site_rule,
     site_rules,
 )
-from kraken_plan.plan_options import site_option
+from kraken_plan.options.plan_options import site_option
 from kraken_plan.views.terminal import show_lines
 from schemas.errors import ConfigError
 from schemas.plan_source import load_plan, plan_name

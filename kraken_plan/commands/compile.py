@@ -11,11 +11,11 @@ from pathlib import Path
 
 import click
 
-from kraken_plan.catalog_options import CatalogOptions, catalog_options
 from kraken_plan.console import say_unless_quiet
+from kraken_plan.options.catalog_options import CatalogOptions, catalog_options
+from kraken_plan.options.plan_options import plan_output_option, site_option
+from kraken_plan.options.s3_choice import S3Options, with_chosen_s3
 from kraken_plan.output_files import STDOUT, refuse_anything_but_a_plan, write_plan_output
-from kraken_plan.plan_options import plan_output_option, site_option
-from kraken_plan.s3_choice import S3Options, with_chosen_s3
 from kraken_plan.views.compile_text import compile_summary, refusal, written_lines
 from planner.build_plan import build_download_plan, with_default_project
 from planner.find_records import NOTHING_LEFT_OUT, FoundRecords, LeftOut, find_records, leave_out_never_uploaded

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 import click
 
+from kraken_plan.options.plan_options import html_option
 from kraken_plan.output_files import write_page
-from kraken_plan.plan_options import html_option
 from kraken_plan.views.as_json import diff_as_json
 from kraken_plan.views.diff_text import Compared, diff_lines
 from kraken_plan.views.pages.diff_page import diff_page

@@ -21,8 +21,8 @@ from kraken_plan.console import say_unless_quiet
 from kraken_plan.kept_results import find_state_folder, state_dir_option
 from kraken_plan.options.approvals import explain_other_root, load_approvals, site_rules
 from kraken_plan.options.origins import SettingOrigin, find_origins
-from kraken_plan.plan_options import site_option
-from kraken_plan.shared_options import output_root_option
+from kraken_plan.options.plan_options import site_option
+from kraken_plan.options.run_options import output_root_option
 from kraken_plan.views.doctor_text import finding_lines, findings_as_records, verdict
 from kraken_plan.views.terminal import stdout_paint, stdout_width
 from planner.catalog import CatalogAccess

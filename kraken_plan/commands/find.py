@@ -8,8 +8,8 @@ from itertools import chain
 
 import click
 
-from kraken_plan.catalog_options import CatalogOptions, catalog_options
-from kraken_plan.plan_options import site_option
+from kraken_plan.options.catalog_options import CatalogOptions, catalog_options
+from kraken_plan.options.plan_options import site_option
 from kraken_plan.views.found_raw_files import found_as_json, found_lines
 from kraken_plan.views.terminal import stdout_paint, write_all
 from planner.open_catalog import open_catalog

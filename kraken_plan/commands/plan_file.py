@@ -5,8 +5,8 @@ from pathlib import Path
 import click
 
 from kraken_plan.console import say_unless_quiet
+from kraken_plan.options.plan_options import plan_argument
 from kraken_plan.output_files import STDOUT, refuse_anything_but_a_plan, write_plan_output
-from kraken_plan.plan_options import plan_argument
 from schemas.plan import Plan
 from schemas.plan_file import find_stated_digest, seal_plan
 from schemas.plan_schema import schema_text

@@ -21,14 +21,14 @@ from applier.restore.site_policy import SitePolicy, absolute_roots
 from kraken_plan.console import say, say_unless_quiet
 from kraken_plan.finish.finish import Finish, finish_options, take_finish
 from kraken_plan.kept_results import load_kept_runs, state_dir_option
-from kraken_plan.output_files import write_page
-from kraken_plan.report_results import ReportChoice, summarize_end
-from kraken_plan.shared_options import (
+from kraken_plan.options.run_options import (
     allow_output_root_option,
     config_option,
     output_root_option,
     report_dir_option,
 )
+from kraken_plan.output_files import write_page
+from kraken_plan.report_results import ReportChoice, summarize_end
 from kraken_plan.this_run import begin_run
 from kraken_plan.views.end_text import failures_line, summary_line
 from kraken_plan.views.pages.page import render_page

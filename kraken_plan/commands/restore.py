@@ -16,8 +16,8 @@ from kraken_plan.confirm import confirm
 from kraken_plan.console import say, say_unless_quiet
 from kraken_plan.finish.finish import Finish, finish_options, take_finish
 from kraken_plan.options.approvals import refuse_if_site_asks
+from kraken_plan.options.run_options import yes_option
 from kraken_plan.output_files import STDOUT
-from kraken_plan.shared_options import yes_option
 from kraken_plan.signals import stop_on_signals
 from kraken_plan.views.plan_text import plan_lines
 from kraken_plan.views.table import unpainted

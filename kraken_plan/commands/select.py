@@ -9,8 +9,8 @@ import click
 
 from kraken_plan.console import say_unless_quiet
 from kraken_plan.kept_results import load_kept_runs, state_dir_option
+from kraken_plan.options.plan_options import plan_argument, plan_output_option
 from kraken_plan.output_files import STDOUT, refuse_to_overwrite, write_plan_output
-from kraken_plan.plan_options import plan_argument, plan_output_option
 from planner.raw_file_ids import split_at_commas
 from planner.select_plan import (
     Selection,

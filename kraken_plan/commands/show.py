@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import click
 
+from kraken_plan.options.plan_options import html_option, plan_argument
 from kraken_plan.output_files import write_page
-from kraken_plan.plan_options import html_option, plan_argument
 from kraken_plan.views.as_json import plan_as_json
 from kraken_plan.views.pages.page import render_page
 from kraken_plan.views.pages.plan_page import plan_page

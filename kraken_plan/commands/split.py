@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from kraken_plan.console import say_unless_quiet
+from kraken_plan.options.plan_options import plan_argument
 from kraken_plan.output_files import refuse_to_overwrite
-from kraken_plan.plan_options import plan_argument
 from planner.split_plan import split_plan
 from schemas.atomic_file import write_atomically
 from schemas.errors import ConfigError

@@ -23,12 +23,12 @@ from applier.s3.lists.objects_ahead import ObjectsAhead
 from kraken_plan.console import leave, say
 from kraken_plan.finish.finish import Finish, summary_options, take_finish
 from kraken_plan.kept_results import load_kept_runs, state_dir_option
+from kraken_plan.options.plan_options import html_option
+from kraken_plan.options.run_options import AccessOptions, access_options, progress_option, rate_option
 from kraken_plan.output_files import write_page
-from kraken_plan.plan_options import html_option
 from kraken_plan.screen.kinds import ProgressKind
 from kraken_plan.screen.progress import shown_progress
 from kraken_plan.screen.run_counts import RunCounts, plan_at_start
-from kraken_plan.shared_options import AccessOptions, access_options, progress_option, rate_option
 from kraken_plan.signals import stop_on_signals
 from kraken_plan.this_run import begin_run
 from kraken_plan.views.last_run_text import last_run_lines

@@ -23,7 +23,7 @@ from applier.s3.archive import Archives, RestoreRequest, ThawWait, Tier
 from applier.s3.lists.objects_ahead import ObjectsAhead
 from kraken_plan.confirm import confirm
 from kraken_plan.console import leave, say, say_unless_quiet
-from kraken_plan.shared_options import AcceptOptions, accept_options, access_options, max_wait_option, yes_option
+from kraken_plan.options.run_options import AcceptOptions, accept_options, access_options, max_wait_option, yes_option
 from kraken_plan.signals import StopRequest, stop_on_signals
 from kraken_plan.views.terminal import show_lines, stdout_paint
 from kraken_plan.views.thaw_text import failure_lines, thaw_lines, thaw_question, thaw_summary

@@ -14,8 +14,8 @@ from applier.restore.jobs import MOST_JOBS
 from kraken_plan.apply_run import ApplyOptions
 from kraken_plan.commands.apply import apply_command, check_digest
 from kraken_plan.finish.finish import finish_options, take_finish
-from kraken_plan.plan_options import plan_argument
-from kraken_plan.shared_options import max_time_option, rate_option
+from kraken_plan.options.plan_options import plan_argument
+from kraken_plan.options.run_options import max_time_option, rate_option
 from kraken_plan.verify_run import VerifyOptions, carry_out_verify
 from schemas.plan_source import load_plan
 

@@ -1,1 +1,1 @@
-"""Options with rules of their own: defaults out of the site YAML, approvals asked for, what shells complete."""
+"""Defines the options that commands share, and where their values come from."""

@@ -1,4 +1,4 @@
-"""Where a plan's approvals are, whose count, and how many the site asks for: for approvers, and for those who apply."""
+"""Tells where a plan's approvals are, whose count, and how many the site asks for: for approvers, and for those who apply."""
 
 import os
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kraken_plan.plan_options import take_duration
+from kraken_plan.options.plan_options import take_duration
 from schemas.errors import ApprovalError, ConfigError
 from schemas.paths import is_within
 from schemas.plan_source import STDIN

@@ -1,4 +1,4 @@
-"""Which approvals a plan needs before it is applied: what the command line asks for, and what the site does.
+"""Decides which approvals a plan needs before it is applied: what the command line asks for, and what the site does.
 
 Each is checked on its own. No option takes back what the site asks for: not `--allowed-signers`, and not a `--config`
 with another YAML than a variable names. Nor is an approved plan restored to a place that the site does not allow.
@@ -21,7 +21,7 @@ from kraken_plan.options.approvals import (
     site_rule,
     site_rules,
 )
-from kraken_plan.shared_options import AcceptOptions
+from kraken_plan.options.run_options import AcceptOptions
 from schemas.errors import ConfigError
 from schemas.plan import Plan
 from schemas.plan_source import plan_name

@@ -11,8 +11,8 @@ from applier.restore.session import Session
 from applier.target import distinct_targets
 from kraken_plan.console import say, say_unless_quiet
 from kraken_plan.logs import is_quiet
+from kraken_plan.options.run_options import AccessOptions
 from kraken_plan.screen.run_counts import RunState
-from kraken_plan.shared_options import AccessOptions
 from kraken_plan.signals import StopRequest
 from kraken_plan.views.end_text import EndedRun, end_lines, failures_line
 from kraken_plan.views.start_text import S3Name, start_lines

@@ -1,4 +1,4 @@
-"""The options that several commands have, each defined once; those of commands that only review: `plan_options`."""
+"""Defines the options that several commands have, each once; those of commands that only review: `plan_options`."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ import click
 from applier.restore.jobs import DEFAULT_JOBS, MOST_JOBS
 from applier.s3.bandwidth import parse_rate
 from applier.s3.outage import MAX_OUTAGE_SECONDS
-from kraken_plan.plan_options import plan_argument, site_option, take_duration
+from kraken_plan.options.plan_options import plan_argument, site_option, take_duration
 from kraken_plan.screen.kinds import ProgressKind
 
 if TYPE_CHECKING:  # what a run needs, and help does not

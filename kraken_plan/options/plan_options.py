@@ -1,4 +1,4 @@
-"""The options of commands that only read and write plans.
+"""Defines the options of commands that only read and write plans.
 
 Loads nothing of the applier: these commands also run where restoring does not, on macOS and Windows.
 """
