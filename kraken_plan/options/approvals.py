@@ -1,4 +1,4 @@
-"""Tells where a plan's approvals are, whose count, and how many the site asks for: for approvers, and for those who apply."""
+"""Tells where a plan's approvals are, whose count, and how many the site asks for: to approvers and to apply."""
 
 import os
 from collections.abc import Iterator
