@@ -49,6 +49,7 @@ _FIXED_FOR_APPLY = {
     "no_report": False,
     "report": "always",
     "keep_run": True,
+    "adds_results": False,
 }
 
 

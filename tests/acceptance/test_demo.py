@@ -25,7 +25,7 @@ def test_demo_should_tell_its_story_in_few_lines_and_leave_a_world_to_try(tmp_pa
         story, invitation, _ = (tmp_path / "said").read_text(encoding="utf-8").partition("The world is ready.")
         assert invitation
         assert story.count("\n") < LINES
-        for words in ("$ kraken-plan compile", "20 skipped", "heal   as planned  wrong", "Status: PARTIAL FAILURE"):
+        for words in ("$ kraken-plan compile", "20 already right", "To do: 1 to heal", "Status: PARTIAL FAILURE"):
             assert words in story
 
         # when somebody enters the world

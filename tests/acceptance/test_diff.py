@@ -106,8 +106,8 @@ def test_json_should_hold_all_that_differs(run_cli: Cli) -> None:
 def test_diff_should_refuse_a_file_that_is_not_a_plan(run_cli: Cli) -> None:
     (run_cli.folder / "edited.json").write_bytes(plan_bytes(OLD).replace(b"eu-central-1", b"eu-west-1"))
     edited = run_cli("diff", "old.json", "edited.json")
-    assert (edited.exit_code, edited.stdout) == (2, "")
-    assert "edited.json: the plan was changed after it was compiled" in edited.stderr
+    assert edited.exit_code == 1
+    assert "edited.json: the plan was changed after it was compiled" in edited.stderr  # a warning: what was, is shown
     assert run_cli("diff", "old.json").exit_code == 2
     assert run_cli("diff", "none.json", "old.json").exit_code == 2
     assert "only one of the plans" in run_cli("diff", "-", "-").stderr
@@ -191,7 +191,7 @@ def test_git_should_show_what_changed_in_a_plan(run_cli: Cli, git: Git) -> None:
     # when / then
     assert git("diff") == SHOWN.replace(" old.json", " plans/week.json").replace(" new.json", " plans/week.json")
 
-    # and a plan that was only written anew, one that is new, one that is renamed, one that is edited by hand
+    # and a plan that was only written anew, one that is new, one that is renamed, one that is torn
     plan.write_bytes(plan_bytes(replace(OLD, created_at="2020-01-01T00:00:00Z")))
     assert git("diff") == ""
     git("checkout", "-q", "plans/week.json")
@@ -204,10 +204,8 @@ def test_git_should_show_what_changed_in_a_plan(run_cli: Cli, git: Git) -> None:
     (run_cli.folder / "plans" / "month.json").write_bytes(plan_bytes(NEW))
     git("add", ".")
     assert "removed: 1 raw file" in git("diff", "--cached", "-M10%")
-    edited = plan_bytes(OLD).replace(b"eu-central-1", b"eu-west-1")
-    (run_cli.folder / "plans" / "new.json").write_bytes(edited)
+    (run_cli.folder / "plans" / "new.json").write_bytes(plan_bytes(OLD)[:-5])
     assert "plans/new.json: cannot be compared: " in git("diff")
-    assert "was changed after it was compiled" in git("diff")
     (run_cli.folder / "plans" / "new.json").unlink()
     assert "\n- xxx: 1 file" in git("diff")
 
