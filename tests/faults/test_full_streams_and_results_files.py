@@ -89,8 +89,9 @@ def test_quiet_apply_should_name_failures_and_leave_out_the_summary(
     result = run_cli("-q", "apply", plan)
 
     assert result.exit_code == 1
-    (line,) = result.stderr.splitlines()
+    line, reason = result.stderr.splitlines()
     assert "gone.raw: FAILURE - S3 key not found: " in line
+    assert reason.startswith("not verified: 1 failed; the first: gone.raw: S3 key not found: ")
 
 
 # --- results
