@@ -164,6 +164,7 @@ def test_slack_and_teams_should_each_get_their_form_as_alphakraken_tells_them_ap
     assert notify.form_of("mailto://a@example.org") is None
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of apprise's own, at its first import
 @pytest.mark.parametrize("which", ["webhook", "apprise"])
 def test_a_receiver_that_never_answers_should_hold_nobody_up(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, which: str
