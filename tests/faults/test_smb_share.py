@@ -84,7 +84,7 @@ def test_files_should_be_restored_verified_and_skipped_on_an_smb_share(
 
     assert (first.exit_code, second.exit_code) == (0, 0), first.stderr + second.stderr
     assert "12 downloaded" in first.stderr
-    assert "12 skipped" in second.stderr
+    assert "12 already right" in second.stderr
     assert case.unrestored() == []
     assert len(case.reports()) == 2
     assert left_staged(case) == []
@@ -194,7 +194,7 @@ def test_odd_names_should_be_restored_and_folded_ones_refused_by_name_on_an_smb_
 
     # then
     assert (first.exit_code, second.exit_code) == (0, 0), first.stderr + second.stderr
-    assert "5 skipped" in second.stderr
+    assert "5 already right" in second.stderr
     found = {path.name: path.read_bytes() for path in on_server(share, restored, "s.d").iterdir()}
     assert found == {name.removeprefix("s.d/"): content for name, (content, _) in odd.items()}
     assert refused.exit_code == 2, refused.stderr
@@ -216,5 +216,5 @@ def test_status_should_change_nothing_on_an_smb_share(
     result = run_cli("status", plan, "--output-root", case.output_location, under=UNDER, timeout_seconds=110)
 
     assert result.exit_code == 1
-    assert "10 skip, 1 heal, 1 cannot" in result.stdout, result.stdout
+    assert result.stdout.startswith("12 entries: 10 verified, 1 failed, 0 unresolvable, 1 not attempted\nTo do: 1 to heal")
     assert sorted(path for path in (share.content / case.folder.name).rglob("*")) == before
