@@ -216,5 +216,7 @@ def test_status_should_change_nothing_on_an_smb_share(
     result = run_cli("status", plan, "--output-root", case.output_location, under=UNDER, timeout_seconds=110)
 
     assert result.exit_code == 1
-    assert result.stdout.startswith("12 entries: 10 verified, 1 failed, 0 unresolvable, 1 not attempted\nTo do: 1 to heal")
+    assert result.stdout.startswith(
+        "12 entries: 10 verified, 1 failed, 0 unresolvable, 1 not attempted\nTo do: 1 to heal"
+    )
     assert sorted(path for path in (share.content / case.folder.name).rglob("*")) == before
