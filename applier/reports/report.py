@@ -182,8 +182,8 @@ def _write_whole(descriptor: int, content: Iterable[bytes]) -> None:
         os.close(descriptor)
 
 
-def dated_names(written_at: datetime, suffix: str) -> Iterator[str]:
+def dated_names(written_at: datetime, suffix: str, prefix: str = REPORT_PREFIX) -> Iterator[str]:
     """Yield names for a file of ours: `_download_status_batch_{YYYYMMDD_HHMMSS}`, then the same with `_2` and so on."""
-    stem = f"{REPORT_PREFIX}{written_at:%Y%m%d_%H%M%S}"
+    stem = f"{prefix}{written_at:%Y%m%d_%H%M%S}"
     yield f"{stem}{suffix}"
     yield from (f"{stem}_{number}{suffix}" for number in itertools.count(2))

@@ -1,16 +1,12 @@
 """Writes the report of a run of `verify`: a txt file with a line for every entry of the plan, what is wrong first."""
 
-import itertools
-import os
-import secrets
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from applier.disk.folders import closing_descriptor, create_file, write_all
-from applier.disk.rename import rename_to_first_free_name
+from applier.reports.report import dated_names, write_into_folder
 from applier.reports.report_text import ReportedRun, attention_lines, run_lines
 from schemas.results import ApplyResult, FailureKind, FileResult, RawFileResult, RunEnd, RunHead
 from schemas.tally import Fate, Tally
@@ -45,21 +41,9 @@ def write_verification_report(report: VerificationReport, folder: Path) -> Path:
         OSError: it cannot be written; nothing is left behind.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    temporary = f".kraken-plan-{secrets.token_hex(8)}.tmp"
-    with closing_descriptor(os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)) as descriptor:
-        try:
-            with closing_descriptor(create_file(temporary, descriptor)) as file:
-                size_bytes = 0
-                for piece in map(str.encode, render_verification_report(report)):
-                    write_all(file, memoryview(piece), size_bytes)
-                    size_bytes += len(piece)
-                os.fsync(file)
-            name = rename_to_first_free_name(temporary, descriptor, _names(report.ended_at), descriptor)
-        except OSError:
-            with suppress(OSError):
-                os.unlink(temporary, dir_fd=descriptor)
-            raise
-    return folder.absolute() / name
+    text = map(str.encode, render_verification_report(report))
+    names = dated_names(report.ended_at, ".txt", _PREFIX)
+    return Path(write_into_folder(text, str(folder.absolute()), names))
 
 
 def remove_old_reports(folder: Path, kept: int) -> None:
@@ -68,12 +52,6 @@ def remove_old_reports(folder: Path, kept: int) -> None:
         reports = sorted((path for path in folder.glob(f"{_PREFIX}*.txt")), key=lambda path: path.stat().st_mtime_ns)
         for old in reports[:-kept]:
             old.unlink(missing_ok=True)
-
-
-def _names(written_at: datetime) -> Iterator[str]:
-    stem = f"{_PREFIX}{written_at:%Y%m%d_%H%M%S}"
-    yield f"{stem}.txt"
-    yield from (f"{stem}_{number}.txt" for number in itertools.count(2))
 
 
 def render_verification_report(report: VerificationReport) -> Iterator[str]:
