@@ -11,6 +11,7 @@ from typing import assert_never
 
 from schemas.plan import Plan
 from schemas.results import ApplyResult, FailureKind, FileResult, Outcome, RawFileResult
+from schemas.text import counted
 
 
 class Fate(Enum):
@@ -148,8 +149,8 @@ class Tally:
         >>> Tally.of_entries([(Fate.HEALED, 5), (Fate.FAILED, None)]).describe()
         '2 entries: 1 verified, 1 failed, 0 unresolvable, 0 not attempted'
         """
-        entries = "1 entry" if self.total.entries == 1 else f"{self.total.entries:,} entries"
-        return f"{entries}: {', '.join(f'{amount.entries:,} {word}' for word, amount in self._words())}"
+        sums = ", ".join(f"{amount.entries:,} {word}" for word, amount in self._words())
+        return f"{counted(self.total.entries, 'entry')}: {sums}"
 
     def as_record(self) -> dict[str, int]:
         """Return the sums for JSON: every word of the vocabulary, its bytes, and what the verified ones consist of."""

@@ -47,10 +47,25 @@ def shown_on(stream: TextIO | None, text: str) -> str:
 def counted(number: int, noun: str) -> str:
     """Return `1 file`, `2 files`.
 
-    >>> counted(1, "file"), counted(2500, "raw file")
-    ('1 file', '2,500 raw files')
+    >>> counted(1, "file"), counted(2500, "raw file"), counted(2, "entry"), counted(2, "day")
+    ('1 file', '2,500 raw files', '2 entries', '2 days')
     """
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+    if number == 1:
+        return f"{number:,} {noun}"
+    has_ies = noun.endswith("y") and noun[-2] not in "aeiou"
+    return f"{number:,} {noun[:-1]}ies" if has_ies else f"{number:,} {noun}s"
+
+
+def counted_span(seconds: float) -> str:
+    """Return a span of time in its largest whole unit.
+
+    >>> counted_span(90), counted_span(3 * 86400 + 5), counted_span(59)
+    ('1 minute', '3 days', '59 seconds')
+    """
+    for length, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
+        if seconds >= length:
+            return counted(int(seconds // length), unit)
+    return counted(int(seconds), "second")
 
 
 def explain_unknown(name: str, known: Collection[str]) -> str:

@@ -11,7 +11,7 @@ from applier.approvals.ssh_keygen import SignatureProblem, check_signature, iden
 from applier.approvals.trusted_keys import TrustedKeys
 from schemas.errors import ApprovalError
 from schemas.site.settings import ApprovalRule
-from schemas.text import counted, printable
+from schemas.text import counted, counted_span, printable
 
 _CLOCKS_MAY_DIFFER = timedelta(minutes=5)
 
@@ -98,7 +98,8 @@ def _check(
     elif age < -_CLOCKS_MAY_DIFFER:
         problem_ = "it is from the future: is a clock wrong?"
     elif max_age_seconds is not None and age.total_seconds() > max_age_seconds:
-        problem_ = f"it is too old: {_span(age.total_seconds())}, and at most {_span(max_age_seconds)} are allowed"
+        most = counted_span(max_age_seconds)
+        problem_ = f"it is too old: {counted_span(age.total_seconds())}, and at most {most} are allowed"
     checked = CheckedApproval(approval=approval, key=signer.key, person=signer.person, problem=problem_)
     return checked, signer.identities
 
@@ -129,10 +130,3 @@ def require_approvals(
         f"  whoever has reviewed it approves {plan_digest} by `kraken-plan approve {name}`",
     ]
     raise ApprovalError("\n".join(lines))
-
-
-def _span(seconds: float) -> str:
-    for length, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
-        if seconds >= length:
-            return counted(int(seconds // length), unit)
-    return counted(int(seconds), "second")

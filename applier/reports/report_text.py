@@ -8,7 +8,7 @@ from applier.reports.causes import FailureGroup, group_failures
 from schemas.etag import MIB
 from schemas.results import MD5_BYTES, FailureKind, FileResult, Outcome, RawFileResult, RunEnd, RunHead
 from schemas.tally import Fate
-from schemas.text import printable
+from schemas.text import counted, printable
 from schemas.version import CREATED_BY
 
 _RULE = "=" * 80
@@ -100,7 +100,7 @@ def attention_lines(raw_files: Sequence[RawFileResult], fates: Sequence[Fate] = 
 
 
 def _group_lines(group: FailureGroup) -> Iterator[str]:
-    entries = "1 entry" if group.entries == 1 else f"{group.entries:,} entries"
+    entries = counted(group.entries, "entry")
     yield f"{group.cause.title}: {entries}. Applying again helps: {group.cause.again}."
     for entry in group.first:
         # in quotes: a name that ends as a file's line does must not be taken for one

@@ -19,7 +19,7 @@ from schemas.paths import path_below
 from schemas.plan import Plan, PlannedFile, RawFilePlan, UnresolvedFile
 from schemas.results import ApplyResult, Failure, FailureKind, FileResult, Outcome, RawFileResult
 from schemas.tally import Fate, fate_of_file
-from schemas.text import human_size, printable
+from schemas.text import counted, human_size, printable
 
 logger = logging.getLogger(__name__)
 
@@ -242,7 +242,7 @@ def _log(result: FileResult, target: Target, s3_name: str) -> None:
     level = logging.ERROR if fate_of_file(result) is Fate.FAILED else logging.INFO
     if not logger.isEnabledFor(level):
         return
-    retries = f", {result.retries} {'retry' if result.retries == 1 else 'retries'}" if result.retries else ""
+    retries = f", {counted(result.retries, 'retry')}" if result.retries else ""
     if result.failure is not None:
         words = f"FAILURE - {result.failure.message}{retries}"
     else:

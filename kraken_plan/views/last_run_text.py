@@ -8,7 +8,7 @@ from kraken_plan.views.run_facts import run_facts
 from kraken_plan.views.table import Paint, Tone
 from schemas.results import ApplyResult, RecordedRun
 from schemas.tally import Fate, Tally
-from schemas.text import printable
+from schemas.text import counted, printable
 
 _MOST_NAMED = 20
 
@@ -29,7 +29,7 @@ def last_run_lines(run: RecordedRun, result: ApplyResult, name: str, paint: Pain
     yield from (f"{paint(label, Tone.FAINT)}{' ' * (width - len(label))}  {value}" for label, value in facts)
     for fate in (Fate.FAILED, Fate.UNRESOLVABLE, Fate.NOT_ATTEMPTED):
         for group in group_failures(result.raw_files, fate, _MOST_NAMED):
-            entries = "1 entry" if group.entries == 1 else f"{group.entries:,} entries"
+            entries = counted(group.entries, "entry")
             yield ""
             words = f"{group.cause.title}: {entries}. Applying again helps: {group.cause.again}"
             yield paint(words, Tone.NOTABLE if fate is Fate.NOT_ATTEMPTED else Tone.BAD)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from kraken_plan.screen.run_counts import RunState
 from schemas.tally import Tally
-from schemas.text import human_size
+from schemas.text import counted, human_size
 
 _SEPARATOR = " · "
 
@@ -113,8 +113,7 @@ def _trouble(state: RunState) -> Sequence[str]:
             return f"{short}, retrying", short
         return f"{short}, giving up in {clock_text(silence.seconds_left)}", short
     if state.thawing:
-        files = "1 file" if state.thawing == 1 else f"{state.thawing:,} files"
-        return f"waiting for {files} that S3 is thawing", f"{state.thawing:,} thawing"
+        return f"waiting for {counted(state.thawing, 'file')} that S3 is thawing", f"{state.thawing:,} thawing"
     return ()
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from kraken_plan.views.plan_sections import restored_text
 from schemas.plan import Plan
-from schemas.text import counted, printable
+from schemas.text import counted, counted_span, printable
 
 _MOST_DESTINATIONS = 3
 _TIMESTAMP_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
@@ -63,10 +63,7 @@ def age_text(created_at: str | None, now: datetime) -> str:
 def _ago(age: timedelta) -> str:
     if age < timedelta(minutes=-5):
         return "in the future: one of the clocks is wrong"
-    for unit, seconds in (("day", 86400), ("hour", 3600), ("minute", 60)):
-        if (number := int(age.total_seconds() // seconds)) > 0:
-            return f"{counted(number, unit)} ago"
-    return "just now"
+    return "just now" if age < timedelta(minutes=1) else f"{counted_span(age.total_seconds())} ago"
 
 
 def _places(plan: Plan) -> str:

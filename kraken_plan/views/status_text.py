@@ -11,7 +11,7 @@ from applier.restore.status import FileStatus, S3State, StatusTotals
 from kraken_plan.views.as_json import document_with_list
 from kraken_plan.views.table import Cell, Column, Paint, Tone, Toned, table_lines
 from schemas.tally import Tally
-from schemas.text import human_size, printable
+from schemas.text import counted, human_size, printable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,7 +165,7 @@ def _pronoun(files: Sequence[FileStatus]) -> str:
 
 
 def _entries(files: Sequence[FileStatus]) -> str:
-    entries = "1 entry" if len(files) == 1 else f"{len(files):,} entries"
+    entries = counted(len(files), "entry")
     size_bytes = sum(file.size_bytes or 0 for file in files)
     return f"{entries}, {human_size(size_bytes)}" if size_bytes else entries
 
