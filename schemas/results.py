@@ -12,6 +12,7 @@ from schemas.plan import RawFilePlan
 from schemas.text import printable
 
 MD5_BYTES = 16
+_INTERRUPTED_BY = frozenset({129, 130, 143})  # exit codes: 128 + SIGHUP, SIGINT, SIGTERM
 
 
 class Outcome(Enum):
@@ -228,6 +229,20 @@ class RunEnd:
     exit_code: int | None = None
     fetched_bytes: int = 0
     reports: tuple[str, ...] = ()
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether a signal ended the run."""
+        return self.exit_code in _INTERRUPTED_BY
+
+    def duration_seconds(self, head: RunHead) -> float:
+        """Return how long the run that began so took; 0 where the clock was set back meanwhile."""
+        return max(0.0, (self.ended_at - head.started_at).total_seconds())
+
+    def fetched_bytes_per_second(self, head: RunHead) -> float:
+        """Return the mean rate of the run that began so; 0 where it took no time."""
+        seconds = self.duration_seconds(head)
+        return self.fetched_bytes / seconds if seconds else 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -101,3 +101,12 @@ def human_size(size_bytes: int) -> str:
             break
         size, unit = size / 1024, larger
     return f"{size:,.1f} {unit}"
+
+
+def human_rate(bytes_per_second: float) -> str:
+    """Return a rate for people.
+
+    >>> human_rate(110_100_480)
+    '105.0 MiB/s'
+    """
+    return f"{human_size(round(bytes_per_second))}/s"

@@ -12,7 +12,7 @@ from schemas.results_file import SUMMARY_VERSION, TIME_FORMAT
 from schemas.tally import Fate, Tally
 from schemas.version import CREATED_BY
 
-_SUCCEEDED, _INTERRUPTED_BY = 0, frozenset({129, 130, 143})
+_SUCCEEDED = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,18 +44,18 @@ class RunSummary:
 
     @property
     def duration_seconds(self) -> float:
-        """From begin to end; 0 where the clock was set back meanwhile."""
-        return max(0.0, (self.end.ended_at - self.head.started_at).total_seconds())
+        """See `RunEnd.duration_seconds`."""
+        return self.end.duration_seconds(self.head)
 
     @property
     def fetched_bytes_per_second(self) -> float:
-        """The mean rate of the run."""
-        return self.end.fetched_bytes / self.duration_seconds if self.duration_seconds else 0.0
+        """See `RunEnd.fetched_bytes_per_second`."""
+        return self.end.fetched_bytes_per_second(self.head)
 
     @property
     def is_interrupted(self) -> bool:
         """Whether a signal ended the run."""
-        return self.end.exit_code in _INTERRUPTED_BY
+        return self.end.is_interrupted
 
     @property
     def succeeded(self) -> bool:

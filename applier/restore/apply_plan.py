@@ -19,7 +19,7 @@ from schemas.paths import path_below
 from schemas.plan import Plan, PlannedFile, RawFilePlan, UnresolvedFile
 from schemas.results import ApplyResult, Failure, FailureKind, FileResult, Outcome, RawFileResult
 from schemas.tally import Fate, fate_of_file
-from schemas.text import counted, human_size, printable
+from schemas.text import counted, human_rate, human_size, printable
 
 logger = logging.getLogger(__name__)
 
@@ -247,7 +247,7 @@ def _log(result: FileResult, target: Target, s3_name: str) -> None:
         words = f"FAILURE - {result.failure.message}{retries}"
     else:
         size_bytes, seconds = result.size_bytes or 0, result.duration_seconds
-        rate = f", {human_size(round(size_bytes / seconds))}/s" if seconds > 0 else ""
+        rate = f", {human_rate(size_bytes / seconds)}" if seconds > 0 else ""
         words = f"{fate_of_file(result).value}, {human_size(size_bytes)} in {seconds:.1f} s{rate}{retries}"
     if logger.isEnabledFor(logging.INFO):
         words += f"; {printable(str(target.location))} at {s3_name}"

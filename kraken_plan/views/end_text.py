@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from applier.reports.causes import FailureGroup, group_failures
 from kraken_plan.views.plan_sections import NAMES_SHOWN, file_name
-from kraken_plan.views.progress_text import clock_text, rate_text
+from kraken_plan.views.progress_text import clock_text
 from schemas.results import ApplyResult, Failure
 from schemas.tally import VERIFIED_FATES, Fate, Tally
-from schemas.text import counted, human_size, printable
+from schemas.text import counted, human_rate, human_size, printable
 
 _MOST_NAMED = 3
 _MOST_UNRESOLVABLE_NAMED = 10
@@ -72,7 +72,7 @@ def failures_line(result: ApplyResult) -> str | None:
 def _verified_text(end: EndedRun, tally: Tally) -> str:
     how = ", ".join(f"{tally[fate].entries:,} {fate.value}" for fate in VERIFIED_FATES if tally[fate].entries)
     verified = f"{human_size(tally.verified.size_bytes)} ({how})" if how else "nothing"
-    mean = f" at {rate_text(end.fetched_bytes / end.seconds)}" if end.seconds >= 1 else ""
+    mean = f" at {human_rate(end.fetched_bytes / end.seconds)}" if end.seconds >= 1 else ""
     fetched = f"fetched {human_size(end.fetched_bytes)}{mean}" if end.fetched_bytes else "nothing fetched"
     return f"verified {verified} in {clock_text(end.seconds)}; {fetched}"
 

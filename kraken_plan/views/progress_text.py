@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from kraken_plan.screen.run_counts import RunState
 from schemas.tally import Tally
-from schemas.text import counted, human_size
+from schemas.text import counted, human_rate, human_size
 
 _SEPARATOR = " · "
 
@@ -54,15 +54,6 @@ def clock_text(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-def rate_text(bytes_per_second: float) -> str:
-    """Return a rate.
-
-    >>> rate_text(110_100_480)
-    '105.0 MiB/s'
-    """
-    return f"{human_size(round(bytes_per_second))}/s"
 
 
 def _lines(state: RunState) -> Iterator[Sequence[str]]:
@@ -123,8 +114,8 @@ def _pace(state: RunState) -> str:
     if state.idle_seconds and state.fetched_bytes:
         return f"nothing came for {clock_text(state.idle_seconds)}"
     if state.hashed_per_second > 0 and not state.fetched_per_second:
-        return f"hashing {rate_text(state.hashed_per_second)}"
-    return rate_text(state.fetched_per_second)
+        return f"hashing {human_rate(state.hashed_per_second)}"
+    return human_rate(state.fetched_per_second)
 
 
 def _left(state: RunState) -> str:

@@ -1,10 +1,10 @@
 """Puts the runs over a plan into words: when, how long, where, by whom, how fast and with which options. Pure."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from schemas.results import RecordedRun
-from schemas.text import human_size, printable
+from schemas.text import human_rate, human_size, printable
 
 _MOST_RUNS = 10
 
@@ -33,8 +33,8 @@ def _times(run: RecordedRun) -> str:
     begin = _time(run.head.started_at)
     if run.end is None:
         return f"{begin}, ended without a summary (killed, or another version)"
-    interrupted = ", interrupted" if run.end.exit_code in {129, 130, 143} else ""
-    return f"{begin} to {_time(run.end.ended_at)} ({_seconds(run):.0f} s){interrupted}"
+    interrupted = ", interrupted" if run.end.is_interrupted else ""
+    return f"{begin} to {_time(run.end.ended_at)} ({run.end.duration_seconds(run.head):.0f} s){interrupted}"
 
 
 def _who(run: RecordedRun) -> str:
@@ -44,14 +44,9 @@ def _who(run: RecordedRun) -> str:
 def _fetched(run: RecordedRun, word: str) -> str:
     if run.end is None:
         return ""
-    seconds = _seconds(run)
-    rate = f", {human_size(round(run.end.fetched_bytes / seconds))}/s" if seconds and run.end.fetched_bytes else ""
+    bytes_per_second = run.end.fetched_bytes_per_second(run.head)
+    rate = f", {human_rate(bytes_per_second)}" if bytes_per_second else ""
     return f"{human_size(run.end.fetched_bytes)}{word}{rate}"
-
-
-def _seconds(run: RecordedRun) -> float:
-    span = run.end.ended_at - run.head.started_at if run.end is not None else timedelta()
-    return max(0.0, span.total_seconds())
 
 
 def _time(time: datetime) -> str:
