@@ -15,6 +15,7 @@ import click
 
 from applier.reports.run_summary import RunSummary
 from kraken_plan.finish.finished_run import SUMMARY_BEGINS, FinishedRun, Refusal
+from kraken_plan.options.plan_options import with_options
 from kraken_plan.output_files import STDOUT, refuse_anything_but
 from kraken_plan.report_results import print_paths
 from schemas.atomic_file import write_atomically
@@ -36,7 +37,7 @@ def _keep(context: click.Context, parameter: click.Parameter, value: object) -> 
 
 def summary_options(command: _Command) -> _Command:
     """Give a command the options for programs and monitoring; `take_finish` takes them."""
-    return _with_options(
+    return with_options(
         command,
         click.option(
             "--summary",
@@ -91,7 +92,7 @@ def finish_options(*, notify_on: str = _ALWAYS) -> Callable[[_Command], _Command
             help="Run COMMAND by the shell when the run has ended, with the summary (JSON) on its stdin.",
         ),
     )
-    return lambda command: summary_options(_with_options(command, *notifying))
+    return lambda command: summary_options(with_options(command, *notifying))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,9 +260,3 @@ def _address(where: str, config: str | None) -> str:
 
     check_address(address)
     return address
-
-
-def _with_options(command: _Command, *options: Callable[[_Command], _Command]) -> _Command:
-    for option in reversed(options):  # click lists the one that is put on last first
-        command = option(command)
-    return command

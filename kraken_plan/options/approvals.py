@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from kraken_plan.options.plan_options import take_duration
+from kraken_plan.variables import PREFIX
 from schemas.errors import ApprovalError, ConfigError
 from schemas.paths import is_within
 from schemas.plan_source import STDIN
@@ -17,27 +18,25 @@ from schemas.text import printable
 if TYPE_CHECKING:
     from applier.approvals.approval import Approval
 
-_PREFIX = "KRAKEN_PLAN"
-
 # What variables ask apply for, `kraken-plan approvals` heeds, too.
 allowed_signers_option = click.option(
     "--allowed-signers",
     metavar="FILE",
-    envvar=f"{_PREFIX}_APPLY_ALLOWED_SIGNERS",
+    envvar=f"{PREFIX}_APPLY_ALLOWED_SIGNERS",
     type=click.Path(),
     help="Whose approval counts: keys and names of people, as ssh-keygen(1) describes it under ALLOWED SIGNERS.",
 )
 revoked_keys_option = click.option(
     "--revoked-keys",
     metavar="FILE",
-    envvar=f"{_PREFIX}_APPLY_REVOKED_KEYS",
+    envvar=f"{PREFIX}_APPLY_REVOKED_KEYS",
     type=click.Path(),
     help="Keys that count no more: a revocation list or public keys.",
 )
 max_approval_age_option = click.option(
     "--max-approval-age",
     metavar="TIME",
-    envvar=f"{_PREFIX}_APPLY_MAX_APPROVAL_AGE",
+    envvar=f"{PREFIX}_APPLY_MAX_APPROVAL_AGE",
     callback=take_duration,
     help="Approvals that are older do not count: seconds, or a number with m, h or d.",
 )
@@ -67,8 +66,8 @@ def site_rules(config: str | None) -> Iterator[ApprovalRule]:
 def _site_configs(config: str | None) -> Iterator[str]:
     """Yield the site YAMLs that are named, once each: no option takes back one that a variable names."""
     context = click.get_current_context(silent=True)
-    own = (context.auto_envvar_prefix if context is not None else None) or _PREFIX
-    variables = dict.fromkeys(f"{prefix}_CONFIG" for prefix in (_PREFIX, own, f"{_PREFIX}_APPLY"))
+    own = (context.auto_envvar_prefix if context is not None else None) or PREFIX
+    variables = dict.fromkeys(f"{prefix}_CONFIG" for prefix in (PREFIX, own, f"{PREFIX}_APPLY"))
     yield from dict.fromkeys(path for path in (config, *map(os.environ.get, variables)) if path)
 
 
@@ -141,4 +140,4 @@ def _how_to_name_them() -> str:
     context = click.get_current_context(silent=True)
     if context is None or any(parameter.name == "approvals" for parameter in context.command.params):
         return "--approvals FILE"
-    return f"the variable {_PREFIX}_APPLY_APPROVALS, or give the plan as a file that has them beside it"
+    return f"the variable {PREFIX}_APPLY_APPROVALS, or give the plan as a file that has them beside it"

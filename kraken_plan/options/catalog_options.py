@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from kraken_plan.options.plan_options import with_options
 from planner.raw_file_ids import split_at_commas
 from planner.search import Search, parse_since, parse_until
 
@@ -76,6 +77,4 @@ _OPTIONS = (
 
 def catalog_options(command: _Command) -> _Command:
     """Give a command the options of `CatalogOptions`."""
-    for option in reversed(_OPTIONS):  # click lists the one that is put on last first
-        command = option(command)
-    return command
+    return with_options(command, *_OPTIONS)

@@ -44,3 +44,10 @@ def take_duration(_context: click.Context, _parameter: click.Parameter, text: st
         return None if text is None else parse_duration(text)
     except ValueError as error:
         raise click.BadParameter(str(error)) from error
+
+
+def with_options(command: _Command, *options: Callable[[_Command], _Command]) -> _Command:
+    """Give a command some options, which its help lists in this order."""
+    for option in reversed(options):  # click lists the one that is put on last first
+        command = option(command)
+    return command

@@ -21,6 +21,7 @@ from kraken_plan.options.approvals import (
     site_rule,
     site_rules,
 )
+from kraken_plan.options.plan_options import with_options
 from kraken_plan.options.run_options import AcceptOptions
 from schemas.errors import ConfigError
 from schemas.plan import Plan
@@ -59,9 +60,7 @@ _OPTIONS = (
 
 def approved_options(command: _Command) -> _Command:
     """Give a command the further options of `ApprovedOptions`."""
-    for option in reversed(_OPTIONS):  # click lists the one that is put on last first
-        command = option(command)
-    return command
+    return with_options(command, *_OPTIONS)
 
 
 def check_required_approvals(plan: Plan, options: ApprovedOptions) -> tuple[str, ...]:

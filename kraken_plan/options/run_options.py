@@ -1,6 +1,6 @@
 """Defines the options that several commands have, each once; those of commands that only review: `plan_options`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,7 @@ import click
 from applier.restore.jobs import DEFAULT_JOBS, MOST_JOBS
 from applier.s3.bandwidth import parse_rate
 from applier.s3.outage import MAX_OUTAGE_SECONDS
-from kraken_plan.options.plan_options import plan_argument, site_option, take_duration
+from kraken_plan.options.plan_options import plan_argument, site_option, take_duration, with_options
 from kraken_plan.screen.kinds import ProgressKind
 
 if TYPE_CHECKING:  # what a run needs, and help does not
@@ -142,7 +142,7 @@ _ACCESS_OPTIONS = (
 
 def access_options(command: _Command) -> _Command:
     """Give a command the argument and the options of `AccessOptions`."""
-    return _with_options(command, _ACCESS_OPTIONS)
+    return with_options(command, *_ACCESS_OPTIONS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,7 +187,7 @@ _ACCEPT_OPTIONS = (
 
 def accept_options(command: _Command) -> _Command:
     """Give a command the further options of `AcceptOptions`."""
-    return _with_options(command, _ACCEPT_OPTIONS)
+    return with_options(command, *_ACCEPT_OPTIONS)
 
 
 progress_option = click.option(
@@ -230,9 +230,3 @@ report_dir_option = click.option(
 def yes_option(words: str) -> Callable[[_Command], _Command]:
     """Return the option that answers a question before it is asked; `words` say what is then done."""
     return click.option("--yes", is_flag=True, help=f"{words} Needed where stdin or stderr is not a terminal.")
-
-
-def _with_options(command: _Command, options: Sequence[Callable[[_Command], _Command]]) -> _Command:
-    for option in reversed(options):  # click lists the one that is put on last first
-        command = option(command)
-    return command
