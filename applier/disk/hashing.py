@@ -217,9 +217,6 @@ def get_etag(
         OSError: it cannot be read.
     """
     ranges = hashed_ranges(Etag("", 1 if multipart else None), os.fstat(descriptor).st_size, chunk_size_mb)
-    if len(ranges) == 1:
-        digests = hash_ranges(descriptor, ranges, on_read)
-        return fold_part_digests(digests, multipart=multipart), digests
     digests = [b""] * len(ranges)
 
     def hash_some(indices: range) -> None:

@@ -1,8 +1,8 @@
-"""Asking S3 for every file of a plan before its review: `compile --probe-s3`. Fetches nothing but a byte of each.
+"""Asks S3 for every file of a plan before its review: `compile --probe-s3`. Fetches nothing but a byte of each.
 
 What S3 answers for good (missing, different, denied) becomes the file's error; that an object is archived, a note, for
-`thaw` can change it. Where it gives no answer (no
-network, no valid credentials, a server in trouble) there is no plan: nobody could tell what it says from a probed one.
+`thaw` can change it. Where it gives no answer (no network, no valid credentials, a server in trouble) there is no plan:
+nobody could tell what it says from a probed one.
 """
 
 import functools
@@ -24,7 +24,7 @@ from applier.s3.fetcher import Fetcher, RetryPolicy
 from applier.s3.lists.objects_ahead import ObjectsAhead
 from applier.s3.obstore_store import ObstoreStore
 from applier.s3.outage import GivenUp
-from applier.target import Target, location_of
+from applier.target import Target
 from schemas.errors import S3UnansweredError
 from schemas.plan import Plan, PlannedFile, RawFilePlan, UnresolvedFile
 from schemas.results import Failure, FailureKind
@@ -64,7 +64,7 @@ def probe_plan(plan: Plan, profile: str | None = None) -> Plan:
             raise _unanswered(f"bucket {printable(bucket)}: {failure.message}")
     answers = _Answers(fetcher.stop)
     asked = [
-        ([place], Target.of(raw_file, file, plan.output_location))
+        (place, Target.of(raw_file, file, plan.output_location))
         for place, (raw_file, file) in enumerate(plan.planned_files())
         if raw_file.bucket_name not in missing_buckets
     ]
@@ -72,7 +72,7 @@ def probe_plan(plan: Plan, profile: str | None = None) -> Plan:
     ahead = ObjectsAhead(fetcher, with_version_ids=True)
     Crew(jobs, fetcher.stop).run(
         functools.partial(_ask, target, place, fetcher, ahead, answers)
-        for (place,), target in ahead.look_ahead(asked, location_of)
+        for place, target in ahead.look_ahead(asked, lambda placed: placed[1].location)
     )
     if answers.unanswered:
         raise _unanswered(answers.unanswered[0])

@@ -84,6 +84,12 @@ def unresolvable_text(totals: PlanTotals) -> str:
     return entries_text(totals.skipped_raw_files, totals.skipped_files)
 
 
+def some_names(names: Sequence[str], count: int) -> str:
+    """Return the names of some entries, printable ones, and how many more there are of so many."""
+    more = count - len(names)
+    return ", ".join([*names, *([f"and {more:,} more"] if more else [])])
+
+
 def entries_text(raw_files: int, files: int) -> str:
     """Return how many of each there are; empty if there are none."""
     return ", ".join(counted(number, noun) for number, noun in ((raw_files, "raw file"), (files, "file")) if number)
@@ -160,9 +166,7 @@ def _remarks(title: str, heading: str, remarks: Sequence[Remark], tone: Tone) ->
 
 
 def _which(remark: Remark) -> str:
-    names = ", ".join(map(_entry_name, remark.first))
-    more = remark.raw_files + remark.files - len(remark.first)
-    return f"{names}, and {more:,} more" if more else names
+    return some_names(list(map(_entry_name, remark.first)), remark.raw_files + remark.files)
 
 
 def _entry_name(entry: NamedEntry) -> str:

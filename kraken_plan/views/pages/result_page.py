@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from applier.reports.causes import FailureGroup, group_failures
 from kraken_plan.views.pages.page import BigTable, Figure, Group, Page, Row, State
 from kraken_plan.views.pages.plan_rows import file_row, raw_file_group
-from kraken_plan.views.plan_sections import NAMES_SHOWN, Section, plan_facts, plan_sections
+from kraken_plan.views.plan_sections import NAMES_SHOWN, Section, plan_facts, plan_sections, some_names
 from kraken_plan.views.plan_summary import summarize_plan
 from kraken_plan.views.run_facts import run_facts
 from kraken_plan.views.table import Column, Tone, Toned
@@ -90,9 +90,7 @@ def _causes(groups: Sequence[FailureGroup]) -> Section:
 
 
 def _which(group: FailureGroup) -> str:
-    names = ", ".join(printable(entry.name, NAMES_SHOWN) for entry in group.first)
-    more = group.entries - len(group.first)
-    return f"{names}, and {more:,} more" if more else names
+    return some_names([printable(entry.name, NAMES_SHOWN) for entry in group.first], group.entries)
 
 
 def _groups(plan: Plan, result: ApplyResult) -> Iterator[Group]:

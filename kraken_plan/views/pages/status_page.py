@@ -7,7 +7,7 @@ from applier.restore.status import FileStatus
 from kraken_plan.views.pages.page import BigTable, Group, Page, Row, State
 from kraken_plan.views.pages.plan_rows import file_row, raw_file_group
 from kraken_plan.views.pages.result_page import tally_figures
-from kraken_plan.views.plan_sections import NAMES_SHOWN, Section, plan_facts, plan_sections
+from kraken_plan.views.plan_sections import NAMES_SHOWN, Section, plan_facts, plan_sections, some_names
 from kraken_plan.views.plan_summary import summarize_plan
 from kraken_plan.views.status_text import PlanStatus, ReasonGroup, group_by_reason, local_word
 from kraken_plan.views.table import Column, Tone, Toned
@@ -79,8 +79,7 @@ def _reasons(groups: Sequence[ReasonGroup]) -> Section:
 
 
 def _which(files: Sequence[FileStatus]) -> str:
-    names = ", ".join(printable(file.entry.name, NAMES_SHOWN) for file in files[:_NAMED])
-    return f"{names}, and {len(files) - _NAMED:,} more" if len(files) > _NAMED else names
+    return some_names([printable(file.entry.name, NAMES_SHOWN) for file in files[:_NAMED]], len(files))
 
 
 def _raw_files(plan: Plan, files: Sequence[FileStatus]) -> Iterator[Group]:
