@@ -45,7 +45,6 @@ from schemas.plan_conflicts import explain_one_file, refuse_one_file, with_confl
 from schemas.plan_file import serialize_plan
 from schemas.results import Failure, RunHead
 from schemas.tally import Tally
-from schemas.text import printable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +120,7 @@ def carry_out(reviewed: Plan, options: ApplyOptions, finish: Finish) -> int:
         preflight = look_before_flight(
             session.plan, session.output, session.fetcher, session.jobs, keep_corrupt=options.keep_corrupt
         )
-        s3_name = printable(session.boto.chain.default_address.endpoint_url)
+        s3_name = str(describe_s3(session))
         if problems := preflight.problems(skip_space_check=options.skip_space_check, s3_name=s3_name):
             raise PreflightError(problems)
         if options.dry_run:

@@ -168,6 +168,7 @@ def test_an_s3_that_cannot_be_used_at_the_start_should_be_refused_without_report
     assert_refused(run_cli(*gone), case, "S3 cannot be used", "127.0.0.1:1", "Network error: ", "(and 1 other bucket")
     refused = run_cli("apply", plan, environment={"AWS_SECRET_ACCESS_KEY": "another"})
     assert_refused(refused, case, "S3 cannot be used", "the credentials are not those of this S3")
+    assert "credentials: the environment" in refused.stderr.partition("nothing was restored")[2]
     assert "As things stand, apply would be refused:\n  S3 cannot be used" in run_cli("status", *gone[1:]).stdout
 
 
