@@ -17,7 +17,9 @@ def test_demo_should_tell_its_story_in_few_lines_and_leave_a_world_to_try(tmp_pa
     # when
     world = tmp_path / "world"
     with (tmp_path / "said").open("w") as said:
-        demo = subprocess.Popen([sys.executable, DEMO, world], stdout=said, stderr=subprocess.STDOUT)
+        # whoever starts the tests in the background of a shell has SIGINT ignored
+        command = ["/usr/bin/env", "--default-signal=INT", sys.executable, DEMO, world]
+        demo = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT)
     try:
         wait_for(lambda: "Ctrl-C here" in (tmp_path / "said").read_text(encoding="utf-8"), "the end of the story")
 
@@ -29,8 +31,8 @@ def test_demo_should_tell_its_story_in_few_lines_and_leave_a_world_to_try(tmp_pa
             assert words in story
 
         # when somebody enters the world
-        command = ["/bin/sh", "-c", ". ./env.sh && kraken-plan apply plan.json --recover-versions"]
-        tried = subprocess.run(command, cwd=world, env={"PATH": os.environ["PATH"]}, capture_output=True, check=False)
+        mending = ["/bin/sh", "-c", ". ./env.sh && kraken-plan apply plan.json --recover-versions"]
+        tried = subprocess.run(mending, cwd=world, env={"PATH": os.environ["PATH"]}, capture_output=True, check=False)
 
         # then what the story left broken can be mended
         assert tried.returncode == 0, tried.stderr.decode()
