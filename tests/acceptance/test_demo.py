@@ -18,7 +18,7 @@ def test_demo_should_tell_its_story_in_few_lines_and_leave_a_world_to_try(tmp_pa
     world = tmp_path / "world"
     with (tmp_path / "said").open("w") as said:
         # whoever starts the tests in the background of a shell has SIGINT ignored
-        command = ["/usr/bin/env", "--default-signal=INT", sys.executable, DEMO, world]
+        command = ["/usr/bin/env", "--default-signal=INT", sys.executable, str(DEMO), str(world)]
         demo = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT)
     try:
         wait_for(lambda: "Ctrl-C here" in (tmp_path / "said").read_text(encoding="utf-8"), "the end of the story")
