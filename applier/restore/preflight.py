@@ -54,7 +54,7 @@ class Preflight:
             skip_space_check: whether the space that there is does not matter.
             s3_name: which S3 was asked, and as whom, for messages.
         """
-        reason, name = self._why_no_bucket_answers(), f" ({s3_name})" if s3_name else ""
+        reason, name = self._why_no_bucket_answers(), f": {s3_name}" if s3_name else ""
         return [
             *([] if reason is None else [f"S3 cannot be used{name}: {reason}"]),
             *(

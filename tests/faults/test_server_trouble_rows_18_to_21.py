@@ -185,7 +185,7 @@ def test_a_server_that_is_not_there_should_be_told_once_for_a_bucket_row_18(
 
     result = run_cli("apply", compile_plan(run_cli, case), "--retries", "1")
 
-    assert_no_s3(result, case, f"(http://127.0.0.1:1): Network error: s3://{case.bucket()}/: cannot connect\n")
+    assert_no_s3(result, case, ": http://127.0.0.1:1 (", f"): Network error: s3://{case.bucket()}/: cannot connect\n")
 
 
 # --- row 19

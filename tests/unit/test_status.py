@@ -139,7 +139,7 @@ def test_what_another_apply_may_get_over_should_not_be_refused(failures: tuple[F
 @pytest.mark.parametrize("kind", [FailureKind.NETWORK, FailureKind.TIMEOUT, FailureKind.ACCESS_DENIED])
 def test_an_s3_of_which_no_bucket_answers_should_be_refused_with_its_name(kind: FailureKind) -> None:
     failure = Failure(kind, "bucket-0").message
-    assert preflight(kind).problems(s3_name="https://s3") == [f"S3 cannot be used (https://s3): {failure}"]
+    assert preflight(kind).problems(s3_name="https://s3") == [f"S3 cannot be used: https://s3: {failure}"]
     assert preflight(kind, kind, kind).problems() == [f"S3 cannot be used: {failure} (and 2 other buckets likewise)"]
 
 

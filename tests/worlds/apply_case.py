@@ -52,7 +52,7 @@ def left_staged(case: RestoreCase) -> list[Path]:
 def assert_no_s3(result: CliResult, case: RestoreCase, *words: str) -> None:
     """Refused at the start, because S3 cannot be used: it is named, and nothing is in anybody's folder."""
     assert result.exit_code == 2, result.stderr
-    assert "nothing was restored:\n  S3 cannot be used (http" in result.stderr
+    assert "nothing was restored:\n  S3 cannot be used: http" in result.stderr
     assert [one for one in words if one not in result.stderr] == [], result.stderr
     assert list(case.output_location.iterdir()) == []
 
