@@ -4,7 +4,6 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import click
 
@@ -189,7 +188,7 @@ def _log_to_file(_ctx: click.Context, _parameter: click.Parameter, path: str | N
     if path is None:
         return
     try:
-        handler = logging.FileHandler(Path(path), encoding="utf-8", errors="backslashreplace")
+        handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
     except (OSError, ValueError) as error:  # a path with a NUL
         reason = getattr(error, "strerror", None) or error
         raise click.BadParameter(f"{printable(path)} cannot be written: {reason}") from None

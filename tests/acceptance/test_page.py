@@ -309,10 +309,15 @@ def test_the_page_should_be_readable_in_light_and_dark_wide_and_narrow(
     page = at_its_table(tabs.open(written(PLAN, tmp_path), size, dark=dark))
     page.get_by_role("button", name="Unfold all").click()
     assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+    assert rows_of(page).locator(".state").evaluate_all(IS_CUT_OFF) == []
     for selector in ("h1", ".figures .tone-bad strong", "dt", "td.tone-bad", ".row.tone-bad .state", ".row .detail"):
         assert page.locator(selector).first.evaluate(CONTRAST) >= 4.5, selector
     assert rows_of(page).filter(has_text="Not verifiable: no ETag recorded").first.is_visible()
 
+
+# The words of elements that are narrower than these.
+IS_CUT_OFF = """elements => elements.filter(element => element.scrollWidth > element.clientWidth)
+    .map(element => element.textContent)"""
 
 # The contrast of an element's text, as WCAG 2 defines it, with the first background behind it.
 CONTRAST = """element => {
