@@ -207,7 +207,7 @@ def assert_bounded(run_cli: Cli, numbers: Sequence[int], address: str) -> None:
 
 
 def test_a_search_should_take_no_more_memory_for_more_raw_files(run_cli: Cli) -> None:
-    assert_bounded(run_cli, [1_000, 50_000], "catalog.jsonl")
+    assert_bounded(run_cli, [1_000, 20_000], "catalog.jsonl")
 
 
 @pytest.mark.long

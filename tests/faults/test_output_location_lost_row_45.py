@@ -20,7 +20,7 @@ def test_an_output_location_that_goes_away_should_be_said_row_45(
     run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy, way: str, options: tuple[str, ...]
 ) -> None:
     # given
-    case = make_restore_case(thermo("a.raw", size_bytes=1000), many_files(5), endpoint_url=faulty_proxy.endpoint_url)
+    case = make_restore_case(thermo("a.raw", size_bytes=1000), many_files(3), endpoint_url=faulty_proxy.endpoint_url)
     plan = compile_plan(run_cli, case)
     faulty_proxy.add(Fault(action=Stall(seconds=3, after=10), key="many.d", method="GET"))
     process = run_cli.start("apply", plan, "--jobs", "1", *options)
@@ -46,7 +46,7 @@ def test_an_output_location_that_goes_away_should_be_said_row_45(
 def test_a_file_system_that_is_unmounted_should_be_said_row_45(
     run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy
 ) -> None:
-    case = make_restore_case(thermo("a.raw", size_bytes=1000), many_files(5), endpoint_url=faulty_proxy.endpoint_url)
+    case = make_restore_case(thermo("a.raw", size_bytes=1000), many_files(3), endpoint_url=faulty_proxy.endpoint_url)
     plan = compile_plan(run_cli, case)
     faulty_proxy.add(Fault(action=Stall(seconds=3, after=10), key="many.d", method="GET"))
     with mounted_tmpfs(case.output_location, "size=20m"):
