@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from applier.disk.file_identity import FileIdentity
 from applier.disk.md5_lanes import Md5Lanes, Md5Stream, best_md5
 from schemas.etag import MIB, Etag, fold_part_digests, hashed_ranges
 
@@ -109,30 +110,21 @@ def small_file_bytes() -> int:
     return min(_BUFFER_BYTES // md5_lanes(), _LONGEST_READ_BYTES)
 
 
-def hash_small_files(files: Iterable[tuple[int, int]]) -> list[bytes | None]:
-    """Return the binary MD5s of at most `md5_lanes` small files, each read in one call and all hashed in one.
+def hash_small_files(folder: int, files: Sequence[tuple[str, int]]) -> list[tuple[FileIdentity, bytes] | None]:
+    """Return identity and binary MD5 of at most `md5_lanes` small files of a folder, all read and hashed in one call.
 
     Args:
-        files: of each the descriptor, which need not stay open once the next is asked for, and the size, at most
-            `small_file_bytes`.
+        folder: its descriptor.
+        files: of each the name and the size in bytes, at most `small_file_bytes`.
 
     Returns:
-        None in place of a file that cannot be read so: what it is, `hash_ranges` says.
+        None in place of a file that is anything but right in size, readable and left alone meanwhile.
     """
-    md5, read = best_md5(), []
     with _borrowed_buffer() as buffer:
-        for place, (descriptor, size_bytes) in enumerate(files):
-            begin = place * small_file_bytes()
-            piece = buffer[begin : begin + size_bytes]
-            try:
-                is_whole = os.preadv(descriptor, [piece], 0) == size_bytes
-            except OSError:
-                is_whole = False
-            read.append((md5.start(), piece) if is_whole and size_bytes else None)
-        whole = [streamed for streamed in read if streamed is not None]
-        if whole:
-            md5.update([stream for stream, _ in whole], [piece for _, piece in whole])
-    return [None if streamed is None else streamed[0].digest() for streamed in read]
+        return [
+            (FileIdentity(*file.identity), bytes(file.digest)) if file.is_hashed else None
+            for file in best_md5().hash_small_files(folder, files, buffer)
+        ]
 
 
 def checksum_of_range(

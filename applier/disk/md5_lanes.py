@@ -1,4 +1,4 @@
-"""MD5 of several streams at once: by the compiled `md5_lanes.c` where there is one, else by hashlib. The only ctypes.
+"""MD5 of several streams at once: by the compiled `md5_lanes.c` where there is one, else by hashlib.
 
 A core hashes one stream no faster than 0.7 GiB/s, with hashlib as with anything else, for the steps of MD5 depend on
 each other. In the lanes of vector registers 8 or 16 streams together reach 3 to 6 GiB/s; no library that can be
@@ -9,7 +9,8 @@ import ctypes
 import functools
 import hashlib
 import logging
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -17,6 +18,32 @@ logger = logging.getLogger(__name__)
 
 _DIGEST_BYTES = 16
 _COMPILED = "libmd5_lanes.so"  # made by hatch_build.py
+
+
+class SmallFile(ctypes.Structure):
+    """A small file of a folder, and what was seen of it; mirrors `small_file` of `md5_lanes.c`.
+
+    Attributes:
+        name: in the folder.
+        size_bytes: as it should be; a file of another size is not read.
+        identity: the fields of a `FileIdentity`.
+        digest: the binary MD5 (16 bytes) of all of it.
+        is_hashed: whether all of it was read, and it did not change meanwhile; else nothing was seen of it.
+    """
+
+    name: bytes
+    size_bytes: int
+    identity: Sequence[int]
+    digest: Sequence[int]
+    is_hashed: int
+
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("size_bytes", ctypes.c_size_t),
+        ("identity", ctypes.c_int64 * 6),
+        ("digest", ctypes.c_uint8 * _DIGEST_BYTES),
+        ("is_hashed", ctypes.c_int),
+    )
 
 
 class Md5Stream(Protocol):
@@ -52,6 +79,23 @@ class Md5Lanes:
             return
         for stream, piece in zip(streams, pieces, strict=True):
             stream.update(piece)
+
+    def hash_small_files(
+        self, folder: int, files: Sequence[tuple[str, int]], buffer: memoryview
+    ) -> Iterable[SmallFile]:
+        """Read and hash small files of a folder in one call: calls are what takes time with them.
+
+        Only the compiled library can; with hashlib, no file is seen.
+
+        Args:
+            folder: its descriptor.
+            files: at most `lanes` names with sizes in bytes, each a regular file by itself or not seen.
+            buffer: writable, and as large as all of them together.
+        """
+        seen = (SmallFile * len(files))(*(SmallFile(os.fsencode(name), size_bytes) for name, size_bytes in files))
+        if self._library:
+            self._library.md5_small_files(folder, seen, len(files), ctypes.byref(ctypes.c_char.from_buffer(buffer)))
+        return seen
 
 
 class _CompiledStream:
@@ -94,6 +138,7 @@ def load_library(path: Path) -> ctypes.CDLL | None:
         library = ctypes.CDLL(str(path))
         library.md5_stream_bytes.restype = ctypes.c_size_t
         library.md5_update.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int]
+        library.md5_small_files.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p]
         if library.md5_lanes() == 1:
             return None
     except (OSError, AttributeError) as error:

@@ -70,7 +70,7 @@ class Look(Enum):
 def group_small_files(
     targets: Iterable[tuple[list[int], Target]], ahead: ObjectsAhead
 ) -> Iterator[list[tuple[list[int], Target]]]:
-    """Yield files by themselves, or several together that `look_at_small_files` can look at at once.
+    """Yield files by themselves, or several of a folder that `look_at_small_files` can look at at once.
 
     Those are small files whose objects S3 has listed as the plan says.
     """
@@ -81,46 +81,35 @@ def group_small_files(
         if listed is None or judge_s3(target.file, listed) is not None:
             yield [placed]
             continue
-        group.append(placed)
-        if len(group) == md5_lanes():
+        if group and (len(group) == md5_lanes() or group[0][1].folder != target.folder):
             yield group
             group = []
+        group.append(placed)
     if group:
         yield group
 
 
 def look_at_small_files(targets: Sequence[Target], tools: CheckTools) -> dict[str, LocalState]:
-    """Return what the local files are that are right, by their paths; of all others, `look_at_local_file` says it."""
-    seen: dict[str, LocalState] = {}
+    """Return what the local files of a folder are that are right, by their paths.
+
+    What all others are, `look_at_local_file` says.
+    """
     if len(targets) == 1:
-        return seen
-    files: list[tuple[Target, os.stat_result]] = []
-    after_reading: dict[str, FileIdentity] = {}
-
-    def open_in_turn() -> Iterator[tuple[int, int]]:
-        for target in targets:
-            descriptor = _open_local_file(target, tools.output)
-            if isinstance(descriptor, LocalState):
-                continue
-            try:
-                found = os.fstat(descriptor)
-                if found.st_size == target.file.expected_size:
-                    files.append((target, found))
-                    yield descriptor, found.st_size
-                    after_reading[target.path] = file_identity(os.fstat(descriptor))
-            except OSError:
-                pass  # `look_at_local_file` says what it is
-            finally:
-                _close(descriptor)
-
-    digests = hash_small_files(open_in_turn())
-    for (target, found), digest in zip(files, digests, strict=True):
-        if digest is None or not file_identity(found).is_same(after_reading.get(target.path)):
+        return {}
+    seen: dict[str, LocalState] = {}
+    try:
+        with tools.output.folder(targets[0].folder) as folder:
+            files = hash_small_files(folder, [(target.name, target.file.expected_size or 0) for target in targets])
+    except OSError:
+        return {}
+    for target, file in zip(targets, files, strict=True):
+        if file is None:
             continue
+        identity, digest = file
         etag = fold_part_digests([digest], multipart=Etag.parse(target.file.expected_etag).parts is not None)
         if judge_local(target.file, etag).kind is LocalKind.RIGHT:
-            tools.progress.bytes_verified(found.st_size)
-            seen[target.path] = LocalState(LocalKind.RIGHT, "", file_identity(found), [digest])
+            tools.progress.bytes_verified(identity.size_bytes)
+            seen[target.path] = LocalState(LocalKind.RIGHT, "", identity, [digest])
     return seen
 
 

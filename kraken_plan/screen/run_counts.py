@@ -95,9 +95,8 @@ class RunCounts(Progress):
     def file_ended(self, result: FileResult, entries: int = 1) -> None:
         """See `Progress`."""
         size_bytes = result.size_bytes or 0
-        ended = Tally({fate_of_file(result): Amount(entries, entries * size_bytes)})
         with self._lock:
-            self._tally = _moved(self._tally, ended)
+            self._tally = _moved(self._tally, fate_of_file(result), Amount(entries, entries * size_bytes))
             if result.outcome.succeeded and entries > 1:  # its bytes were read back once, and stand for each entry
                 self._hashed.total += (entries - 1) * size_bytes
 
@@ -163,18 +162,16 @@ def plan_at_start(plan: Plan, lost_buckets: Container[str | None] = ()) -> Tally
     """
     lost = [raw_file.totals() for raw_file in plan.raw_files if raw_file.bucket_name in lost_buckets]
     failed = Amount(sum(totals.files for totals in lost), sum(totals.size_bytes for totals in lost))
-    return _moved(Tally.of_plan(plan), Tally({Fate.FAILED: failed}))
+    return _moved(Tally.of_plan(plan), Fate.FAILED, failed)
 
 
-def _moved(tally: Tally, ended: Tally) -> Tally:
-    """Return a tally with what has just ended taken from what was still to come."""
-    came = ended.total
-    amounts = dict(tally.amounts)
-    for fate, amount in ended.amounts.items():
-        amounts[fate] = tally[fate] + amount
-    to_go = amounts.get(Fate.NOT_ATTEMPTED, Amount())
-    left = Amount(to_go.entries - came.entries, max(to_go.size_bytes - came.size_bytes, 0))
-    return Tally({**amounts, Fate.NOT_ATTEMPTED: left})
+def _moved(tally: Tally, fate: Fate, ended: Amount) -> Tally:
+    """Return a tally with what has just met a fate taken from what was still to come."""
+    if fate is Fate.NOT_ATTEMPTED:
+        return tally
+    to_go = tally.not_attempted
+    left = Amount(to_go.entries - ended.entries, max(to_go.size_bytes - ended.size_bytes, 0))
+    return Tally({**tally.amounts, fate: tally[fate] + ended, Fate.NOT_ATTEMPTED: left})
 
 
 class _Meter:
