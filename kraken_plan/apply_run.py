@@ -199,8 +199,8 @@ def _without_merged_files(session: Session, options: ApplyOptions) -> Plan:
 
 
 def _dry_run(session: Session, stop: StopRequest, options: ApplyOptions, preflight: Preflight) -> int:
+    from applier.look.check_plan import check_plan  # noqa: PLC0415
     from applier.restore.check_file import Look  # noqa: PLC0415  # most runs are not dry
-    from applier.restore.check_plan import check_plan  # noqa: PLC0415
     from kraken_plan.views.status_text import PlanStatus, status_lines  # noqa: PLC0415
     from kraken_plan.views.terminal import show_lines, stdout_paint  # noqa: PLC0415
 

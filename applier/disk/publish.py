@@ -9,7 +9,7 @@ import itertools
 import os
 import pwd
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
@@ -94,29 +94,75 @@ def publish(  # noqa: PLR0913  # what, from where, to where, over what
         OSError: it could not be done; the final name holds what it held, or what it held was kept.
     """
     output.check_in_place_now_and_then()
-    with (
-        output.folder(target.folder, create=True) as folder,
-        _explained(folder, join_path(output.path, target.folder)),
-    ):
-        with verified_files.turn(folder), _moved_away_is_replaced():
-            found = _find_as_seen(target, folder, seen_before)
-            if found is not None:
-                verified_files.refuse_if_known(target.path, found)
-                give_rights(rights_of(target.name, folder), staged, staging.descriptor)
-            else:
-                staging.give_rights_of_new_file(staged, folder)
-            kept = _keep(target, folder, seen_before) if seen_before.keep and found is not None else None
-            try:
-                _rename(staging, staged, target.name, folder, over=found is not None)
-            except OSError:
-                _let_go(kept, target.name, folder)
-                raise
-            verified_files.note(target.path, os.stat(target.name, dir_fd=folder, follow_symlinks=False))
-        try:
-            sync_folder(folder)
-        except OSError as error:
-            raise UnsyncedError(error.errno, f"the folder cannot be synced: {error.strerror}") from error
+    with output.folder(target.folder, create=True) as folder:
+        with verified_files.turn(folder):
+            kept = _give_name(staging, staged, target, folder, output, seen_before, verified_files)
+        _sync(folder)
         return kept
+
+
+def publish_together(
+    staging: Staging, files: Sequence[tuple[str, Target]], output: OutputFolder, *, verified_files: VerifiedFiles
+) -> dict[str, OSError]:
+    """Give staged, verified and synced files of one folder, where nothing stood, their final names; see `publish`.
+
+    Args:
+        staging: where they are staged.
+        files: of each the file name there, and its target.
+        output: the output location.
+        verified_files: what this run has verified or published so far.
+
+    Returns:
+        Why a file did not get its final name, by its path; nothing was done with such a file.
+
+    Raises:
+        OutputLocationLostError, UnsyncedError, OSError: as `publish`, of all of them.
+    """
+    failures: dict[str, OSError] = {}
+    output.check_in_place_now_and_then()
+    with output.folder(files[0][1].folder, create=True) as folder:
+        with verified_files.turn(folder):
+            for staged, target in files:
+                try:
+                    _give_name(staging, staged, target, folder, output, SeenBefore(identity=None), verified_files)
+                except OSError as error:
+                    failures[target.path] = error
+        _sync(folder)
+    return failures
+
+
+def _give_name(  # noqa: PLR0913, PLR0917  # as `publish`
+    staging: Staging,
+    staged: str,
+    target: Target,
+    folder: int,
+    output: OutputFolder,
+    seen_before: SeenBefore,
+    verified_files: VerifiedFiles,
+) -> str | None:
+    """Rename a staged file to its final name in its folder, and return the name under which corrupt bytes were kept."""
+    with _explained(folder, join_path(output.path, target.folder)), _moved_away_is_replaced():
+        found = _find_as_seen(target, folder, seen_before)
+        if found is not None:
+            verified_files.refuse_if_known(target.path, found)
+            give_rights(rights_of(target.name, folder), staged, staging.descriptor)
+        else:
+            staging.give_rights_of_new_file(staged, folder)
+        kept = _keep(target, folder, seen_before) if seen_before.keep and found is not None else None
+        try:
+            _rename(staging, staged, target.name, folder, over=found is not None)
+        except OSError:
+            _let_go(kept, target.name, folder)
+            raise
+        verified_files.note(target.path, os.stat(target.name, dir_fd=folder, follow_symlinks=False))
+        return kept
+
+
+def _sync(folder: int) -> None:
+    try:
+        sync_folder(folder)
+    except OSError as error:
+        raise UnsyncedError(error.errno, f"the folder cannot be synced: {error.strerror}") from error
 
 
 @contextmanager

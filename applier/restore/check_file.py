@@ -7,7 +7,6 @@ asks whether what would be fetched can be read.
 import errno
 import logging
 import os
-from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import Enum, auto
@@ -18,21 +17,17 @@ from applier.disk.hashing import (
     WrongSizeError,
     get_etag,
     hash_ranges,
-    hash_small_files,
-    md5_lanes,
-    small_file_bytes,
 )
 from applier.disk.publish import KEEPS_CHANGING
-from applier.restore.decide import Action, LocalKind, LocalState, decide, judge_local, judge_s3
+from applier.restore.decide import Action, LocalKind, LocalState, decide, judge_local
 from applier.restore.failures import FileFailedError
 from applier.restore.find_object import FoundObject, ask_for_object, find_listed
 from applier.restore.progress import VerifiedBytes
 from applier.restore.tools import CheckTools, LocalTools
 from applier.s3.faults import S3Fault
 from applier.s3.fetcher import Fetcher
-from applier.s3.lists.objects_ahead import ObjectsAhead
 from applier.target import Target
-from schemas.etag import MIB, Etag, fold_part_digests
+from schemas.etag import Etag
 from schemas.results import Failure
 from schemas.text import printable
 
@@ -65,57 +60,6 @@ class Look(Enum):
     """At plan, S3 and local file in any case, and whether what is to be fetched can be read."""
     THREE_WAY_BY_SIZE = auto()
     """The same without reading the local file."""
-
-
-def group_small_files(
-    targets: Iterable[tuple[list[int], Target]], ahead: ObjectsAhead
-) -> Iterator[list[tuple[list[int], Target]]]:
-    """Yield files by themselves, or several of a folder that `look_at_small_files` can look at at once.
-
-    Those are small files whose objects S3 has listed as the plan says.
-    """
-    group: list[tuple[list[int], Target]] = []
-    for placed in targets:
-        _, target = placed
-        listed = ahead.peek(target.location) if _is_small(target) else None
-        if listed is None or judge_s3(target.file, listed) is not None:
-            yield [placed]
-            continue
-        if group and (len(group) == md5_lanes() or group[0][1].folder != target.folder):
-            yield group
-            group = []
-        group.append(placed)
-    if group:
-        yield group
-
-
-def look_at_small_files(targets: Sequence[Target], tools: CheckTools) -> dict[str, LocalState]:
-    """Return what the local files of a folder are that are right, by their paths.
-
-    What all others are, `look_at_local_file` says.
-    """
-    if len(targets) == 1:
-        return {}
-    seen: dict[str, LocalState] = {}
-    try:
-        with tools.output.folder(targets[0].folder) as folder:
-            files = hash_small_files(folder, [(target.name, target.file.expected_size or 0) for target in targets])
-    except OSError:
-        return {}
-    for target, file in zip(targets, files, strict=True):
-        if file is None:
-            continue
-        identity, digest = file
-        etag = fold_part_digests([digest], multipart=Etag.parse(target.file.expected_etag).parts is not None)
-        if judge_local(target.file, etag).kind is LocalKind.RIGHT:
-            tools.progress.bytes_verified(identity.size_bytes)
-            seen[target.path] = LocalState(LocalKind.RIGHT, "", identity, [digest])
-    return seen
-
-
-def _is_small(target: Target) -> bool:
-    size_bytes, chunk_bytes = target.file.expected_size, target.file.chunk_size_mb * MIB
-    return size_bytes is not None and 0 < size_bytes <= min(small_file_bytes(), chunk_bytes)
 
 
 def check_file(

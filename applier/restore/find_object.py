@@ -96,6 +96,12 @@ def find_listed(target: Target, ahead: ObjectsAhead) -> FoundObject | None:
     return FoundObject(location=target.location, info=listed)
 
 
+def is_listed_as_planned(target: Target, ahead: ObjectsAhead) -> bool:
+    """Tell whether S3 has already listed a planned file's object just as the plan has it; asks for nothing."""
+    listed = ahead.peek(target.location)
+    return listed is not None and judge_s3(target.file, listed) is None
+
+
 def ask_for_object(target: Target, fetcher: Fetcher, accept: Acceptance) -> FoundObject:
     """Return the object that holds a planned file, as S3 answers for this one; see `find_object`."""
     try:

@@ -226,6 +226,6 @@ def _kept(found: FoundRecords, options: CompileOptions) -> tuple[FoundRecords, L
 
 
 def _probed(plan: Plan, profile: str | None) -> Plan:
-    from applier.restore.probe import probe_plan  # noqa: PLC0415  # botocore and obstore take their time
+    from applier.look.probe import probe_plan  # noqa: PLC0415  # botocore and obstore take their time
 
     return probe_plan(plan, profile)

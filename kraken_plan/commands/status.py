@@ -8,16 +8,16 @@ from pathlib import Path
 
 import click
 
+from applier.look.check_plan import check_plan
+from applier.look.status import StatusTotals
 from applier.reports.confirm_results import confirm_results
 from applier.reports.merge_results import check_same_place
 from applier.reports.run_summary import RunSummary
 from applier.restore.check_file import Look
-from applier.restore.check_plan import check_plan
 from applier.restore.crew import Crew
 from applier.restore.output_root import reroot_plan
 from applier.restore.preflight import look_before_flight
 from applier.restore.session import open_session
-from applier.restore.status import StatusTotals
 from applier.restore.tools import CheckTools
 from applier.s3.lists.objects_ahead import ObjectsAhead
 from kraken_plan.console import leave, say

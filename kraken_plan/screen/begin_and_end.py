@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from applier.restore.check_plan import find_staged_bytes
+from applier.look.check_plan import find_staged_bytes
 from applier.restore.session import Session
 from applier.target import distinct_targets
 from kraken_plan.console import say, say_unless_quiet

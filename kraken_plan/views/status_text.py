@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from applier.look.status import FileStatus, S3State, StatusTotals
 from applier.reports.causes import Cause, cause_of
 from applier.restore.decide import Action, LocalKind
 from applier.restore.preflight import Preflight
-from applier.restore.status import FileStatus, S3State, StatusTotals
 from kraken_plan.views.as_json import document_with_list
 from kraken_plan.views.table import Cell, Column, Paint, Tone, Toned, table_lines
 from schemas.tally import Tally

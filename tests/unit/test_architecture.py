@@ -79,6 +79,10 @@ def test_every_room_should_have_been_read() -> None:
             {"schemas", "applier.target", "applier.finding", "applier.s3", "applier.disk", "applier.reports"},
         ),
         ("applier.checkup", {"schemas", "applier.finding", "applier.s3", "applier.disk", "applier.restore"}),
+        (
+            "applier.look",
+            {"schemas", "applier.target", "applier.finding", "applier.s3", "applier.disk", "applier.restore"},
+        ),
     ],
 )
 def test_imports_should_run_one_way(room: str, others: set[str]) -> None:

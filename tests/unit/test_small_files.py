@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,11 @@ from preloaded import preloaded
 from applier.disk.file_identity import FileIdentity, file_identity
 from applier.disk.folders import OutputFolder
 from applier.disk.hashing import hash_small_files, md5_lanes, small_file_bytes
-from applier.restore.check_file import group_small_files, look_at_small_files
 from applier.restore.crew import Crew
 from applier.restore.decide import LocalKind
+from applier.restore.find_object import is_listed_as_planned
 from applier.restore.progress import Progress
+from applier.restore.small_files import group_small_files, look_at_small_files, most_absent_together
 from applier.restore.tools import CheckTools
 from applier.s3.fetcher import Fetcher, RetryPolicy
 from applier.s3.lists.objects_ahead import ObjectsAhead
@@ -113,20 +115,32 @@ def test_a_small_file_that_changes_while_it_is_read_should_be_left_to_a_second_l
     assert done.stdout == b"[False, True]\n"
 
 
-def test_only_small_files_that_are_listed_as_planned_should_be_grouped() -> None:
+def test_small_files_should_be_grouped_by_folder_and_by_whether_they_are_listed_as_planned() -> None:
     names = [f"{number:03}" for number in range(400)]
     store = Listing(names[:-50], etag=ETAG, size_bytes=len(CONTENT))
     ahead = ObjectsAhead(Fetcher(store=store, retry=RetryPolicy(attempts=1), stop=threading.Event()))
-    unlike = {"100": target("100", etag="0" * 32), "101": target("101", size_bytes=None)}
+    unlike = {
+        "100": target("100", etag="0" * 32),
+        "101": target("101", size_bytes=None),
+        "200": replace(target("200"), folder="another"),
+    }
     targets = [([number], unlike.get(name) or target(name)) for number, name in enumerate(names)]
-    groups: list[list[str]] = []
-    for group in group_small_files(ahead.look_ahead(targets, location_of), ahead):
-        groups.append([one.name for _, one in group])
+    groups: list[tuple[bool, list[str]]] = []
+    for listed, group in group_small_files(
+        ahead.look_ahead(targets, location_of), lambda one: is_listed_as_planned(one, ahead), 3
+    ):
+        groups.append((listed, [one.name for _, one in group]))
         for _, one in group:
             ahead.listed(one.location)
-    together = {name for group in groups if len(group) > 1 for name in group}
-    assert sorted(name for group in groups for name in group) == names
-    assert max(map(len, groups)) == md5_lanes()
-    if md5_lanes() > 1:
-        assert {"050", "300"} <= together
-    assert not together & {"000", "100", "101", "399"}
+    assert sorted(name for _, group in groups for name in group) == names
+    assert max(len(group) for listed, group in groups if listed) == md5_lanes()
+    assert max(len(group) for listed, group in groups if not listed) == min(3, md5_lanes())
+    listed_names = {name for listed, group in groups if listed for name in group}
+    assert {"050", "300"} <= listed_names
+    assert not listed_names & {"000", "100", "101", "399"}
+    assert {(True, ("200",)), (False, ("101",))} <= {(listed, tuple(group)) for listed, group in groups}
+
+
+@pytest.mark.parametrize(("files", "threads", "together"), [(5, 40, 1), (159, 40, 1), (160, 40, 2), (10**6, 40, None)])
+def test_small_files_should_keep_all_threads_busy(files: int, threads: int, together: int | None) -> None:
+    assert most_absent_together(files, threads) == min(together or md5_lanes(), md5_lanes())

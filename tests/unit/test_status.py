@@ -4,11 +4,11 @@ import pytest
 from plan_samples import make_plan, planned_file, planned_raw_file
 
 from applier.disk.space import FileSystemSpace
+from applier.look.status import Entry, FileStatus, S3State, StatusTotals, file_statuses
 from applier.restore.check_file import Verdict
 from applier.restore.decide import Action, LocalKind, LocalState, decide
 from applier.restore.find_object import FoundObject
 from applier.restore.preflight import Preflight
-from applier.restore.status import Entry, FileStatus, S3State, StatusTotals, file_statuses
 from applier.s3.protocol import ObjectInfo
 from kraken_plan.views.status_text import group_by_reason, local_word
 from schemas.results import Failure, FailureKind

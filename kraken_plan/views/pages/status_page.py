@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
+from applier.look.status import FileStatus
 from applier.restore.decide import Action
-from applier.restore.status import FileStatus
 from kraken_plan.views.pages.page import BigTable, Group, Page, Row, State
 from kraken_plan.views.pages.plan_rows import file_row, raw_file_group
 from kraken_plan.views.pages.result_page import tally_figures

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from applier.disk.folders import OutputFolder
 from applier.disk.left_runs import find_left_staged
 from applier.disk.staging import resumable_file, staged_name
+from applier.look.status import FileStatus, file_statuses
 from applier.restore.check_file import Look, Verdict, check_file
 from applier.restore.failures import failure_of
-from applier.restore.status import FileStatus, file_statuses
 from applier.restore.tools import CheckTools
 from applier.target import Target, distinct_targets, location_of
 from schemas.plan import Plan

@@ -1,0 +1,208 @@
+"""Looks at small files, and restores them, several of a folder at once: with them, it is calls that take time.
+
+Only what is as it should be is dealt with here. Everything else is left to `restore_file`, which says what it is.
+"""
+
+import logging
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from applier.disk.folders import write_all
+from applier.disk.hashing import hash_small_files, md5_lanes, small_file_bytes
+from applier.disk.publish import ReplacedMeanwhileError, publish_together
+from applier.disk.staging import Staging, staged_name
+from applier.restore.check_file import is_absent
+from applier.restore.decide import LocalKind, LocalState, judge_local
+from applier.restore.failures import failure_of
+from applier.restore.tools import CheckTools, RestoreTools
+from applier.s3.faults import S3Fault
+from applier.target import Target
+from schemas.etag import MIB, Etag, fold_part_digests
+from schemas.plan import PlannedFile
+from schemas.results import FailureKind, FileResult, Outcome
+from schemas.text import printable
+
+logger = logging.getLogger(__name__)
+
+# S3 has another etag, perhaps another form of the same content; or it has an older version.
+_NEEDS_A_CHECK = frozenset({FailureKind.VERIFICATION, FailureKind.KEY_NOT_FOUND})
+
+Placed = tuple[list[int], Target]
+
+
+def group_small_files(
+    targets: Iterable[Placed], is_listed: Callable[[Target], bool], most_together: int
+) -> Iterator[tuple[bool, list[Placed]]]:
+    """Yield files by themselves, or several small ones of a folder together.
+
+    Args:
+        targets: files with their places in the plan.
+        is_listed: whether S3 has listed the object of a file as the plan says: then the local file is worth a look.
+        most_together: so many that are not listed go together at most.
+
+    Returns:
+        Whether all of them are listed, and the files.
+    """
+    group: list[Placed] = []
+    group_key = (False, "")
+    for placed in targets:
+        _, target = placed
+        if not _is_small(target.file):
+            yield False, [placed]
+            continue
+        key = (is_listed(target), target.folder)
+        if group and (key != group_key or len(group) >= (md5_lanes() if key[0] else most_together)):
+            yield group_key[0], group
+            group = []
+        group.append(placed)
+        group_key = key
+    if group:
+        yield group_key[0], group
+
+
+def most_absent_together(files: int, threads: int) -> int:
+    """Return how many files a thread restores in one go, so that so many threads are busy with so many files."""
+    return min(md5_lanes(), max(1, files // (2 * threads)))
+
+
+def look_at_small_files(targets: Sequence[Target], tools: CheckTools) -> dict[str, LocalState]:
+    """Return what the local files of a folder are that are right, by their paths."""
+    if len(targets) == 1:
+        return {}
+    try:
+        with tools.output.folder(targets[0].folder) as folder:
+            right = _right_files(folder, [(target.name, target) for target in targets])
+    except OSError:
+        return {}
+    for target, _ in right.values():
+        tools.progress.bytes_verified(target.file.expected_size or 0)
+    return {target.path: local for target, local in right.values()}
+
+
+def restore_absent_files(targets: Sequence[Target], tools: RestoreTools) -> dict[str, FileResult]:
+    """Bring small files of a folder that are not there yet under their final names, verified.
+
+    One request each, which is the pre-check, too: its If-Match has S3 refuse any other etag than the plan's before a
+    byte is sent.
+
+    Returns:
+        How files have ended, by their paths; the others are left, with nothing done.
+    """
+    absent = [target for target in targets if is_absent(tools.check.output, target)] if len(targets) > 1 else []
+    if not absent:
+        return {}
+    ended: dict[str, FileResult] = {}
+    begun = tools.clock()
+
+    def end(target: Target, error: BaseException | None = None) -> None:
+        ended[target.path] = FileResult(
+            relative_path=target.file.relative_path,
+            outcome=Outcome.FAILED if error else Outcome.DOWNLOADED,
+            failure=failure_of(error) if error else None,
+            size_bytes=target.file.expected_size,
+            duration_seconds=tools.clock() - begun,
+            retries=tools.check.fetcher.retries.take(target.location),
+        )
+
+    try:
+        with tools.stagings.lent(absent[0].destination) as staging:
+            staged: dict[str, Target] = {}
+            try:
+                for target in absent:
+                    _stage(target, staging, staged, tools, end)
+                _publish(staged, staging, tools, end)
+            finally:
+                _remove(staged, staging)
+    except BaseException as error:  # noqa: BLE001  # as in `restore_file`
+        for target in absent:
+            if target.path not in ended:
+                end(target, error)
+    return ended
+
+
+def _is_small(file: PlannedFile) -> bool:
+    size_bytes, chunk_bytes = file.expected_size, file.chunk_size_mb * MIB
+    return size_bytes is not None and 0 < size_bytes <= min(small_file_bytes(), chunk_bytes)
+
+
+def _right_files(folder: int, named: Sequence[tuple[str, Target]]) -> dict[str, tuple[Target, LocalState]]:
+    """Return those files of a folder, by their names there, that are byte for byte what the plan says."""
+    right: dict[str, tuple[Target, LocalState]] = {}
+    seen = hash_small_files(folder, [(name, target.file.expected_size or 0) for name, target in named])
+    for (name, target), file in zip(named, seen, strict=True):
+        if file is None:
+            continue
+        identity, digest = file
+        etag = fold_part_digests([digest], multipart=Etag.parse(target.file.expected_etag).parts is not None)
+        if judge_local(target.file, etag).kind is LocalKind.RIGHT:
+            right[name] = target, LocalState(LocalKind.RIGHT, "", identity, [digest])
+    return right
+
+
+def _stage(
+    target: Target,
+    staging: Staging,
+    staged: dict[str, Target],
+    tools: RestoreTools,
+    end: Callable[[Target, BaseException | None], None],
+) -> None:
+    """Fetch a file into a synced staged one, and note it by its name there; end it where that fails."""
+    name, fetcher, progress = staged_name(target.file), tools.check.fetcher, tools.check.progress
+    try:
+        descriptor = staging.create(name)
+        staged[name] = target
+
+        def write(buffer: memoryview, offset: int) -> None:
+            write_all(descriptor, buffer, offset)
+            progress.bytes_fetched(len(buffer))
+
+        try:
+            whole = (0, target.file.expected_size or 0)
+            fetcher.download_file_from_s3(target.location, target.file.expected_etag, whole, write)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except BaseException as error:  # noqa: BLE001  # as in `restore_file`
+        if staged.pop(name, None) is not None:
+            staging.remove(name)
+        if not (isinstance(error, S3Fault) and error.failure.kind in _NEEDS_A_CHECK):
+            end(target, error)
+
+
+def _publish(
+    staged: dict[str, Target],
+    staging: Staging,
+    tools: RestoreTools,
+    end: Callable[[Target, BaseException | None], None],
+) -> None:
+    """Read staged files back, give those that are right their final names, and take these off the list."""
+    right = _right_files(staging.descriptor, list(staged.items()))
+    for name, target in staged.items():
+        if name not in right:
+            logger.warning("%s: not verified as read back", printable(target.file.relative_path))
+    if not right:
+        return
+    tools.check.fetcher.raise_if_stopped()
+    files = [(name, target) for name, (target, _) in right.items()]
+    failures = publish_together(staging, files, tools.check.output, verified_files=tools.verified_files)
+    for name, target in files:
+        failure = failures.get(target.path)
+        if failure is None:
+            tools.check.progress.bytes_verified(target.file.expected_size or 0)
+            logger.debug(
+                "%s: S3 pre-check passed with the download, verified as read back, etag %s",
+                printable(target.file.relative_path),
+                target.file.expected_etag,
+            )
+            del staged[name]
+        if not isinstance(failure, ReplacedMeanwhileError):
+            end(target, failure)
+
+
+def _remove(staged: dict[str, Target], staging: Staging) -> None:
+    """Remove what has got no final name, as far as the file system allows it."""
+    for name in staged:
+        try:
+            staging.remove(name)
+        except OSError as error:
+            logger.warning("could not clean up: %s", error)
