@@ -172,6 +172,7 @@ class Bench:
                 task=task,
                 contestants=case.contestants,
                 restored_before=case.restored_before,
+                keeps_files=case.task is SMALL and not case.on_tmpfs,
                 rounds=self.rounds,
                 folder=folder,
                 environment=self._environment(),

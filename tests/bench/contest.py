@@ -69,6 +69,8 @@ class Contest:
         name: for progress on stderr.
         contestants: the first is what the others are compared with.
         restored_before: all find the task's files in place, restored once by kraken-plan.
+        keeps_files: whether what was restored stays until the bench is over. ext4 takes its time to create files while
+            it remembers deleted ones, for minutes, which with small files hides what else they cost.
         rounds: how many count; one more warms up.
         folder: files are restored below it.
         environment: of the commands.
@@ -78,6 +80,7 @@ class Contest:
     task: Task
     contestants: Sequence[Contestant]
     restored_before: bool
+    keeps_files: bool
     rounds: int
     folder: Path
     environment: dict[str, str]
@@ -108,7 +111,8 @@ def hold(contest: Contest) -> dict[str, list[Run]]:
             run = _run_once(contestant, contest, folder)
             if number:
                 runs[contestant.name].append(run)
-        shutil.rmtree(place, ignore_errors=contest.restored_before)
+        if not contest.keeps_files:
+            shutil.rmtree(place, ignore_errors=contest.restored_before)
     shutil.rmtree(restored, ignore_errors=True)
     return runs
 
@@ -145,7 +149,7 @@ def show(title: str, rows: Sequence[Row]) -> None:
 
 
 def _run_once(contestant: Contestant, contest: Contest, folder: Path) -> Run:
-    """Run a contestant, into a folder of its own: never emptied before, for deleting has a price that comes later."""
+    """Run a contestant, into a folder of its own."""
     folder.mkdir(parents=True, exist_ok=contest.restored_before)
     os.sync()
     runs = [timed(command(contest.task, folder), contest.environment) for command in contestant.commands]

@@ -1,82 +1,24 @@
 """One file's way, with a small store of our own in memory: what cannot be provoked from outside, or not in time."""
 
 import errno
-import hashlib
 import os
 import stat
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from memory_store import CONTENT, MemoryStore, restore_files
 from sample_data import MIB, made_up_bytes
 
 from applier.disk import rename
-from applier.disk.folders import open_output_location
 from applier.disk.part_hashing import SEGMENT_BYTES
-from applier.disk.run_folders import Stagings
-from applier.disk.verified_files import VerifiedFiles
-from applier.reports.results_writer import ResultSink
-from applier.restore.apply_plan import apply_plan
-from applier.restore.crew import Crew
 from applier.restore.progress import Progress
-from applier.restore.tools import CheckTools, RestoreTools
 from applier.s3.faults import S3Fault
-from applier.s3.fetcher import Fetcher, RetryPolicy
-from applier.s3.lists.objects_ahead import ObjectsAhead
-from applier.s3.protocol import ListedPage, ObjectInfo, ObjectVersion, PartChecksum
-from schemas.plan import Plan, PlannedFile, RawFilePlan, S3Settings
+from applier.s3.protocol import ObjectInfo
 from schemas.results import FailureKind, FileResult, Outcome
 from schemas.s3_location import ObjectLocation
 
-CONTENT = b"content of the object"
 BIG = made_up_bytes("big", 36 * MIB)
-
-
-@dataclass(slots=True)
-class MemoryStore:
-    """A store with one object under every key; what it answers can be spoiled."""
-
-    content: bytes = CONTENT
-    requests: list[str] = field(default_factory=list)
-    body: Callable[[], bytes] | None = None
-    before_answer: Callable[[], None] = lambda: None
-
-    @property
-    def etag(self) -> str:
-        return hashlib.md5(self.content).hexdigest()
-
-    def check_bucket(self, bucket_name: str) -> None:
-        self.requests.append(f"bucket {bucket_name}")
-
-    def head(self, location: ObjectLocation) -> ObjectInfo:
-        self.requests.append(f"head {location.key}")
-        return ObjectInfo(etag=self.etag, size_bytes=len(self.content))
-
-    def check_readable(self, location: ObjectLocation) -> None:
-        self.requests.append(f"readable {location.key}")
-
-    def encryption(self, location: ObjectLocation) -> str | None:
-        self.requests.append(f"encryption {location.key}")
-        return "AES256"
-
-    def part_checksums(self, location: ObjectLocation, etag: str) -> list[PartChecksum]:
-        raise NotImplementedError
-
-    def list_versions(self, location: ObjectLocation) -> list[ObjectVersion]:
-        self.requests.append(f"versions {location.key}")
-        return []
-
-    def list_page(self, bucket_name: str, after: str, *, with_versions: bool) -> ListedPage:
-        raise NotImplementedError
-
-    def read_range(self, location: ObjectLocation, start: int, end: int, etag: str) -> Iterator[memoryview]:
-        assert etag == self.etag
-        self.requests.append(f"get {location.key} {start}-{end}")
-        self.before_answer()
-        yield memoryview(self.body()[start:] if self.body else self.content[start:end])
 
 
 def restore(
@@ -89,37 +31,11 @@ def restore(
     jobs: int = 2,
 ) -> FileResult:
     """Restore `P/f` below tmp_path."""
-    file = PlannedFile(
-        relative_path="f", s3_key="f", expected_etag=store.etag, chunk_size_mb=500, expected_size=len(store.content)
-    )
-    raw_file = RawFilePlan(
-        raw_file_id="r", project_id="P", destination_base=f"{tmp_path}/P", bucket_name="b", files=(file,)
-    )
-    plan = Plan(output_location=str(tmp_path), s3=S3Settings(), raw_files=(raw_file,))
-    with ExitStack() as opened:
-        output = opened.enter_context(open_output_location(str(tmp_path)))
-        stagings = Stagings(output, "run", lambda _: set())
-        opened.callback(stagings.close)
-        retry = RetryPolicy(attempts=attempts, first_wait_seconds=0.01)
-        stop = stop or threading.Event()
-        fetcher = Fetcher(store=store, retry=retry, stop=stop)
-        check = CheckTools(
-            output=output,
-            fetcher=fetcher,
-            ahead=ObjectsAhead(fetcher),
-            crew=Crew(jobs, stop),
-            progress=progress or Progress(),
-        )
-        result, ended = apply_plan(
-            plan, RestoreTools(check=check, stagings=stagings, verified_files=VerifiedFiles(output)), ResultSink(), {}
-        )
-    assert ended
-    (raw_file_result,) = result.raw_files
-    (file_result,) = raw_file_result.files
-    return file_result
+    (result,) = restore_files(tmp_path, store, ["f"], stop=stop, attempts=attempts, progress=progress, jobs=jobs)
+    return result
 
 
-def transient() -> None:
+def transient(_key: str) -> None:
     raise S3Fault(FailureKind.NETWORK, "down", transient=True)
 
 
@@ -159,7 +75,7 @@ def test_bytes_should_be_synced_before_the_rename_and_the_folder_after(
 
 
 def test_a_body_that_is_longer_than_the_range_should_not_pass(tmp_path: Path) -> None:
-    result = restore(tmp_path, MemoryStore(body=lambda: CONTENT + b"more"))
+    result = restore(tmp_path, MemoryStore(body=lambda _key: CONTENT + b"more"))
 
     assert result.outcome is Outcome.FAILED
     assert not (tmp_path / "P" / "f").exists()
@@ -181,10 +97,10 @@ def test_an_interrupted_healing_should_leave_the_local_file(tmp_path: Path, fina
     final.write_bytes(b"x" * len(CONTENT))
     stop = threading.Event()
 
-    def interrupted() -> None:
+    def interrupted(key: str) -> None:
         stop.set()
         if fails:
-            transient()
+            transient(key)
 
     # when
     result = restore(tmp_path, MemoryStore(before_answer=interrupted), stop=stop, attempts=3)
@@ -251,7 +167,7 @@ def test_verified_bytes_of_a_failed_file_should_be_taken_back_from_the_progress(
     progress = Counted()
 
     # when
-    result = restore(tmp_path, MemoryStore(body=lambda: next(bodies)), progress=progress)
+    result = restore(tmp_path, MemoryStore(body=lambda _key: next(bodies)), progress=progress)
 
     # then
     assert result.outcome is Outcome.DOWNLOADED
@@ -325,7 +241,7 @@ def test_few_segments_of_a_part_should_be_fetched_at_once_so_that_the_first_ones
     most = threading.Barrier(6)
     under_way, peak, lock = [0], [0], threading.Lock()
 
-    def meet() -> None:
+    def meet(_key: str) -> None:
         with lock:
             under_way[0] += 1
             peak[0] = max(peak[0], under_way[0])
@@ -347,7 +263,7 @@ def test_segments_should_not_be_fetched_any_more_once_one_has_failed(tmp_path: P
     content = made_up_bytes("long", 12 * SEGMENT_BYTES)
     store = MemoryStore(content=content)
 
-    def fail_the_third() -> None:
+    def fail_the_third(_key: str) -> None:
         if sum(request.startswith("get") for request in store.requests) == 3:
             raise S3Fault(FailureKind.ACCESS_DENIED, "not this one")
 
