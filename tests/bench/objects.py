@@ -70,8 +70,8 @@ class Objects:
     def _upload_small(self, prefix: str, count: int) -> list[tuple[str, int, str]]:
         def upload(number: int) -> tuple[str, int, str]:
             content = os.urandom(SMALL_BYTES)
-            self._client.put_object(Bucket=BUCKET, Key=f"{prefix}{number}", Body=content)
-            return f"{prefix}{number}", SMALL_BYTES, hashlib.md5(content).hexdigest()
+            self._client.put_object(Bucket=BUCKET, Key=f"{prefix}{number:05}", Body=content)
+            return f"{prefix}{number:05}", SMALL_BYTES, hashlib.md5(content).hexdigest()
 
         with ThreadPoolExecutor(8) as pool:
             return list(pool.map(upload, range(count)))

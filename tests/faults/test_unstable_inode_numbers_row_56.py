@@ -6,6 +6,8 @@ import pytest
 from apply_case import bruker, compile_plan, last_report, left_staged, thermo
 from cli import Cli
 from conftest import MakeRestoreCase
+from fault_case import many_files
+from faulty_proxy import FaultyProxy
 from needs import needs_compiler
 from preloaded import preloaded
 
@@ -79,3 +81,18 @@ def test_files_should_be_healed_whatever_number_they_have_row_56(
     again = run_cli("apply", plan, environment=environment)
     assert again.exit_code == 0, again.stderr
     assert "16 already right" in again.stderr
+
+
+@needs_compiler
+def test_small_files_should_be_fetched_only_once_whatever_numbers_they_have_row_56(
+    run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy, tmp_path: Path
+) -> None:
+    case = make_restore_case(many_files(40), endpoint_url=faulty_proxy.endpoint_url)
+    plan = compile_plan(run_cli, case)
+    environment: dict[str, str | None] = {"LD_PRELOAD": str(preloaded(UNSTABLE, tmp_path))}
+
+    results = [run_cli("apply", plan, "--jobs", "2", environment=environment) for _ in range(2)]
+
+    assert [result.exit_code for result in results] == [0, 0], results
+    assert case.unrestored() == []
+    assert len(faulty_proxy.requests("GET", "many.d/")) == 40
