@@ -22,7 +22,8 @@ from sample_data import made_up_bytes
 CONTENTS = {
     "s.d/big.bin": made_up_bytes("big", 300_000),
     "s.d/deep/corrupt.bin": made_up_bytes("corrupt", 3000),
-    "s.d/new/small.bin": made_up_bytes("new", 3000),
+    "s.d/new/small.bin": made_up_bytes("new", 3000),  # restored together with the next
+    "s.d/new/smaller.bin": made_up_bytes("newer", 2000),
     "s.d/right.bin": made_up_bytes("right", 3000),
 }
 CORRUPT = b"not what the plan says"
@@ -89,7 +90,7 @@ def case(
     s3_server: EmbeddedS3,
     tmp_path: Path,
 ) -> RestoreCase:
-    """Four files, of which the big one has a journal and segments; one is right, one corrupt, one in a new folder."""
+    """Five files, of which the big one has a journal and segments; one is right, one corrupt, two in a new folder."""
     prepare(monkeypatch, s3_server, tmp_path)
     files = {path: (content, 5) for path, content in CONTENTS.items()}
     return make_restore_case(raw_file("s.d", files), endpoint_url=faulty_proxy.endpoint_url)

@@ -25,7 +25,8 @@ from sample_data import made_up_bytes
 CONTENTS = {
     "s.d/big.bin": made_up_bytes("big", 300_000),
     "s.d/deep/corrupt.bin": made_up_bytes("corrupt", 3000),
-    "s.d/new.bin": made_up_bytes("new", 3000),
+    "s.d/new/small.bin": made_up_bytes("new", 3000),  # restored together with the next
+    "s.d/new/smaller.bin": made_up_bytes("newer", 2000),
     "s.d/right.bin": made_up_bytes("right", 3000),
 }
 CORRUPT = b"not what the plan says"
@@ -38,7 +39,7 @@ STRIDES = {"open": 5, "unlink": 3, "close": 4}
 def case(
     make_restore_case: MakeRestoreCase, monkeypatch: pytest.MonkeyPatch, s3_server: EmbeddedS3, tmp_path: Path
 ) -> RestoreCase:
-    """Four files, of which the big one has a journal and segments."""
+    """Five files, of which the big one has a journal and segments."""
     prepare(monkeypatch, s3_server, tmp_path)
     return make_restore_case(raw_file("s.d", {path: (content, 5) for path, content in CONTENTS.items()}))
 

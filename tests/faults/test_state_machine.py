@@ -27,7 +27,8 @@ from sample_data import made_up_bytes
 
 CONTENTS = {
     "s.d/big.bin": made_up_bytes("big", 300_000),
-    "s.d/deep/small.bin": made_up_bytes("small", 3000),
+    "s.d/deep/small.bin": made_up_bytes("small", 3000),  # where neither is there, restored together with the next
+    "s.d/deep/smaller.bin": made_up_bytes("smaller", 2000),
     "s.d/one.bin": b"1",
     "s.d/empty.bin": b"",
 }
