@@ -71,6 +71,11 @@ class VerifyOptions:
     heal: bool
     report_dir: Path | None
 
+    @property
+    def is_partial(self) -> bool:
+        """Whether a pass takes several runs, because each of them reads only a part."""
+        return self.max_time is not None or self.share < 1
+
     def extent(self) -> Extent:
         """Return how much to read in a run that begins now."""
         begun = time.monotonic()
@@ -136,7 +141,8 @@ def _verify(
     head, folder = begin_run(plan), options.pass_folder(plan)
     record_path = None if folder is None else folder / "pass.jsonl"
     with ExitStack() as opened:
-        record = opened.enter_context(open_pass(record_path, head.started_at, restart=options.restart))
+        pass_opened = open_pass(record_path, head.started_at, restart=options.restart, must_be_kept=options.is_partial)
+        record = opened.enter_context(pass_opened)
         sink = opened.enter_context(results_sink(options.results, options.apply.plan, plan, head))
         counts = RunCounts(plan_at_start(plan))
         tools = _tools(output, counts, options, stop)
@@ -150,7 +156,7 @@ def _verify(
             result=result, pass_began_at=record.head.began_at, head=head, ended_at=datetime.now(UTC)
         )
         paths, well = _write_report(report, options.report_dir or folder, is_kept=options.report_dir is not None)
-        for line in verify_summary(report, heals=options.heal):
+        for line in verify_summary(report, heals=options.heal, is_pass_kept=record.is_kept):
             say_unless_quiet(line)
         for line in unresolvable_summary(result):  # also when quiet: everything else that fails a run was logged
             say(line)

@@ -90,6 +90,11 @@ class PassRecord:
         self._lock = threading.Lock()
         self._written_at = time.monotonic()
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether the next run will know what this one has read."""
+        return self._file is not None
+
     def verified(self, path: str) -> Verified | None:
         """Return how a file was found right in this pass; None if it was not."""
         return self._found.get(path)
@@ -137,19 +142,24 @@ class PassRecord:
 
 
 @contextmanager
-def open_pass(path: Path | None, now: datetime, *, restart: bool = False) -> Iterator[PassRecord]:
+def open_pass(
+    path: Path | None, now: datetime, *, restart: bool = False, must_be_kept: bool = False
+) -> Iterator[PassRecord]:
     """Give the record of the pass under way, or of a new one; no other run of it goes on meanwhile.
 
     Args:
         path: of its file; None if there is no place to keep it.
         now: UTC.
         restart: begin a new pass.
+        must_be_kept: the run reads only a part of what its pass has to read.
 
     Raises:
-        ConfigError: another run of this pass is under way.
+        ConfigError: another run of this pass is under way; or the record must be kept, and cannot be.
     """
     file = None if path is None else _open(path)
     if file is None:
+        if must_be_kept:
+            raise ConfigError(_explain_no_record(path))
         yield PassRecord(_new_head(now), {}, None)
         return
     try:
@@ -165,6 +175,14 @@ def open_pass(path: Path | None, now: datetime, *, restart: bool = False) -> Ite
         yield record
     finally:
         record.close()
+
+
+def _explain_no_record(path: Path | None) -> str:
+    where = "there is no state folder" if path is None else f"{printable(str(path))} cannot be written"
+    return (
+        f"{where}, so every run would begin a new pass, and --max-time or --sample would never read everything: name a "
+        "folder for what was read (--state-dir or KRAKEN_PLAN_STATE_DIR), or leave these options out"
+    )
 
 
 def _open(path: Path) -> BinaryIO | None:

@@ -66,7 +66,7 @@ Examples:
 Each run reads what its pass over all files has not read yet; once everything has been read, the next run begins a new
 pass. In every run, all files have to be there with their right sizes, and those that were wrong are read again, as are
 those that were touched since they were read. Unresolvable entries make every run end with 1:
-`kraken-plan select PLAN --resolvable` leaves them out.
+`kraken-plan select PLAN --resolvable -o FILE` leaves them out. A pass that takes several runs needs a state folder.
 
 --heal takes all further settings from apply: its variables (such as KRAKEN_PLAN_APPLY_JOBS) and the site YAML.
 """,

@@ -6,6 +6,7 @@ import re
 import signal
 from pathlib import Path
 
+import pytest
 from apply_case import compile_plan
 from cli import Cli, CliResult
 from conftest import MakeRestoreCase
@@ -285,3 +286,43 @@ def test_verify_should_do_without_a_state_folder_and_say_so(run_cli: Cli, make_r
     assert "how far the pass has come is not remembered (--state-dir names another folder)" in result.stderr
     assert "the report cannot be written: Not a directory" in result.stderr
     assert "1 entry: 1 verified, 0 failed, 0 unresolvable, 0 not attempted" in result.stderr
+
+
+@pytest.mark.parametrize("option", [("--max-time", "6h"), ("--sample", "5%")])
+def test_verify_should_refuse_a_part_of_a_pass_that_nothing_would_remember(
+    run_cli: Cli, make_restore_case: MakeRestoreCase, option: tuple[str, str]
+) -> None:
+    # given the account of a service, which has no home
+    _, plan = restored_case(run_cli, make_restore_case, {"right": 1000})
+    homeless = {**WITHOUT_S3, "HOME": "/nonexistent", "XDG_STATE_HOME": None, "KRAKEN_PLAN_STATE_DIR": None}
+
+    # when
+    refused = run_cli("-q", "verify", plan, *option, environment=homeless)
+
+    # then
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert "there is no state folder, so every run would begin a new pass" in refused.stderr
+    assert "(--state-dir or KRAKEN_PLAN_STATE_DIR)" in refused.stderr
+
+    # and a run that reads everything needs none
+    assert run_cli("verify", plan, environment=homeless).exit_code == 0
+
+
+def test_a_stopped_run_should_not_promise_what_nothing_remembers(
+    run_cli: Cli, make_restore_case: MakeRestoreCase
+) -> None:
+    _, plan = restored_case(run_cli, make_restore_case, {str(n): MIB for n in range(8)})
+    (run_cli.folder / "taken").write_text("a file")
+
+    def promises(state: str) -> bool:
+        results = run_cli.folder / f"{state}.results"
+        options = ("--jobs", "1", "--max-read", "2M", "--state-dir", state, "--results", results)
+        slow = run_cli.start("verify", plan, *options, environment=WITHOUT_S3)
+        wait_for(lambda: results.exists() and '"s.d/' in results.read_text(), "the first file to be read")
+        slow.send_signal(signal.SIGTERM)
+        stopped = run_cli.finish(slow)
+        assert stopped.exit_code == 143
+        return "goes on: the next run reads what is left" in stopped.stderr
+
+    assert promises("state")
+    assert not promises("taken")

@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import threading
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -55,6 +56,19 @@ def test_a_record_should_be_resumed(tmp_path: Path) -> None:
         assert record.verified("a") == RIGHT
         assert (record.was_read("b"), record.was_wrong("b"), record.verified("b")) == (True, True, None)
         assert (record.was_read("c"), record.was_wrong("c")) == (False, False)
+
+
+def test_a_pass_that_takes_several_runs_should_need_its_record(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file")
+
+    for path, said in ((None, "there is no state folder"), (tmp_path / "taken" / "pass.jsonl", "cannot be written")):
+        with open_pass(path, NOW) as record:
+            assert not record.is_kept
+        with pytest.raises(ConfigError, match=rf"{said}, so every run .*\(--state-dir"), ExitStack() as opened:
+            opened.enter_context(open_pass(path, NOW, must_be_kept=True))
+
+    with open_pass(tmp_path / "pass.jsonl", NOW, must_be_kept=True) as record:
+        assert record.is_kept
 
 
 @pytest.mark.parametrize("restart", [False, True])
