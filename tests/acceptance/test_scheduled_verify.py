@@ -14,6 +14,8 @@ from cli import PROGRAM, Cli, CliResult
 from conftest import MakeRestoreCase
 from webhook_receiver import WebhookReceiver
 
+from build_share import man_pages
+
 EXAMPLES = Path(__file__).parents[2] / "examples" / "scheduled"
 UNITS = ("kraken-plan-verify@.service", "kraken-plan-verify@.timer")
 
@@ -74,7 +76,8 @@ def run_cron_job(folder: Path) -> CliResult:
         ["/bin/sh", "-c", command],
         capture_output=True,
         encoding="utf-8",
-        env={"HOME": str(folder), "LANG": "C.UTF-8", **dict(line.split("=", 1) for line in variables)},
+        # the home of a system account, which nobody makes
+        env={"HOME": "/nonexistent", "LANG": "C.UTF-8", **dict(line.split("=", 1) for line in variables)},
         check=False,
     )
     return CliResult(exit_code=done.returncode, stdout=done.stdout, stderr=done.stderr)
@@ -97,15 +100,23 @@ def test_the_service_should_verify_and_where_a_file_is_wrong_notify_and_fail(run
         assert "sample.raw: Not as planned: etag" in json.dumps(receiver.contents("/ops"))
 
 
-def test_the_cron_job_should_be_silent_while_all_is_well(run_cli: Cli, restored: Path) -> None:
-    well = run_cron_job(run_cli.folder)
-    assert (well.exit_code, well.stdout, well.stderr) == (0, "", "")
+def test_the_cron_job_should_remember_its_pass_and_be_silent_while_all_is_well(run_cli: Cli, restored: Path) -> None:
+    site = run_cli.folder / "etc" / "alphakraken.prod.yaml"
+    with WebhookReceiver() as receiver:
+        site.write_text(site.read_text().replace("http://127.0.0.1:9/ops-alerts", receiver.url("/ops")))
 
-    restored.unlink()
-    wrong = run_cron_job(run_cli.folder)
-    assert (wrong.exit_code, wrong.stdout) == (1, "")
-    assert wrong.stderr.count("\n") == 1
-    assert "sample.raw: FAILURE - Not as planned: there is no such file" in wrong.stderr
+        well = run_cron_job(run_cli.folder)
+        assert (well.exit_code, well.stdout, well.stderr) == (0, "", "")
+        assert receiver.deliveries == []
+        (remembered,) = (run_cli.folder / "state").rglob("pass.jsonl")
+        assert "sample.raw" in remembered.read_text()
+
+        restored.unlink()
+        wrong = run_cron_job(run_cli.folder)
+        assert (wrong.exit_code, wrong.stdout) == (1, "")
+        assert wrong.stderr.count("\n") == 1
+        assert "sample.raw: FAILURE - Not as planned: there is no such file" in wrong.stderr
+        assert "sample.raw: Not as planned: there is no such file" in json.dumps(receiver.contents("/ops"))
 
 
 @pytest.mark.skipif(not Path("/usr/bin/systemd-analyze").exists(), reason="there is no systemd here")
@@ -113,9 +124,16 @@ def test_systemd_should_find_nothing_wrong_with_the_units(tmp_path: Path) -> Non
     for name in UNITS:
         (tmp_path / name).write_text(written_for(tmp_path, name))
     done = subprocess.run(
-        ["/usr/bin/systemd-analyze", "verify", "--man=no", *(tmp_path / name for name in UNITS)],
+        ["/usr/bin/systemd-analyze", "verify", *(tmp_path / name for name in UNITS)],
         capture_output=True,
         encoding="utf-8",
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_the_service_should_name_a_man_page_that_an_installation_has() -> None:
+    service = (EXAMPLES / UNITS[0]).read_text(encoding="utf-8")
+    (page,) = re.findall(r"^Documentation=file:/opt/kraken-plan/share/man/man1/(.+)[.]1$", service, re.MULTILINE)
+
+    assert page in dict(man_pages())
