@@ -156,6 +156,7 @@ _S3_STATES = {
     FailureKind.OTHER_PARTS: S3State.DIFFERS,
     FailureKind.NOT_VERIFIABLE: S3State.DIFFERS,
     FailureKind.KEY_NOT_FOUND: S3State.MISSING,
+    FailureKind.DELETED: S3State.MISSING,
     FailureKind.BUCKET_MISSING: S3State.MISSING,
     FailureKind.ARCHIVED: S3State.ARCHIVED,
     FailureKind.THAWING: S3State.THAWING,

@@ -17,10 +17,12 @@ class Cause:
     Args:
         title: what it is called, as in the reports.
         again: whether applying again helps, to be read after "Applying again helps: ".
+        option: of apply, without which applying again cannot help; None if there is no such option.
     """
 
     title: str
     again: str
+    option: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +66,24 @@ def cause_of(kind: FailureKind) -> Cause:  # noqa: C901, PLR0911, PLR0912  # a t
         case FailureKind.S3_CORRUPTION:
             return Cause("S3 corruption detected", "no, the object must be put right")
         case FailureKind.OVERWRITTEN:
-            return Cause("S3 object was overwritten", "with --recover-versions")
+            return _with_option("S3 object was overwritten", "--recover-versions")
         case FailureKind.OTHER_PARTS:
-            return Cause("S3 object has other parts", "with --accept-other-parts")
+            return _with_option("S3 object has other parts", "--accept-other-parts")
         case FailureKind.VERIFICATION:
             return Cause("Download verification failed", "perhaps")
         case FailureKind.KEY_NOT_FOUND:
-            return Cause("S3 key not found", "if the key appears, or with --recover-versions")
+            return Cause("S3 key not found", "if the key appears")
+        case FailureKind.DELETED:
+            return _with_option("S3 object was deleted", "--recover-versions")
         case FailureKind.BUCKET_MISSING:
             return Cause("S3 bucket does not exist", "with the right S3")
         case FailureKind.ACCESS_DENIED:
             return Cause("Access denied", "with other credentials")
-        case FailureKind.ARCHIVED | FailureKind.THAWING:
+        case FailureKind.ARCHIVED:
             return Cause("Archived", "when the object is restored: kraken-plan thaw asks for it")
+        case FailureKind.THAWING:
+            option = "--wait-for-thaw"
+            return Cause("Archived, restore under way", f"when the object is restored: {option} waits for it", option)
         case FailureKind.NETWORK:
             return Cause("Network error", "yes, when S3 is reachable")
         case FailureKind.TIMEOUT:
@@ -99,6 +106,15 @@ def cause_of(kind: FailureKind) -> Cause:  # noqa: C901, PLR0911, PLR0912  # a t
             return Cause("Unforeseen error", "perhaps")
         case _:
             assert_never(kind)
+
+
+def _with_option(title: str, option: str) -> Cause:
+    return Cause(title, f"with {option}", option)
+
+
+def helping_options(groups: Iterable["FailureGroup"]) -> list[str]:
+    """Return the options of apply without which applying again cannot help with all of these failures."""
+    return list(dict.fromkeys(group.cause.option for group in groups if group.cause.option is not None))
 
 
 def group_failures(

@@ -26,7 +26,13 @@ logger = logging.getLogger(__name__)
 
 # What the plan notes about a raw file (its last upload failed, for one) may say why.
 _IS_NOT_THE_PLANNED_OBJECT = frozenset(
-    {FailureKind.S3_CORRUPTION, FailureKind.OVERWRITTEN, FailureKind.OTHER_PARTS, FailureKind.KEY_NOT_FOUND}
+    {
+        FailureKind.S3_CORRUPTION,
+        FailureKind.OVERWRITTEN,
+        FailureKind.OTHER_PARTS,
+        FailureKind.KEY_NOT_FOUND,
+        FailureKind.DELETED,
+    }
 )
 
 
@@ -174,8 +180,9 @@ def _find_older_version(target: Target, fetcher: Fetcher, accept: Acceptance, fa
     version = versions[place]
     described = _describe(versions, place)
     if not accept.older_versions:
-        kind = FailureKind.KEY_NOT_FOUND if failure.kind is FailureKind.KEY_NOT_FOUND else FailureKind.OVERWRITTEN
-        detail = f"{failure.detail}; the {described} has the planned etag: apply --recover-versions restores it"
+        kind = FailureKind.DELETED if failure.kind is FailureKind.KEY_NOT_FOUND else FailureKind.OVERWRITTEN
+        comma = "," if place else ""  # ends what became of the version
+        detail = f"{failure.detail}; the {described}{comma} has the planned etag: apply --recover-versions restores it"
         raise FileFailedError(Failure(kind, detail))
     location = replace(target.location, version_id=version.version_id)
     info = ObjectInfo(etag=version.etag or "", size_bytes=version.size_bytes or 0, version_id=version.version_id)
@@ -192,10 +199,10 @@ def _is_planned(file: PlannedFile, version: ObjectVersion) -> bool:
 
 
 def _describe(versions: Sequence[ObjectVersion], place: int) -> str:
-    """Return what is to be said about a version: when it was uploaded, and what has become of it since."""
+    """Return when a version was uploaded, and when it was overwritten or deleted; place 0 is the newest."""
     words = f"version of {versions[place].last_modified:%Y-%m-%d %H:%M} UTC"
     if place == 0:
         return words
-    since = versions[place - 1]
-    became = "deleted" if since.etag is None else "overwritten"
-    return f"{words}, {became} since {since.last_modified:%Y-%m-%d %H:%M} UTC"
+    next_version = versions[place - 1]
+    became = "deleted" if next_version.etag is None else "overwritten"
+    return f"{words}, which was {became} on {next_version.last_modified:%Y-%m-%d %H:%M} UTC"

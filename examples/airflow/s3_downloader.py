@@ -152,6 +152,7 @@ FINAL_FAILURES = frozenset(
         "archived",
         "bucket_missing",
         "conflict",
+        "deleted",
         "key_not_found",
         "not_verifiable",
         "other_parts",

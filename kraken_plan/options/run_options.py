@@ -154,6 +154,16 @@ class AcceptOptions(AccessOptions):
     accept_md5: bool
 
     @property
+    def accepted(self) -> tuple[str, ...]:
+        """Those of these options that were given."""
+        given = {
+            "--recover-versions": self.recover_versions,
+            "--accept-other-parts": self.accept_other_parts,
+            "--accept-md5": self.accept_md5,
+        }
+        return tuple(name for name, is_given in given.items() if is_given)
+
+    @property
     def accept(self) -> "Acceptance":
         """The same in the library's terms."""
         from applier.restore.find_object import Acceptance  # noqa: PLC0415  # see above

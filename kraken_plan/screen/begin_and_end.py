@@ -11,7 +11,7 @@ from applier.restore.session import Session
 from applier.target import distinct_targets
 from kraken_plan.console import say, say_unless_quiet
 from kraken_plan.logs import is_quiet
-from kraken_plan.options.run_options import AccessOptions
+from kraken_plan.options.run_options import AcceptOptions, AccessOptions
 from kraken_plan.screen.run_counts import RunState
 from kraken_plan.signals import StopRequest
 from kraken_plan.views.end_text import EndedRun, end_lines, failures_line
@@ -55,7 +55,7 @@ def describe_s3(session: Session) -> S3Name:
     return S3Name(endpoint_url=address.endpoint_url, region=address.region, credentials=chain.credentials.origin)
 
 
-def say_end(session: Session, options: AccessOptions, end: EndOfRun) -> None:
+def say_end(session: Session, options: AcceptOptions, end: EndOfRun) -> None:
     """Say how a run has ended; quietly, only the first reason why not everything is verified."""
     if is_quiet():
         if line := failures_line(end.result):
@@ -70,6 +70,7 @@ def say_end(session: Session, options: AccessOptions, end: EndOfRun) -> None:
         stopped_by=None if number is None else signal.Signals(number).name,
         staged_bytes=None if end.result.succeeded else _count_staged_bytes(end.plan, session),
         apply_command=_command("apply", plan_path, options),
+        accepted=options.accepted,
         select_command=None if plan_path == STDIN else _command("select", plan_path),
     )
     say_unless_quiet("\n".join(end_lines(ended)))

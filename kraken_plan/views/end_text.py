@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from applier.reports.causes import FailureGroup, group_failures
+from applier.reports.causes import FailureGroup, group_failures, helping_options
 from kraken_plan.views.plan_sections import NAMES_SHOWN, file_name
 from kraken_plan.views.progress_text import clock_text
 from schemas.results import ApplyResult, Failure
@@ -25,7 +25,8 @@ class EndedRun:
         fetched_bytes: that came from S3.
         stopped_by: the signal that interrupted it; None if nobody did.
         staged_bytes: of unfinished files, kept for the next run; None where that is not known.
-        apply_command: restores what is missing.
+        apply_command: restores what is missing, without the options that accept other objects than the planned ones.
+        accepted: those of these options that were given.
         select_command: makes a plan of what failed; None where the plan is in no file.
     """
 
@@ -35,6 +36,7 @@ class EndedRun:
     stopped_by: str | None
     staged_bytes: int | None
     apply_command: str
+    accepted: tuple[str, ...]
     select_command: str | None
 
 
@@ -45,11 +47,12 @@ def end_lines(end: EndedRun) -> Iterator[str]:
         yield f"interrupted by {end.stopped_by}: what is verified stays, and the same command resumes"
     yield summary_line(end.result)
     yield f"  {_verified_text(end, tally)}"
-    yield from _failed(group_failures(end.result.raw_files, most_named=_MOST_NAMED))
+    groups = group_failures(end.result.raw_files, most_named=_MOST_NAMED)
+    yield from _failed(groups)
     yield from unresolvable_lines(end.result, tally.unresolvable.entries)
     if end.staged_bytes:
         yield f"staged: {human_size(end.staged_bytes)} of unfinished files are kept, and the next run resumes from them"
-    yield from _next_commands(end, tally)
+    yield from _next_commands(end, tally, helping_options(groups))
 
 
 def summary_line(result: ApplyResult) -> str:
@@ -110,15 +113,15 @@ def _more(count: int, named: int, indent: int = 4) -> Iterator[str]:
         yield f"{' ' * indent}… and {count - named:,} more"
 
 
-def _next_commands(end: EndedRun, tally: Tally) -> Iterator[str]:
-    """Yield what to type next, where anything is left to do."""
+def _next_commands(end: EndedRun, tally: Tally, helping: Sequence[str]) -> Iterator[str]:
+    """Yield what to type next, where anything is left to do; with the options that help with what failed."""
     commands = []
     if tally.failed.entries or tally.not_attempted.entries:
-        commands.append(end.apply_command)
+        commands.append(" ".join(dict.fromkeys([end.apply_command, *end.accepted, *helping])))
     if tally.failed.entries and end.select_command is not None:
-        commands.append(f"{end.select_command} --failed")
+        commands.append(f"{end.select_command} --failed -o again.json")
     if not commands and tally.unresolvable.entries and end.select_command is not None:
-        commands.append(f"{end.select_command} --resolvable")
+        commands.append(f"{end.select_command} --resolvable -o resolvable.json")
     if commands:
         yield "next:"
         yield from (f"  {command}" for command in commands)

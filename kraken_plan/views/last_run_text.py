@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from applier.reports.causes import group_failures
+from applier.reports.causes import group_failures, helping_options
 from kraken_plan.views.plan_sections import NAMES_SHOWN
 from kraken_plan.views.run_facts import run_facts
 from kraken_plan.views.table import Paint, Tone
@@ -37,5 +37,6 @@ def last_run_lines(run: RecordedRun, result: ApplyResult, name: str, paint: Pain
             if more := group.entries - len(group.first):
                 yield f"  … and {more:,} more"
     if tally.failed.entries or tally.not_attempted.entries:
+        apply_command = " ".join(["kraken-plan apply", name, *helping_options(group_failures(result.raw_files))])
         yield ""
-        yield f"Next: kraken-plan apply {name}, or kraken-plan select {name} --failed -o again.json"
+        yield f"Next: {apply_command}, or kraken-plan select {name} --failed -o again.json"

@@ -340,6 +340,6 @@ def test_a_run_that_fails_only_for_what_cannot_be_resolved_should_say_what_to_do
     plan = compile_plan(run_cli, case, "a.raw", "none.raw")
     applied = run_cli("apply", plan)
     assert applied.exit_code == 1
-    assert f"next:\n  kraken-plan select {plan} --resolvable" in applied.stderr
+    assert f"next:\n  kraken-plan select {plan} --resolvable -o resolvable.json\n" in applied.stderr
     assert run_cli("select", plan, "--resolvable", "-o", "rest.json").exit_code == 0
     assert run_cli("apply", "rest.json").exit_code == 0

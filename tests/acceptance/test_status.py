@@ -116,7 +116,7 @@ def test_status_in_words_should_have_a_line_for_every_entry_and_what_it_comes_to
     first, to_do, space, time = summary.splitlines()
     assert first == "3 entries: 1 verified, 1 failed, 0 unresolvable, 1 not attempted"
     assert to_do == "To do: 1 to download; to be fetched: 3.0 MiB at most"
-    again = "Applying again helps: if the key appears, or with --recover-versions"
+    again = "Applying again helps: if the key appears"
     assert cannot.startswith(f"S3 key not found: 1 entry, 3.0 MiB. {again}\n")
     assert f"gone.raw  S3 key not found: s3://{case.bucket()}/gone.raw" in cannot.splitlines()[-1]
     assert missing.startswith("Not there: 1 entry, 3.0 MiB. Apply would download it\n")

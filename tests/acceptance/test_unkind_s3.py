@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -48,15 +49,15 @@ Spoil = Callable[["S3Client", RestoreCase, str], None]
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("spoil", "said", "became"),
     [
-        (overwrite, "FAILURE - S3 object was overwritten (etag mismatch: S3 "),
-        (delete, "FAILURE - S3 key not found: s3://"),
+        (overwrite, "FAILURE - S3 object was overwritten (etag mismatch: S3 ", "overwritten"),
+        (delete, "FAILURE - S3 key not found: s3://", "deleted"),
     ],
 )
 @pytest.mark.parametrize("key", ["u.d/big", "u.d/small"])
 def test_apply_should_name_the_older_version_that_has_the_planned_etag(
-    run_cli: Cli, case: RestoreCase, s3: "S3Client", *, spoil: Spoil, said: str, key: str
+    run_cli: Cli, case: RestoreCase, s3: "S3Client", *, spoil: Spoil, said: str, became: str, key: str
 ) -> None:
     plan = compile_plan(run_cli, case)
     spoil(s3, case, key)
@@ -66,9 +67,12 @@ def test_apply_should_name_the_older_version_that_has_the_planned_etag(
     assert result.exit_code == 1
     (line,) = [line for line in last_report(case).splitlines() if line.startswith(f"{key}: FAILURE")]
     assert said in line
-    assert "; the version of 20" in line
-    assert ("deleted since 20" if spoil is delete else "overwritten since 20") in line
-    assert "apply --recover-versions restores it" in line
+    version = rf"; the version of 20[0-9: -]+ UTC, which was {became} on 20[0-9: -]+ UTC, has the planned etag: "
+    assert re.search(f"{version}apply --recover-versions restores it", line)
+    again = f"S3 object was {became} (does applying again help? with --recover-versions)\n"
+    assert again in result.stderr
+    assert f"next:\n  kraken-plan apply {plan} --recover-versions\n" in result.stderr
+    assert f"Next: kraken-plan apply {plan} --recover-versions, or " in run_cli("status", plan, "--last").stdout
     assert case.unrestored() == [f"PRID001/{key}"]
     # the same words where nothing is restored
     assert "apply --recover-versions restores it" in run_cli("status", plan).stdout
@@ -129,7 +133,7 @@ def test_of_several_versions_with_the_planned_etag_the_newest_should_be_taken(
     assert by_path["u.d/small"]["version_id"] == second
     (note,) = by_path["u.d/small"]["notes"]
     assert note.startswith("version of 20")
-    assert ", overwritten since 20" in note
+    assert ", which was overwritten on 20" in note
     assert "notes" not in by_path["u.d/big"]
     assert run_cli("apply", probed).exit_code == 0
     assert case.unrestored() == []
@@ -144,12 +148,15 @@ def test_what_the_plan_notes_about_a_raw_file_should_be_part_of_the_reason(
     plan = compile_plan(run_cli, case)
     overwrite(s3, case, "u.d/small")
     purge_older_versions(s3, case.bucket(), "u.d/small")
+    delete(s3, case, "u.d/big")
 
     assert run_cli("apply", plan).exit_code == 1
 
-    (line,) = [line for line in last_report(case).splitlines() if line.startswith("u.d/small: ")]
-    assert "FAILURE - S3 corruption detected (etag mismatch: S3 " in line
-    assert "; noted in the plan: backup_status is upload_failed: S3 may hold an older upload" in line
+    big, small = [line for line in last_report(case).splitlines() if line.startswith("u.d/")]
+    assert "FAILURE - S3 corruption detected (etag mismatch: S3 " in small
+    assert "FAILURE - S3 key not found: " in big
+    for line in (big, small):
+        assert "; noted in the plan: backup_status is upload_failed: S3 may hold an older upload" in line
 
 
 def test_a_missing_permission_to_list_versions_should_be_said_and_change_nothing(
@@ -223,9 +230,12 @@ def test_two_different_md5s_of_a_whole_content_should_not_be_tried(
     plan = compile_plan(run_cli, case)
     s3.put_object(Bucket=case.bucket(), Key="u.d/small", Body=b"x" + SMALL[1:])
 
-    assert run_cli("apply", plan, "--accept-other-parts").exit_code == 1
+    result = run_cli("apply", plan, "--accept-other-parts")
 
+    assert result.exit_code == 1
     assert "u.d/small: FAILURE - S3 object was overwritten" in last_report(case)
+    # and both options are needed from now on
+    assert f"next:\n  kraken-plan apply {plan} --accept-other-parts --recover-versions\n" in result.stderr
 
 
 @pytest.mark.parametrize("planned_etag", ["S3's", "the catalog's"])

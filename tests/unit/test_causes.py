@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from plan_samples import planned_file, planned_raw_file, unresolved_raw_file
 
-from applier.reports.causes import cause_of, group_failures
+from applier.reports.causes import cause_of, group_failures, helping_options
+from kraken_plan.commands.apply import apply_command
 from schemas.results import Failure, FailureKind, FileResult, Outcome, RawFileResult
 from schemas.tally import Fate, Tally
 
@@ -49,6 +50,27 @@ def test_failures_should_be_grouped_by_cause_the_most_frequent_first() -> None:
 def test_the_words_of_a_cause_should_be_those_of_the_documentation(kind: FailureKind) -> None:
     cause = cause_of(kind)
     documented = dict(re.findall(r"\| \[`?([^\]`]+)`?\]\(#failure-[a-z0-9-]+\) \| (.+) \|", FAILURES))
-    title = {"Unresolvable": "anything else", "Archived": "Archived in", "Conflicts": "Conflicts with"}
+    title = {
+        "Unresolvable": "anything else",
+        "S3 object was deleted": "S3 key not found: …; the version of …",
+        "Archived": "Archived in",
+        "Archived, restore under way": "Archived in",
+        "Conflicts": "Conflicts with",
+    }
     words = documented[title.get(cause.title, cause.title)].replace("`", "")
     assert cause.again.startswith(words)
+    assert cause.option is None or cause.option in cause.again
+
+
+def test_every_option_that_helps_should_be_named_once() -> None:
+    kinds = [FailureKind.OVERWRITTEN, FailureKind.DELETED, FailureKind.TIMEOUT, FailureKind.OTHER_PARTS]
+    one = planned_raw_file("one.d", *(planned_file(kind.name) for kind in kinds))
+    result = RawFileResult.of(one, [failed(kind.name, kind) for kind in kinds], None)
+
+    assert helping_options(group_failures([result])) == ["--recover-versions", "--accept-other-parts"]
+
+
+@pytest.mark.parametrize("kind", FailureKind)
+def test_an_option_that_helps_should_be_one_of_apply(kind: FailureKind) -> None:
+    options = {name for option in apply_command.params for name in option.opts}
+    assert cause_of(kind).option in {None, *options}

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import pytest
 from plan_samples import make_plan, planned_file, planned_raw_file, unresolved_raw_file
 
 from kraken_plan.views.end_text import EndedRun, end_lines
@@ -42,6 +43,7 @@ def run_of(raw_file: RawFilePlan, kinds: list[FailureKind | None], *more: RawFil
         stopped_by=None,
         staged_bytes=None,
         apply_command="kraken-plan apply plan.json",
+        accepted=(),
         select_command="kraken-plan select plan.json",
     )
 
@@ -75,15 +77,34 @@ def test_a_bad_run_should_say_what_failed_by_cause_and_what_to_type_next() -> No
         "    s.d/2: Network error: x",
         "    s.d/3: Network error: x",
         "    … and 2 more",
-        "  1 x S3 key not found (does applying again help? if the key appears, or with --recover-versions)",
+        "  1 x S3 key not found (does applying again help? if the key appears)",
         "    s.d/6: S3 key not found: x",
         "unresolvable, as the plan says:",
         "  no\\nsuch: not there",
         "staged: 5.0 MiB of unfinished files are kept, and the next run resumes from them",
         "next:",
         "  kraken-plan apply plan.json",
-        "  kraken-plan select plan.json --failed",
+        "  kraken-plan select plan.json --failed -o again.json",
     ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "accepted", "command"),
+    [
+        (FailureKind.DELETED, (), "kraken-plan apply plan.json --recover-versions"),
+        (FailureKind.OTHER_PARTS, (), "kraken-plan apply plan.json --accept-other-parts"),
+        (FailureKind.THAWING, (), "kraken-plan apply plan.json --wait-for-thaw"),
+        (FailureKind.TIMEOUT, ("--accept-md5",), "kraken-plan apply plan.json --accept-md5"),
+        (FailureKind.OTHER_PARTS, ("--accept-other-parts",), "kraken-plan apply plan.json --accept-other-parts"),
+        (FailureKind.NOT_VERIFIABLE, (), "kraken-plan apply plan.json"),
+    ],
+)
+def test_what_to_type_next_should_have_the_options_that_help_and_those_that_were_given(
+    kind: FailureKind, accepted: tuple[str, ...], command: str
+) -> None:
+    run = replace(run_of(planned_raw_file("s.d", *files(3)), [kind, kind, None]), accepted=accepted)
+    *_, apply_line, select_line = end_lines(run)
+    assert (apply_line, select_line) == (f"  {command}", "  kraken-plan select plan.json --failed -o again.json")
 
 
 def test_a_run_should_say_in_three_lines_what_it_restores_from_where_and_to_where() -> None:

@@ -75,6 +75,7 @@ def test_what_is_not_right_should_be_grouped_by_reason_and_add_up() -> None:
         (FailureKind.OTHER_PARTS, S3State.DIFFERS),
         (FailureKind.NOT_VERIFIABLE, S3State.DIFFERS),
         (FailureKind.KEY_NOT_FOUND, S3State.MISSING),
+        (FailureKind.DELETED, S3State.MISSING),
         (FailureKind.BUCKET_MISSING, S3State.MISSING),
         (FailureKind.ARCHIVED, S3State.ARCHIVED),
         (FailureKind.THAWING, S3State.THAWING),
