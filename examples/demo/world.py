@@ -97,7 +97,7 @@ def new_folder(path: str) -> Path:
     """Return where a world is to be made; end the program if something is there already."""
     folder = Path(path).resolve()
     if folder.exists():
-        sys.exit(f"{folder} is already there: remove it, or name another folder")
+        sys.exit(f"{folder} is already there: remove it (rm -r {shlex.quote(path)}), or name another folder")
     return folder
 
 

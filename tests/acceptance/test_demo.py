@@ -40,3 +40,14 @@ def test_demo_should_tell_its_story_in_few_lines_and_leave_a_world_to_try(tmp_pa
         demo.send_signal(signal.SIGINT)
         ended = demo.wait(60)
     assert ended == 0
+
+
+def test_a_world_should_not_be_made_over_another_one_but_say_how_to_remove_it(tmp_path: Path) -> None:
+    (tmp_path / "old world").mkdir()
+    made = subprocess.run(
+        [sys.executable, DEMO.with_name("world.py"), "old world"], cwd=tmp_path, capture_output=True, check=False
+    )
+
+    assert made.returncode == 1
+    assert "old world is already there: remove it (rm -r 'old world'), or " in made.stderr.decode()
+    assert list((tmp_path / "old world").iterdir()) == []
