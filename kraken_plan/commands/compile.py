@@ -116,8 +116,8 @@ MONGO_USER and MONGO_PASSWORD as AlphaKraken does. A user with the role `read` i
 @click.option(
     "--probe-s3",
     is_flag=True,
-    help="Check every file on S3. Missing, changed and forbidden ones get an error in the plan, archived ones a note; "
-    "all but the former are pinned to their current version.",
+    help="Check every file on S3. Missing, changed and forbidden ones get an error in the plan, archived ones a note. "
+    "All files without an error, archived ones included, are pinned to their current version.",
 )
 @plan_output_option
 def compile_command(**options: object) -> None:

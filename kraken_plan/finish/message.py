@@ -71,7 +71,7 @@ def _verdict(run: FinishedRun) -> str:
         return f"{wrong:,} were wrong, " + ("all are healed" if run.exit_code == 0 else "NOT all could be healed")
     if wrong:
         return f"{wrong:,} FAILED"
-    return "all well" if run.exit_code == 0 else "something is not well"
+    return "all well" if run.exit_code == 0 else "something needs attention"
 
 
 def _lines(run: FinishedRun) -> Iterator[str]:

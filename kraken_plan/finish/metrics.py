@@ -22,7 +22,7 @@ _MOST_BYTES = 1024 * 1024
 _HELP = {
     "last_run_timestamp_seconds": "When the last run ended.",
     _LAST_SUCCESS: "When a run last ended with exit code 0.",
-    "last_run_exit_code": "The exit code of the last run: 0 all well, 1 something is not well, 2 refused.",
+    "last_run_exit_code": "The exit code of the last run: 0 all well, 1 something needs attention, 2 refused.",
     "last_run_duration_seconds": "How long the last run took.",
     "last_run_fetched_bytes": "How much the last run fetched from S3.",
     "entries": "Entries of the plan by what became of them in the last run.",

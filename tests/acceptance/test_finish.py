@@ -97,6 +97,7 @@ def test_a_run_should_be_passed_on_to_programs_monitoring_and_people(
     found = metrics_in(metrics)
     assert before - 1 <= found["last_run_timestamp_seconds", None] <= time.time() + 1
     assert found["last_run_exit_code", None] == 1
+    assert "The exit code of the last run: 0 all well, 1 something needs attention, 2 refused.\n" in metrics.read_text()
     assert found["last_run_fetched_bytes", None] == 3000
     assert ("last_success_timestamp_seconds", None) not in found
     states = {state: value for (name, state), value in found.items() if name == "entries"}

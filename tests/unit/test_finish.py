@@ -64,7 +64,7 @@ REFUSED = run(Refusal(reason="the pool is gone\n  and more", at=BEGAN))
     [
         (run(summary(0)), "all well", True),
         (run(summary(0, FailureKind.NOT_ATTEMPTED)), "all well", True),
-        (run(summary(1)), "something is not well", False),
+        (run(summary(1)), "something needs attention", False),
         (run(summary(1, FailureKind.NOT_AS_PLANNED, FailureKind.NOT_AS_PLANNED)), "2 FAILED", False),
         (run(summary(143, FailureKind.INTERRUPTED)), "interrupted", False),
         (run(summary(1, FailureKind.NOT_AS_PLANNED), summary(0)), "1 were wrong, all are healed", True),
