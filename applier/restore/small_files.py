@@ -33,7 +33,7 @@ Placed = tuple[list[int], Target]
 def group_small_files(
     targets: Iterable[Placed], is_listed: Callable[[Target], bool], most_together: int
 ) -> Iterator[tuple[bool, list[Placed]]]:
-    """Yield files by themselves, or several small ones of a folder together.
+    """Yield files by themselves, or several small ones of a folder together, which are staged in one place, too.
 
     Args:
         targets: files with their places in the plan.
@@ -44,13 +44,13 @@ def group_small_files(
         Whether all of them are listed, and the files.
     """
     group: list[Placed] = []
-    group_key = (False, "")
+    group_key = (False, "", "")
     for placed in targets:
         _, target = placed
         if not _is_small(target.file):
             yield False, [placed]
             continue
-        key = (is_listed(target), target.folder)
+        key = (is_listed(target), target.destination, target.folder)
         if group and (key != group_key or len(group) >= (md5_lanes() if key[0] else most_together)):
             yield group_key[0], group
             group = []
