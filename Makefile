@@ -2,8 +2,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready-dev
-# Tests wait more than they compute: three keep two cores busy.
-WORKERS ?= 3
+# Tests wait more than they compute: four keep two cores busy.
+WORKERS ?= 4
 # Airflow lives in environments of its own, from pins: one per version that the example DAG serves.
 AIRFLOW := .airflow/2.11.0 .airflow/3.3.2
 AIRFLOW_READY := $(AIRFLOW:%=%/.ready)

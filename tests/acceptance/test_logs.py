@@ -61,7 +61,7 @@ def test_the_log_should_have_a_line_per_file_with_s3_credentials_and_retries(
             "object": f"s3://{case.bucket()}/sample.raw",
         }.items()
     )
-    assert by_file["gone.raw"]["failure_kind"] == "key_not_found"
+    assert by_file["gone.raw"]["failure_kind"] == "deleted"
     assert all(re.fullmatch(STAMP, record["time"]) for record in records)
     # and quietly, stderr has only the errors, in the form that was asked for
     said = [json.loads(line) for line in again.stderr.splitlines()]
