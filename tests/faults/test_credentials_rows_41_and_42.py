@@ -220,7 +220,9 @@ def test_a_renewal_that_fails_for_a_moment_should_be_got_over_row_41(
     assert case.unrestored() == []
 
 
-@pytest.mark.parametrize("good_starts", [0, 3], ids=["at the start", "in mid-run"])
+@pytest.mark.parametrize(
+    "good_starts", [pytest.param(0, id="at the start"), pytest.param(3, id="in mid-run", marks=pytest.mark.long)]
+)
 def test_a_helper_that_hangs_should_be_ended_with_its_children_row_42(
     run_cli: Cli, case: RestoreCase, helper: Helper, good_starts: int
 ) -> None:
