@@ -64,7 +64,7 @@ def test_release_should_be_installed_by_pip(release: Release, kind: str, tmp_pat
     # then
     assert "kraken-plan" in run([tmp_path / "env/bin/kraken-plan", "--version"])
     assert "2 raw files" in run([tmp_path / "env/bin/kraken-plan", "validate", EXAMPLE_PLAN])
-    assert run([tmp_path / "env/bin/python", "-c", HASHING]) == f"{kind != 'pure'}\n"
+    assert run([tmp_path / "env/bin/python", "-I", "-c", HASHING]) == f"{kind != 'pure'}\n"
 
 
 def test_release_should_be_installed_by_uv_tool_and_pipx(release: Release, tmp_path: Path) -> None:
