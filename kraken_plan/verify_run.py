@@ -24,7 +24,7 @@ from applier.verify.verify_plan import Extent, VerifyTools, verify_plan
 from kraken_plan.apply_run import ApplyOptions, carry_out
 from kraken_plan.console import leave, say, say_error, say_unless_quiet
 from kraken_plan.finish.finish import Finish, HealingFinish
-from kraken_plan.finish.finished_run import FinishedRun
+from kraken_plan.finish.finished_run import FinishedRun, Refusal
 from kraken_plan.kept_results import find_state_folder
 from kraken_plan.report_results import is_in_place, summarize_end
 from kraken_plan.screen.progress import shown_progress
@@ -203,5 +203,5 @@ def _heal(reviewed: Plan, result: ApplyResult, options: VerifyOptions, finish: F
         return carry_out(wrong, heal, healing) or run.exit_code_of_unresolvable
     except KrakenPlanError as error:
         say_error(f"error: nothing was healed: {error}")
-        finish.pass_on_run(run)
+        finish.pass_on_run(replace(run, healing=Refusal(reason=str(error), at=datetime.now(UTC))))
         return 1

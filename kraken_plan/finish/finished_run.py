@@ -23,6 +23,16 @@ class Refusal:
     reason: str
     at: datetime
 
+    def as_record(self) -> dict[str, object]:
+        """Return what programs read."""
+        return {
+            "ended_at": self.at.strftime(TIME_FORMAT),
+            "exit_code": _EXIT_REFUSED,
+            "succeeded": False,
+            "error": self.reason,
+            "written_by": CREATED_BY,
+        }
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinishedRun:
@@ -32,20 +42,20 @@ class FinishedRun:
         command: its name.
         plan: as the user named it.
         end: its summary, or why it was refused.
-        healing: the summary of the apply that healed what `verify --heal` had found.
+        healing: the summary of the apply that healed what `verify --heal` had found, or why it was refused.
     """
 
     command: str
     plan: str
     end: RunSummary | Refusal
-    healing: RunSummary | None = None
+    healing: RunSummary | Refusal | None = None
 
     @property
     def exit_code(self) -> int:
         """What it leaves with."""
         if isinstance(self.end, Refusal):
             return _EXIT_REFUSED
-        if self.healing is None:
+        if self.healing is None or isinstance(self.healing, Refusal):
             return self.end.end.exit_code or 0
         return self.healing.end.exit_code or self.exit_code_of_unresolvable
 
@@ -57,21 +67,11 @@ class FinishedRun:
     @property
     def ended_at(self) -> datetime:
         """UTC."""
-        if isinstance(self.end, Refusal):
-            return self.end.at
-        return (self.end if self.healing is None else self.healing).end.ended_at
+        last = self.end if self.healing is None else self.healing
+        return last.at if isinstance(last, Refusal) else last.end.ended_at
 
     def as_record(self) -> dict[str, object]:
         """Return what programs read; the names in it stay as they are, and more may be added."""
         head: dict[str, object] = {"run_summary": SUMMARY_VERSION, "command": self.command, "plan": self.plan}
-        if isinstance(self.end, Refusal):
-            return {
-                **head,
-                "ended_at": self.end.at.strftime(TIME_FORMAT),
-                "exit_code": _EXIT_REFUSED,
-                "succeeded": False,
-                "error": self.end.reason,
-                "written_by": CREATED_BY,
-            }
         healing = {} if self.healing is None else {"healing": self.healing.as_record()}
         return {**head, **self.end.as_record(), "exit_code": self.exit_code, **healing}

@@ -67,6 +67,8 @@ def _verdict(run: FinishedRun) -> str:
     if run.end.is_interrupted:
         return "interrupted"
     wrong = run.end.tally.failed.entries
+    if isinstance(run.healing, Refusal):
+        return f"{wrong:,} FAILED, and healing was refused"
     if run.healing is not None:
         return f"{wrong:,} were wrong, " + ("all are healed" if run.exit_code == 0 else "NOT all could be healed")
     if wrong:
@@ -76,14 +78,20 @@ def _verdict(run: FinishedRun) -> str:
 
 def _lines(run: FinishedRun) -> Iterator[str]:
     yield f"Plan: {printable(run.plan, _NAME_BYTES)}"
+    yield from _end_lines(run.end)
     if isinstance(run.end, Refusal):
-        yield from (printable(line) for line in run.end.reason.split("\n")[:_MOST_CAUSES])
         return
-    yield from _summary_lines(run.end)
     if run.healing is not None:
         yield "Healing:"
-        yield from _summary_lines(run.healing)
+        yield from _end_lines(run.healing)
     yield f"Exit code: {run.exit_code}"
+
+
+def _end_lines(end: RunSummary | Refusal) -> Iterator[str]:
+    if isinstance(end, Refusal):
+        yield from (printable(line) for line in end.reason.split("\n")[:_MOST_CAUSES])
+    else:
+        yield from _summary_lines(end)
 
 
 def _summary_lines(summary: RunSummary) -> Iterator[str]:

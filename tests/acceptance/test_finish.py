@@ -169,6 +169,16 @@ def test_verify_should_notify_only_of_what_is_wrong_or_refused(
     summary = json.loads((run_cli.folder / "healed.json").read_text())
     assert (summary["exit_code"], summary["failed"], summary["healing"]["healed"]) == (0, 1, 1)
 
+    # when it cannot be healed
+    good.write_bytes(bytes(3000))
+    refused = run_cli(*verify, "--heal", "--summary", "-", "--endpoint-url", "nonsense")
+    assert refused.exit_code == 1
+    record = json.loads(refused.stdout.partition("{")[1] + refused.stdout.partition("{")[2])
+    assert (record["exit_code"], record["healing"]["exit_code"]) == (1, 2)
+    told = teams_text(receiver.deliveries[-1].content)
+    assert told[0].endswith(": 1 FAILED, and healing was refused")
+    assert record["healing"]["error"].split("\n")[0] in " ".join(told)
+
     # when the pool is not mounted
     case.output_location.rename(case.folder / "elsewhere")
     refused = run_cli(*verify, "--summary", "-")
