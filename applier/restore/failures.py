@@ -20,6 +20,14 @@ class FileFailedError(Exception):
         super().__init__(failure.message)
 
 
+def calls_for_a_check(fault: S3Fault) -> bool:
+    """Tell whether a download that was to be the pre-check, too, met another object than the planned one.
+
+    S3 has another etag, perhaps another form of the same content; or it has an older version.
+    """
+    return fault.failure.kind in {FailureKind.VERIFICATION, FailureKind.KEY_NOT_FOUND}
+
+
 def conflict_with(other: str) -> Failure:
     """Return the failure of a file that the file system takes for another planned one.
 

@@ -13,7 +13,7 @@ from applier.disk.staging import SegmentSource, Staging, staged_name
 from applier.restore.check_file import Verdict, check_file, is_absent
 from applier.restore.decide import Action, LocalKind, LocalState, judge_encryption
 from applier.restore.download import SMALL_FILE_BYTES, BytesRefutedError, download, is_resumable
-from applier.restore.failures import FileFailedError, failure_of
+from applier.restore.failures import FileFailedError, calls_for_a_check, failure_of
 from applier.restore.find_object import FoundObject, name_md5
 from applier.restore.part_hints import find_right_parts
 from applier.restore.progress import VerifiedBytes
@@ -118,9 +118,9 @@ def _download_if_absent(target: Target, tools: RestoreTools) -> _End | None:
     except (BytesRefutedError, ReplacedMeanwhileError):
         return None  # S3 or the local file is not what was assumed: the check says what it is
     except S3Fault as fault:
-        if fault.failure.kind not in {FailureKind.VERIFICATION, FailureKind.KEY_NOT_FOUND}:
+        if not calls_for_a_check(fault):
             raise
-        return None  # S3 has another etag, perhaps another form of the same content; or it has an older version
+        return None
     name = printable(file.relative_path)
     logger.debug("%s: S3 pre-check passed with the download, If-Match %s", name, file.expected_etag)
     return end

@@ -13,19 +13,16 @@ from applier.disk.publish import ReplacedMeanwhileError, publish_together
 from applier.disk.staging import Staging, staged_name
 from applier.restore.check_file import is_absent
 from applier.restore.decide import LocalKind, LocalState, judge_local
-from applier.restore.failures import failure_of
+from applier.restore.failures import calls_for_a_check, failure_of
 from applier.restore.tools import CheckTools, RestoreTools
 from applier.s3.faults import S3Fault
 from applier.target import Target
 from schemas.etag import MIB, Etag, fold_part_digests
 from schemas.plan import PlannedFile
-from schemas.results import FailureKind, FileResult, Outcome
+from schemas.results import FileResult, Outcome
 from schemas.text import printable
 
 logger = logging.getLogger(__name__)
-
-# S3 has another etag, perhaps another form of the same content; or it has an older version.
-_NEEDS_A_CHECK = frozenset({FailureKind.VERIFICATION, FailureKind.KEY_NOT_FOUND})
 
 Placed = tuple[list[int], Target]
 
@@ -164,8 +161,8 @@ def _stage(
             os.close(descriptor)
     except BaseException as error:  # noqa: BLE001  # as in `restore_file`
         if staged.pop(name, None) is not None:
-            staging.remove(name)
-        if not (isinstance(error, S3Fault) and error.failure.kind in _NEEDS_A_CHECK):
+            _remove([name], staging)
+        if not (isinstance(error, S3Fault) and calls_for_a_check(error)):
             end(target, error)
 
 
@@ -199,9 +196,9 @@ def _publish(
             end(target, failure)
 
 
-def _remove(staged: dict[str, Target], staging: Staging) -> None:
-    """Remove what has got no final name, as far as the file system allows it."""
-    for name in staged:
+def _remove(names: Iterable[str], staging: Staging) -> None:
+    """Remove staged files, as far as the file system allows it."""
+    for name in names:
         try:
             staging.remove(name)
         except OSError as error:

@@ -108,6 +108,24 @@ def test_a_fault_of_s3_should_be_one_files_and_not_be_asked_again(tmp_path: Path
     assert_the_others_are_right(folder, "05")
 
 
+def test_a_staged_file_that_cannot_be_removed_should_not_fail_the_others(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail_one(key: str) -> None:
+        if key == "05":
+            raise S3Fault(FailureKind.NETWORK, "down", transient=True)
+
+    def fail(_path: str, *, dir_fd: int | None = None) -> None:
+        raise OSError(errno.EIO, f"Input/output error below {dir_fd}")
+
+    monkeypatch.setattr(os, "unlink", fail)
+
+    results = restore_files(tmp_path, MemoryStore(before_answer=fail_one), NAMES, jobs=1)
+
+    assert failures(results) == {"05": FailureKind.NETWORK}
+    assert {path.name for path in folder.iterdir() if path.is_file()} == {*NAMES} - {"05"}
+
+
 def test_an_object_that_is_missing_or_other_than_planned_should_be_left_to_the_usual_check(
     tmp_path: Path, folder: Path
 ) -> None:
