@@ -27,8 +27,10 @@ def last_run_lines(run: RecordedRun, result: ApplyResult, name: str, paint: Pain
     facts = run_facts([run])
     width = max(len(label) for label, _ in facts)
     yield from (f"{paint(label, Tone.FAINT)}{' ' * (width - len(label))}  {value}" for label, value in facts)
-    for fate in (Fate.FAILED, Fate.UNRESOLVABLE, Fate.NOT_ATTEMPTED):
-        for group in group_failures(result.raw_files, fate, _MOST_NAMED):
+    fates = (Fate.FAILED, Fate.UNRESOLVABLE, Fate.NOT_ATTEMPTED)
+    groups = {fate: group_failures(result.raw_files, fate, _MOST_NAMED) for fate in fates}
+    for fate in fates:
+        for group in groups[fate]:
             entries = counted(group.entries, "entry")
             yield ""
             words = f"{group.cause.title}: {entries}. Applying again helps: {group.cause.again}"
@@ -37,6 +39,6 @@ def last_run_lines(run: RecordedRun, result: ApplyResult, name: str, paint: Pain
             if more := group.entries - len(group.first):
                 yield f"  … and {more:,} more"
     if tally.failed.entries or tally.not_attempted.entries:
-        apply_command = " ".join(["kraken-plan apply", name, *helping_options(group_failures(result.raw_files))])
+        apply_command = " ".join(["kraken-plan apply", name, *helping_options(groups[Fate.FAILED])])
         yield ""
         yield f"Next: {apply_command}, or kraken-plan select {name} --failed -o again.json"
