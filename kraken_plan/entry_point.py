@@ -53,7 +53,11 @@ def _run() -> int:
         say_error(f"error: {error.filename or 'stdout'}: {error.strerror or described_error(error)}")
         log_traceback(error)
         exit_code = EXIT_REFUSED
-    except (click.Abort, KeyboardInterrupt):
+    except click.Abort as aborted:
+        if isinstance(aborted.__cause__, EOFError):  # click takes each of them for a user who ends his input
+            raise aborted.__cause__ from None
+        exit_code = EXIT_INTERRUPTED
+    except KeyboardInterrupt:
         exit_code = EXIT_INTERRUPTED
     except SystemExit as command_ended:
         exit_code = command_ended.code
@@ -71,6 +75,11 @@ def _confess(error: BaseException) -> int:
             say_error(
                 f"error: {described_error(error)}{f' (found {error.path})' if error.path else ''}. Is something else "
                 "of this name in the way? Check PYTHONPATH and the current folder"
+            )
+        case EOFError() | ValueError() if "marshal data" in str(error):  # Python's words for a .pyc file that was cut
+            say_error(
+                f"error: the installation is damaged ({described_error(error)}), perhaps by a disk that was full. "
+                "Remove its folders __pycache__, or install kraken-plan again"
             )
         case _:
             say_error(

@@ -3,6 +3,8 @@
 The faults are modules of somebody else that stand in a vendor's place, and limits of the system.
 """
 
+import importlib.util
+import py_compile
 import subprocess
 from pathlib import Path
 
@@ -76,6 +78,34 @@ def test_too_little_memory_should_be_said_in_words(run_cli: Cli, plan_path: Path
     assert result.exit_code == 70
     (line,) = result.stderr.splitlines()
     assert line.startswith("kraken-plan: out of memory: ")
+
+
+def test_a_compiled_module_that_was_cut_should_be_called_a_damaged_installation(run_cli: Cli, plan_path: Path) -> None:
+    # given: Python leaves it so where the disk gets full while it compiles
+    environment = in_the_way(run_cli, "jinja2.py", "")
+    compiled = run_cli.folder / "jinja2.pyc"
+    py_compile.compile(str(run_cli.folder / "other" / "jinja2.py"), str(compiled), doraise=True)
+    cached = Path(importlib.util.cache_from_source(str(run_cli.folder / "other" / "jinja2.py")))
+    cached.parent.mkdir()
+    cached.write_bytes(compiled.read_bytes()[:40])
+
+    # when
+    result = run_cli("show", plan_path, "--html", "page.html", environment=environment)
+
+    # then
+    assert result.exit_code == 70
+    (line,) = result.stderr.strip().splitlines()
+    assert line.startswith("kraken-plan: error: the installation is damaged (EOFError: marshal data too short), ")
+    assert "install kraken-plan again" in line
+
+
+def test_an_end_of_file_of_a_library_should_not_pass_for_an_interruption(run_cli: Cli, plan_path: Path) -> None:
+    environment = in_the_way(run_cli, "jsonschema_rs.py", SAYING_NOTHING_OF_THE_KIND.format("EOFError('what')"))
+
+    result = run_cli("validate", plan_path, environment=environment)
+
+    assert result.exit_code == 70
+    assert "kraken-plan: this is a bug: EOFError: what in " in result.stderr
 
 
 def test_a_module_in_a_vendors_place_should_be_named(run_cli: Cli, plan_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from cli import Cli
 from failing_syscalls import with_failing
-from file_systems import picture
+from file_systems import picture, with_files_of_at_most
 from plan_samples import MD5, first_file, make_plan, plan_bytes, plan_document, planned_file, planned_raw_file
 
 from schemas.plan import UnresolvedFile
@@ -152,7 +152,7 @@ def test_a_disk_that_gets_full_should_keep_the_earlier_plan(run_cli: Cli, limit:
     before = picture(run_cli.folder)
 
     result = run_cli(
-        "select", "plan.json", "--raw-file", "s.d", "-o", "earlier.json", under=["prlimit", f"--fsize={limit}"]
+        "select", "plan.json", "--raw-file", "s.d", "-o", "earlier.json", under=with_files_of_at_most(limit)
     )
 
     assert (result.exit_code, result.stderr) == (2, "kraken-plan: error: cannot write earlier.json: File too large\n")
