@@ -86,9 +86,9 @@ def redirected(location: ObjectLocation, status: int, target: str) -> S3Fault:
     )
 
 
-def tls_failed(location: ObjectLocation, reason: str) -> S3Fault:
-    """Return the fault of a connection that cannot be secured."""
-    return S3Fault(FailureKind.NETWORK, f"{location}: TLS: {reason}")
+def tls_failed(location: ObjectLocation, reason: str, *, transient: bool = False) -> S3Fault:
+    """Return the fault of a connection that cannot be secured; a transient one where that may pass."""
+    return S3Fault(FailureKind.NETWORK, f"{location}: TLS: {reason}", transient=transient)
 
 
 def no_answer_in_time(location: ObjectLocation, route: str = "") -> S3Fault:

@@ -42,6 +42,8 @@ _TLS_REASONS = {
     "RECORD_LAYER_FAILURE": NO_TLS,
     "UNEXPECTED_MESSAGE": NO_TLS,
 }
+# Bytes were lost or damaged on the way, or the server had a bad moment: the next connection may be well.
+_PASSING_TLS_FAULTS = re.compile(r"EOF|BAD_RECORD_MAC|DECRYPTION_FAILED|DECODE_ERROR|DECRYPT_ERROR|INTERNAL_ERROR")
 
 
 def fault_of_error(location: ObjectLocation, error: Exception, route: str) -> S3Fault:  # noqa: PLR0911  # a table
@@ -54,7 +56,8 @@ def fault_of_error(location: ObjectLocation, error: Exception, route: str) -> S3
     """
     match error:
         case SSLError():
-            return tls_failed(location, _explain_tls(str(error)))
+            text = str(error)
+            return tls_failed(location, _explain_tls(text), transient=_PASSING_TLS_FAULTS.search(text) is not None)
         case ProxyError() | NewConnectionError():
             return S3Fault(FailureKind.NETWORK, f"{location}: cannot connect{route}", transient=True)
         case ConnectTimeoutError() | ReadTimeoutError() | TimeoutError():

@@ -36,6 +36,8 @@ _TLS_IN_WORDS = {
     "NotValidForName": OTHER_HOST,
     "InvalidMessage": NO_TLS,
 }
+# What the server says of bytes that were damaged on the way, or of a bad moment: the next connection may be well.
+_PASSING_ALERTS = frozenset({"BadRecordMac", "DecodeError", "DecryptError", "InternalError", "CloseNotify"})
 
 
 def fault_of_text(location: ObjectLocation, text: str, route: str) -> S3Fault:  # noqa: PLR0911  # a table
@@ -51,7 +53,7 @@ def fault_of_text(location: ObjectLocation, text: str, route: str) -> S3Fault:  
         return fault_of_answer(location, int(status[1]), code[1] if code else "")
     if tls := _TLS.search(text):
         reason = next((words for name, words in _TLS_IN_WORDS.items() if name in tls[0]), f"{tls[1]} {tls[2]}")
-        return tls_failed(location, reason)
+        return tls_failed(location, reason, transient=tls[2] in _PASSING_ALERTS)
     if "ETag Header missing" in text:
         return missing_etag(location)
     found = _KIND.search(text)

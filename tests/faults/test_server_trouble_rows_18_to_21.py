@@ -1,5 +1,6 @@
 """Rows 18 to 21: S3 that is throttled, away for a while or for ever, answered for by others, or not to be trusted."""
 
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -282,6 +283,50 @@ def test_a_certificate_should_be_refused_with_its_reason_or_accepted_with_the_ri
         else:
             assert_no_s3(result, case, f"Network error: s3://{case.bucket()}/: TLS: {said}\n")
             assert proxy.connections == 1
+
+
+class _FailingHandshakes(FaultyProxy):
+    """Ends some connections in the midst of their handshake, by an alert (TLS 1.2, 7.2) or by nothing at all."""
+
+    failing = range(1, 4)
+    alert: int | None = None
+
+    def get_request(self) -> tuple[socket.socket, object]:
+        connection, address = super().get_request()
+        if self.connections not in self.failing:
+            return connection, address
+        with socket.socket(fileno=connection.detach()) as plain:
+            plain.recv(4096)
+            if self.alert is not None:
+                plain.sendall(bytes([0x15, 3, 3, 0, 2, 2, self.alert]))
+        raise ConnectionAbortedError  # the server passes over it
+
+
+@pytest.mark.parametrize("alert", [None, 20, 50, 80], ids=["end", "bad record mac", "decode error", "internal error"])
+@pytest.mark.parametrize("failing", [range(1, 4), range(2, 5)], ids=["at first", "later on"])
+def test_a_handshake_that_breaks_off_should_be_tried_again_row_20(
+    run_cli: Cli,
+    make_restore_case: MakeRestoreCase,
+    s3_server: EmbeddedS3,
+    tmp_path: Path,
+    *,
+    alert: int | None,
+    failing: range,
+) -> None:
+    # given
+    ca = make_private_ca(tmp_path)
+    with _FailingHandshakes(s3_server.port, tls=ca.context) as proxy:
+        proxy.alert, proxy.failing = alert, failing
+        case = make_restore_case(many_files(20), endpoint_url=proxy.endpoint_url)
+        plan = compile_plan(run_cli, case)
+
+        # when
+        result = run_cli("apply", plan, environment={"AWS_CA_BUNDLE": str(ca.bundle)})
+
+        # then
+        assert result.exit_code == 0, result.stderr
+        assert case.unrestored() == []
+        assert proxy.connections > failing[-1]
 
 
 def test_a_server_without_tls_should_be_named_as_such_row_20(
