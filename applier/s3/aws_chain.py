@@ -1,7 +1,7 @@
 """Reads the standard AWS chain: which S3, which region, which credentials, which proxy and certificates.
 
-The session is boto3's. A client takes longer to make than a small file to restore, so one is made only where nothing
-else knows the endpoint, and none is ever asked anything.
+The session is botocore's, and boto3's client is made of it only where nothing else knows the endpoint or the identity:
+to load boto3 and make one takes longer than to restore a small file. None is ever asked for an object.
 """
 
 import os
@@ -9,8 +9,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import boto3
 import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
@@ -21,6 +21,9 @@ from applier.s3.network import S3Address, choose_network
 from schemas.errors import ConfigError
 from schemas.s3_location import explain_bad_endpoint_url
 from schemas.text import printable
+
+if TYPE_CHECKING:
+    import boto3
 
 # The chain's endpoint for all services and for S3, by botocore's own reading of variables and profiles. The sections
 # `services` of a configuration file are left to a client: https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
@@ -71,8 +74,7 @@ class AwsChain:
     def __init__(self, access: S3Access, environment: Mapping[str, str] = os.environ) -> None:
         self.access, self._environment = access, environment
         try:
-            self._session = _open_session(access)
-            chain = self._session._session  # noqa: SLF001  # boto3 has no other way to its configuration
+            self._chain = chain = _open_chain(access.profile, access.region)
             profile = chain.get_config_variable("profile") or "default"
             bundle = chain.get_config_variable("ca_bundle")
             configured = _configured_address(access, chain)
@@ -90,7 +92,8 @@ class AwsChain:
         if not is_named and not _AWS_ITSELF.fullmatch(self.default_address.endpoint_url):
             return None
         try:
-            client = self._session.client("sts", region_name=self.default_address.region, config=_ASK_ONCE)
+            region = self.default_address.region
+            client = _boto3_session(self._chain).client("sts", region_name=region, config=_ASK_ONCE)
             return str(client.get_caller_identity()["Arn"])
         except (BotoCoreError, ClientError, ValueError, KeyError):
             return None
@@ -104,7 +107,7 @@ class AwsChain:
     def _derive_address(self, region: str | None) -> S3Address:
         """Return the address that botocore's own tables give."""
         try:
-            client = self._session.client(
+            client = _boto3_session(self._chain).client(
                 "s3",
                 region_name=region,
                 endpoint_url=self.access.endpoint_url,
@@ -130,8 +133,7 @@ def find_named_endpoint(profile: str | None) -> str | None:
         ConfigError: there is no such profile, or the endpoint is malformed.
     """
     try:
-        session = _open_session(S3Access(profile=profile))
-        endpoint_url = _named_endpoint(session._session, session)  # noqa: SLF001  # as above
+        endpoint_url = _named_endpoint(_open_chain(profile))
     except (BotoCoreError, ValueError) as error:
         raise ConfigError(f"S3 access: {_without_secrets(error)} {_CHECK_ENDPOINT}") from None
     if endpoint_url is not None and (reason := explain_bad_endpoint_url(endpoint_url)):
@@ -139,12 +141,13 @@ def find_named_endpoint(profile: str | None) -> str | None:
     return endpoint_url
 
 
-def _named_endpoint(chain: "botocore.session.Session", session: boto3.Session) -> str | None:
+def _named_endpoint(chain: botocore.session.Session) -> str | None:
     if chain.get_config_variable("ignore_configured_endpoint_urls"):
         return None
     if "services" not in chain.get_scoped_config():
         return chain.get_config_variable("endpoint_url") or None
-    client = session.client("s3", region_name=session.region_name or _ANY_REGION, config=_PATH_STYLE)
+    region = chain.get_config_variable("region") or _ANY_REGION
+    client = _boto3_session(chain).client("s3", region_name=region, config=_PATH_STYLE)
     return None if _AWS_ITSELF.fullmatch(client.meta.endpoint_url) else client.meta.endpoint_url
 
 
@@ -153,13 +156,21 @@ def is_region(name: str) -> bool:
     return _REGION.fullmatch(name) is not None
 
 
-def _open_session(access: S3Access) -> boto3.Session:
-    chain = botocore.session.Session(profile=access.profile, session_vars=_ENDPOINT_URL)
+def _open_chain(profile: str | None, region: str | None = None) -> botocore.session.Session:
+    chain = botocore.session.Session(profile=profile, session_vars=_ENDPOINT_URL)
     chain.set_default_client_config(_SIGN_IN)
-    return boto3.Session(botocore_session=chain, profile_name=access.profile, region_name=access.region)
+    if region is not None:
+        chain.set_config_variable("region", region)
+    return chain
 
 
-def _configured_address(access: S3Access, chain: "botocore.session.Session") -> S3Address | None:
+def _boto3_session(chain: botocore.session.Session) -> "boto3.Session":
+    import boto3  # noqa: PLC0415  # takes its time
+
+    return boto3.Session(botocore_session=chain)
+
+
+def _configured_address(access: S3Access, chain: botocore.session.Session) -> S3Address | None:
     """Return the address that is configured; None where only a client can derive it from botocore's own tables."""
     endpoint_url = access.endpoint_url
     if endpoint_url is None:
