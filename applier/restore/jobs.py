@@ -4,13 +4,17 @@ import logging
 import resource
 
 from schemas.etag import MIB
+from schemas.plan import PlanTotals
 from schemas.text import counted
 
 logger = logging.getLogger(__name__)
 
-# Jobs mostly wait for S3, however many cores there are: at 30 ms each, small objects need tens of requests at once. A
-# connection takes 1.4 MiB, so that with this default the whole process stays below 150 MB.
+# Jobs mostly wait for S3, however many cores there are. A connection that is busy takes 1.4 MiB, so that with this
+# default the whole process stays below 150 MB.
 DEFAULT_JOBS, MOST_JOBS = 40, 256
+# Small files are all round trips, at 30 ms and more where S3 is far, and hold little memory on their way.
+SMALL_FILE_JOBS = 128
+_SMALL_ON_AVERAGE_BYTES = MIB
 
 # A job holds a staged file, its journal, a connection, a staging folder with its lock, and folders on the way.
 _FILES_PER_JOB, _FILES_PER_STAGING_FOLDER, _FILES_FOR_THE_REST = 7, 2, 32
@@ -19,18 +23,29 @@ _MOST_IDLE_FOLDERS = 1000
 _ADDRESSES_PER_JOB, _ADDRESSES_FOR_THE_REST = 80 * MIB, 512 * MIB
 
 
-def allowed_jobs(asked_for: int) -> int:
-    """Return how many jobs to run: as many as were asked for, or as the limits of this process allow."""
+def default_jobs(totals: PlanTotals) -> int:
+    """Return how many jobs suit a plan: more for one of small files, whose sizes are known."""
+    are_small = totals.unknown_sizes == 0 and totals.size_bytes <= totals.files * _SMALL_ON_AVERAGE_BYTES
+    return SMALL_FILE_JOBS if are_small else DEFAULT_JOBS
+
+
+def allowed_jobs(asked_for: int | None, by_default: int = DEFAULT_JOBS) -> int:
+    """Return how many jobs to run: as many as were asked for, or as the limits of this process allow.
+
+    Args:
+        asked_for: None leaves it to the default.
+        by_default: how many would suit.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     addresses, _ = resource.getrlimit(resource.RLIMIT_AS)
     jobs = min(
-        asked_for,
+        asked_for or by_default,
         _jobs_within(hard, _FILES_PER_JOB, _FILES_FOR_THE_REST),
         _jobs_within(addresses, _ADDRESSES_PER_JOB, _ADDRESSES_FOR_THE_REST),
     )
-    if jobs < asked_for:
+    if jobs < (asked_for or DEFAULT_JOBS):
         limits = "the limits of open files or memory (ulimit -n, ulimit -v) allow no more"
         logger.warning("only %s at once: %s", counted(jobs, "job"), limits)
     return jobs

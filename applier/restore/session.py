@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from applier.disk.folders import OutputFolder, open_output_location
-from applier.restore.jobs import allowed_jobs
+from applier.restore.jobs import allowed_jobs, default_jobs
 from applier.restore.output_root import reroot_plan
 from applier.restore.site_policy import SitePolicy, absolute_roots
 from applier.s3.bandwidth import BandwidthLimit
@@ -56,7 +56,7 @@ class SessionSettings:
 
     Args:
         plan_name: how the user named the plan, for messages.
-        jobs: how many things to do at once, as far as the system allows it.
+        jobs: how many things to do at once, as far as the system allows it; None for as many as suit the plan.
         place: where the plan may restore to.
         s3: which S3 to ask.
         retries: how often a request is repeated after a transient fault.
@@ -65,7 +65,7 @@ class SessionSettings:
     """
 
     plan_name: str
-    jobs: int
+    jobs: int | None
     place: PlaceSettings
     s3: S3Choice
     retries: int
@@ -110,7 +110,7 @@ def open_session(
     place = settings.place
     plan = reviewed if place.output_root is None else reroot_plan(reviewed, place.output_root)
     trusted = _policy(settings).trusted_folder(plan, settings.plan_name)
-    jobs = allowed_jobs(settings.jobs)
+    jobs = allowed_jobs(settings.jobs, default_jobs(plan.totals()))
     boto, store = _connect(plan, settings, jobs)
     with open_output_location(plan.output_location, trusted) as output:
         retry = RetryPolicy(attempts=settings.retries + 1)

@@ -14,6 +14,7 @@ from applier.disk.staging import Staging, staged_name
 from applier.restore.check_file import is_absent
 from applier.restore.decide import LocalKind, LocalState, judge_local
 from applier.restore.failures import calls_for_a_check, failure_of
+from applier.restore.jobs import DEFAULT_JOBS
 from applier.restore.tools import CheckTools, RestoreTools
 from applier.s3.faults import S3Fault
 from applier.target import Target
@@ -58,8 +59,11 @@ def group_small_files(
 
 
 def most_absent_together(files: int, threads: int) -> int:
-    """Return how many files a thread restores in one go, so that so many threads are busy with so many files."""
-    return min(md5_lanes(), max(1, files // (2 * threads)))
+    """Return how many files a thread restores in one go, so that threads enough are busy with so many files.
+
+    With more than these, a file of a small plan would go by itself, which takes it twice the requests.
+    """
+    return min(md5_lanes(), max(1, files // (2 * min(threads, DEFAULT_JOBS))))
 
 
 def look_at_small_files(targets: Sequence[Target], tools: CheckTools) -> dict[str, LocalState]:

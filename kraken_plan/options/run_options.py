@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from applier.restore.jobs import DEFAULT_JOBS, MOST_JOBS
+from applier.restore.jobs import DEFAULT_JOBS, MOST_JOBS, SMALL_FILE_JOBS
 from applier.s3.bandwidth import parse_rate
 from applier.s3.outage import MAX_OUTAGE_SECONDS
 from kraken_plan.options.plan_options import plan_argument, site_option, take_duration, with_options
@@ -66,7 +66,7 @@ class AccessOptions:
     """Which plan, which S3, which destination, and how hard to try."""
 
     plan: str
-    jobs: int
+    jobs: int | None
     output_root: str | None
     config: str | None
     allow_output_root: tuple[str, ...]
@@ -99,9 +99,10 @@ _ACCESS_OPTIONS = (
     click.option(
         "--jobs",
         type=click.IntRange(1, MOST_JOBS),
-        default=DEFAULT_JOBS,
-        show_default=True,
-        help="How many files, and parts of files, to work on at once.",
+        help=(
+            "How many files, and parts of files, to work on at once.  "
+            f"[default: {DEFAULT_JOBS}; {SMALL_FILE_JOBS} where files have less than 1 MiB on average]"
+        ),
     ),
     output_root_option,
     config_option,

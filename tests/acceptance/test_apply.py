@@ -387,7 +387,7 @@ def test_very_verbose_apply_should_log_each_files_way_and_every_request(
 
 
 def test_apply_should_load_what_it_needs_and_no_more(run_cli: Cli, make_restore_case: MakeRestoreCase) -> None:
-    """Loading is most of a short run's time, and botocore's model of S3 a third of it."""
+    """Loading is most of a short run's time, and boto3 with its model of S3 a third of it."""
     # given a model of S3 with which no client of botocore can be made
     case = make_restore_case(thermo(size_bytes=100))
     plan = compile_plan(run_cli, case)
@@ -402,5 +402,5 @@ def test_apply_should_load_what_it_needs_and_no_more(run_cli: Cli, make_restore_
     assert result.exit_code == 0
     assert case.unrestored() == []
     loaded = {line.rpartition("|")[2].strip() for line in result.stderr.splitlines()}
-    assert {"boto3.session", "obstore"} <= loaded
-    assert loaded & {"tenacity", "tqdm", "jsonschema", "pymongo", "yaml"} == set()
+    assert {"botocore.session", "obstore"} <= loaded
+    assert loaded & {"boto3", "tenacity", "tqdm", "jsonschema", "pymongo", "yaml"} == set()

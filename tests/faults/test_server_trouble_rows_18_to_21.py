@@ -22,7 +22,7 @@ from sample_data import MIB, create_versioned_bucket
 from tls import make_private_ca
 from waiting import wait_for
 
-from applier.restore.jobs import DEFAULT_JOBS
+from applier.restore.jobs import SMALL_FILE_JOBS
 
 THROTTLED = Answer(status=503, code="SlowDown")
 ANSWERS = [Answer(status=status, code=code) for status, code in ((503, "SlowDown"), (500, "InternalError"), (429, ""))]
@@ -119,7 +119,7 @@ def test_an_outage_that_outlasts_all_retries_should_cost_few_files_row_18(
     # then the run has waited for it, and said so, and only what had asked in vain before that can have failed
     assert "no answer from S3 for " in result.stderr
     assert "S3 answers again" in result.stderr
-    assert len(case.unrestored()) <= DEFAULT_JOBS
+    assert len(case.unrestored()) <= SMALL_FILE_JOBS
     assert_old_or_right(case, result.exit_code)
 
 
@@ -155,7 +155,7 @@ def test_a_server_that_stays_away_should_be_given_up_row_18(
     # then
     assert_failed(result, case, "Failed files: 200\n", "was not asked for, as ")
     assert last_report(case).count("503 SlowDown (throttled)\n") == 200
-    assert len(faulty_proxy.requests("GET", "many.d/")) <= DEFAULT_JOBS * 8
+    assert len(faulty_proxy.requests("GET", "many.d/")) <= SMALL_FILE_JOBS * 8
 
 
 @pytest.mark.long
@@ -172,11 +172,11 @@ def test_a_server_that_never_recovers_should_be_given_up_after_a_minute_row_18(
     begun = time.monotonic()
     result = run_cli("apply", plan, "--max-outage", "60", timeout_seconds=300)
 
-    # then; each for itself, 40 at a time, they would have taken 45 minutes
+    # then; each for itself, 128 at a time, they would have taken 14 minutes
     assert time.monotonic() - begun < 180
     assert_failed(result, case, "Failed files: 2000\n", "was not asked for, as ")
     assert last_report(case).count("503 SlowDown (throttled)\n") == 2000
-    assert len(faulty_proxy.requests("GET", "many.d/")) <= DEFAULT_JOBS * 8
+    assert len(faulty_proxy.requests("GET", "many.d/")) <= SMALL_FILE_JOBS * 8
 
 
 def test_a_server_that_is_not_there_should_be_told_once_for_a_bucket_row_18(
