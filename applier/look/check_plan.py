@@ -10,7 +10,10 @@ from applier.disk.left_runs import find_left_staged
 from applier.disk.staging import resumable_file, staged_name
 from applier.look.status import FileStatus, file_statuses
 from applier.restore.check_file import Look, Verdict, check_file
+from applier.restore.decide import LocalState
 from applier.restore.failures import failure_of
+from applier.restore.find_object import is_listed_as_planned
+from applier.restore.small_files import Placed, group_small_files, look_at_small_files
 from applier.restore.tools import CheckTools
 from applier.target import Target, distinct_targets, location_of
 from schemas.plan import Plan
@@ -42,17 +45,24 @@ def check_plan(plan: Plan, tools: CheckTools, look: Look, bucket_failures: Mappi
     verdicts: dict[int, Verdict] = {}
     lock = threading.Lock()
 
-    def check(indices: list[int], target: Target) -> None:
+    def check(indices: list[int], target: Target, local: LocalState | None) -> None:
         try:
-            verdict = check_file(target, tools, look, bucket_failures.get(target.location.bucket_name))
+            verdict = check_file(target, tools, look, bucket_failures.get(target.location.bucket_name), local)
         except BaseException as error:  # noqa: BLE001  # one file's fault is its own, as in `restore_file`
             verdict = Verdict(action=failure_of(error))
         with lock:
             verdicts.update(dict.fromkeys(indices, verdict))
         tools.progress.file_checked(len(indices))
 
+    def check_together(group: list[Placed]) -> None:
+        reads = look is not Look.THREE_WAY_BY_SIZE
+        right = look_at_small_files([target for _, target in group], tools) if reads else {}
+        for indices, target in group:
+            check(indices, target, right.get(target.path))
+
     targets = tools.ahead.look_ahead(distinct_targets(plan), location_of)
-    ended = tools.crew.run(functools.partial(check, indices, target) for indices, target in targets)
+    groups = group_small_files(targets, lambda target: is_listed_as_planned(target, tools.ahead), most_together=1)
+    ended = tools.crew.run(functools.partial(check_together, group) for _, group in groups)
     with lock:  # threads that have not ended may still add what they see
         seen = dict(verdicts)
     return PlanLook(files=list(file_statuses(plan, seen, find_staged_bytes(plan, tools.output))), ended=ended)

@@ -91,8 +91,8 @@ class PlanResults:
         if isinstance(file, UnresolvedFile):
             failure = Failure(FailureKind.UNRESOLVED, file.error)
         elif (result := next(planned)) is not None:
-            # of an entry that shares its destination, under its own name
-            return replace(result, relative_path=file.relative_path)
+            shares_its_destination = result.relative_path != file.relative_path
+            return replace(result, relative_path=file.relative_path) if shares_its_destination else result
         else:
             failure = _NOT_ATTEMPTED if self._stop.is_set() else _NEVER_ENDED
         result = FileResult(

@@ -57,7 +57,8 @@ def restore_file(target: Target, tools: RestoreTools, local: LocalState | None =
         local: what the local file is, where it was looked at already.
     """
     begun = tools.clock()
-    logger.debug("%s: start, %s", printable(target.file.relative_path), printable(str(target.location)))
+    if logger.isEnabledFor(logging.DEBUG):
+        logger.debug("%s: start, %s", printable(target.file.relative_path), printable(str(target.location)))
     try:
         end = _restore(target, tools, local)
     except BaseException as error:  # noqa: BLE001  # one file's fault is its own; also what a library panics with

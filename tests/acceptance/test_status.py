@@ -10,6 +10,7 @@ from apply_case import compile_plan, left_staged, thermo
 from archiving_s3 import ArchivingS3, archived_case
 from cli import Cli, CliResult
 from conftest import MakeRestoreCase
+from fault_case import many_files
 from faulty_proxy import FaultyProxy
 from file_systems import mounted_tmpfs, picture
 from needs import needs_root
@@ -154,6 +155,34 @@ def test_a_restored_plan_should_have_nothing_to_do_and_no_body_fetched(
     assert result.stdout == "1 entry: 1 verified, 0 failed, 0 unresolvable, 0 not attempted\n"
     assert faulty_proxy.requests("GET", "sample.raw") == []
     assert picture(case.folder) == before
+
+
+def test_small_files_that_are_listed_should_be_told_apart_one_by_one(
+    run_cli: Cli, make_restore_case: MakeRestoreCase, s3: "S3Client", faulty_proxy: FaultyProxy
+) -> None:
+    # given small files of a folder, which are hashed together, and what is wrong with some of them
+    case = make_restore_case(many_files(60), endpoint_url=faulty_proxy.endpoint_url)
+    plan = compile_plan(run_cli, case)
+    assert run_cli("apply", plan).exit_code == 0
+    folder = case.destination() / "many.d"
+    (folder / "003").write_bytes(bytes(1000))
+    (folder / "011").write_bytes(b"short")
+    (folder / "012").unlink()
+    s3.put_object(Bucket=case.bucket(), Key="many.d/020", Body=b"another")
+    faulty_proxy.clear()
+
+    # when
+    result = run_cli("status", plan, "--json")
+
+    # then
+    wrong = {
+        "many.d/003": ("heal", "as planned", "wrong"),
+        "many.d/011": ("heal", "as planned", "wrong"),
+        "many.d/012": ("download", "as planned", "absent"),
+        "many.d/020": ("cannot", "differs", "right"),
+    }
+    assert rows(result) == {f"many.d/{number:03}": ("skip", "as planned", "right") for number in range(60)} | wrong
+    assert len(faulty_proxy.log) < 20  # a listing, and what is wrong is looked at for itself
 
 
 def test_a_quick_look_should_say_that_it_verifies_nothing(run_cli: Cli, make_restore_case: MakeRestoreCase) -> None:

@@ -66,7 +66,8 @@ def test_an_option_should_come_before_the_environment_before_the_yaml_before_the
         ("max_wait: 2h", "max_wait", 7200),
         ("state_dir: /var/lib/kraken", "state_dir", Path("/var/lib/kraken")),
         ("profile: 0o17", "profile", "0o17"),  # the text that stands there, not a number
-        ("jobs:", "jobs", 40),
+        ("jobs:", "jobs", None),
+        ("retries:", "retries", 7),
     ],
 )
 def test_a_value_should_be_read_as_on_the_command_line(
@@ -125,7 +126,7 @@ def test_what_is_set_for_verify_should_count_when_it_heals(tmp_path: Path) -> No
 
     heal = healing("--config", site)
 
-    assert (heal.on_corrupt, heal.state_dir, heal.jobs) == ("quarantine", Path("/here"), 40)
+    assert (heal.on_corrupt, heal.state_dir, heal.jobs) == ("quarantine", Path("/here"), None)
     assert parse("verify", "plan.json", "--config", site).params["heal"]
     assert healing("--config", site, "--on-corrupt", "replace").on_corrupt == "replace"
 
