@@ -19,7 +19,7 @@ from bench_page import as_page
 from contest import Contest, Contestant, Row, compare, hold, show
 from embedded_s3 import EmbeddedS3, embedded_s3
 from objects import SHARDS, Objects
-from peers import Task, alphakraken_sequence, check_etag, kraken_plan, kraken_plan_shards, rclone, s5cmd
+from peers import Task, alphakraken_sequence, check_etag, fsync, kraken_plan, kraken_plan_shards, rclone, s5cmd
 from slow_path import slow_path
 from surroundings import TMPFS, describe_surroundings
 from tls import make_private_ca
@@ -40,6 +40,7 @@ def ours_with(jobs: int) -> Contestant:
 OURS = Contestant(name="kraken-plan apply", commands=(kraken_plan,))
 S5CMD = Contestant(name="s5cmd, nothing verified", commands=(s5cmd,))
 S5CMD_CHECKED = Contestant(name="s5cmd, then the etag", commands=(s5cmd, check_etag))
+S5CMD_SAFE = Contestant(name="s5cmd, then the etag and fsync", commands=(s5cmd, check_etag, fsync))
 RCLONE = Contestant(name="rclone, nothing verified", commands=(rclone,))
 SEQUENCE = Contestant(name="AlphaKraken sequence", commands=(alphakraken_sequence,))
 BARE_MD5 = Contestant(name="bare MD5 on all cores", commands=(check_etag,))
@@ -87,7 +88,7 @@ CASES = {
     "large": Case(
         title="1.5 GiB in parts of 100 MiB",
         task=LARGE,
-        contestants=(OURS, S5CMD, S5CMD_CHECKED, RCLONE, SEQUENCE),
+        contestants=(OURS, S5CMD, S5CMD_CHECKED, S5CMD_SAFE, RCLONE, SEQUENCE),
         bar=1.2,
     ),
     "large-https": Case(
@@ -97,8 +98,10 @@ CASES = {
     "large-far": Case(
         title="the same, 30 ms away, by HTTPS", task=LARGE, contestants=(OURS, S5CMD), bar=1.0, far=True, encrypted=True
     ),
-    "one-part": Case(title="400 MiB in one part", task=ONE_PART, contestants=(OURS, S5CMD, S5CMD_CHECKED), bar=1.4),
-    "small": Case(title="3,000 objects of 64 KiB", task=SMALL, contestants=(OURS, S5CMD, RCLONE), bar=1.25),
+    "one-part": Case(
+        title="400 MiB in one part", task=ONE_PART, contestants=(OURS, S5CMD, S5CMD_CHECKED, S5CMD_SAFE), bar=1.4
+    ),
+    "small": Case(title="3,000 objects of 64 KiB", task=SMALL, contestants=(OURS, S5CMD, S5CMD_SAFE, RCLONE), bar=1.25),
     "small-https": Case(
         title="the same, by HTTPS", task=SMALL, contestants=(OURS, S5CMD, RCLONE), bar=1.25, encrypted=True
     ),

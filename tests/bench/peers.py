@@ -72,3 +72,8 @@ def alphakraken_sequence(task: Task, output: Path) -> list[str]:
 def check_etag(task: Task, output: Path) -> list[str]:
     """A check of what a bare copy has left, on all cores."""
     return [sys.executable, str(HERE / "check_etag.py"), str(task.plan), str(output)]
+
+
+def fsync(task: Task, output: Path) -> list[str]:  # noqa: ARG001  # as the others
+    """What has a bare copy survive a power cut, but for its names."""
+    return ["find", str(output), "-type", "f", "-exec", "sync", "{}", "+"]
