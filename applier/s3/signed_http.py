@@ -31,7 +31,7 @@ MAX_TOLD_BYTES = 64 * 1024
 _CODE = re.compile(rb"<Code>\s*(\w{1,64})\s*</Code>")
 _ERROR_STATUS = 300
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_MOST_CONNECTIONS = 64
+_MOST_CONNECTIONS = 256  # kept open: as many as there can be jobs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
