@@ -182,6 +182,8 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
         raise _NotInAPlanError(json.dumps(twice, ensure_ascii=False), "this key appears twice in one object")
+    if (key := unique.get("s3_key")) is not None and key == unique.get("relative_path"):
+        unique["relative_path"] = key  # one string for both, of the four that a file of a large plan takes in memory
     return unique
 
 

@@ -460,3 +460,13 @@ def test_a_password_in_what_a_plan_was_compiled_from_should_be_left_out() -> Non
     read = read_plan(plan_bytes(by_hand), "plan.json")
 
     assert read.compiled_from == CompiledFrom(catalog="mongodb://…@host/krakendb", config=None)
+
+
+def test_a_key_that_is_the_relative_path_should_be_in_memory_once() -> None:
+    (raw_file,) = read_plan(
+        plan_bytes(make_plan(planned_raw_file("s.d", planned_file("s.d/analysis.tdf")))), "p"
+    ).raw_files
+    (file,) = raw_file.files
+
+    assert file.relative_path == "s.d/analysis.tdf"
+    assert file.s3_key is file.relative_path
