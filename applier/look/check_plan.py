@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from applier.disk.folders import OutputFolder
 from applier.disk.left_runs import find_left_staged
 from applier.disk.staging import resumable_file, staged_name
-from applier.look.status import FileStatus, file_statuses
+from applier.look.status import FileStatus, Seen, file_statuses
 from applier.restore.check_file import Look, Verdict, check_file
 from applier.restore.decide import LocalState
 from applier.restore.failures import failure_of
@@ -42,7 +42,7 @@ def check_plan(plan: Plan, tools: CheckTools, look: Look, bucket_failures: Mappi
         look: how far to look.
         bucket_failures: why buckets cannot be used, by their name; S3 is not asked for their files.
     """
-    verdicts: dict[int, Verdict] = {}
+    seen: dict[int, Seen] = {}
     lock = threading.Lock()
 
     def check(indices: list[int], target: Target, local: LocalState | None) -> None:
@@ -51,7 +51,7 @@ def check_plan(plan: Plan, tools: CheckTools, look: Look, bucket_failures: Mappi
         except BaseException as error:  # noqa: BLE001  # one file's fault is its own, as in `restore_file`
             verdict = Verdict(action=failure_of(error))
         with lock:
-            verdicts.update(dict.fromkeys(indices, verdict))
+            seen.update(dict.fromkeys(indices, Seen.of(verdict)))
         tools.progress.file_checked(len(indices))
 
     def check_together(group: list[Placed]) -> None:
@@ -64,8 +64,9 @@ def check_plan(plan: Plan, tools: CheckTools, look: Look, bucket_failures: Mappi
     groups = group_small_files(targets, lambda target: is_listed_as_planned(target, tools.ahead), most_together=1)
     ended = tools.crew.run(functools.partial(check_together, group) for _, group in groups)
     with lock:  # threads that have not ended may still add what they see
-        seen = dict(verdicts)
-    return PlanLook(files=list(file_statuses(plan, seen, find_staged_bytes(plan, tools.output))), ended=ended)
+        seen_so_far = dict(seen)
+    statuses = file_statuses(plan, seen_so_far, find_staged_bytes(plan, tools.output))
+    return PlanLook(files=list(statuses), ended=ended)
 
 
 def find_staged_bytes(plan: Plan, output: OutputFolder) -> dict[int, int]:

@@ -39,6 +39,36 @@ class Entry(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What was seen of one file, and nothing of how: there is one of these for each file of a large plan.
+
+    Args:
+        s3: the object on S3.
+        local: the local file; None where it was not looked at.
+        decision: what apply would do, or why it cannot do anything.
+        detail: why, where there is more to say.
+        size_bytes: of the object; None where it is not known.
+    """
+
+    s3: S3State
+    local: LocalKind | None
+    decision: Action | Failure
+    detail: str
+    size_bytes: int | None
+
+    @classmethod
+    def of(cls, verdict: Verdict) -> "Seen":
+        """Return what a verdict comes to."""
+        return cls(
+            s3=_s3_state(verdict),
+            local=None if verdict.local is None else verdict.local.kind,
+            decision=verdict.action,
+            detail=_detail(verdict),
+            size_bytes=None if verdict.source is None else verdict.source.info.size_bytes,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FileStatus:
     """What was seen of one entry of a plan.
 
@@ -111,12 +141,12 @@ class StatusTotals:
         return not any(self.entries[action] for action in (Action.DOWNLOAD, Action.HEAL, None))
 
 
-def file_statuses(plan: Plan, verdicts: Mapping[int, Verdict], staged_bytes: Mapping[int, int]) -> Iterator[FileStatus]:
+def file_statuses(plan: Plan, seen: Mapping[int, Seen], staged_bytes: Mapping[int, int]) -> Iterator[FileStatus]:
     """Yield the status of every entry, in the plan's order.
 
     Args:
         plan: what was looked at.
-        verdicts: by place among `plan.planned_files()`; a file without one was not looked at.
+        seen: by place among `plan.planned_files()`; a file without one was not looked at.
         staged_bytes: what interrupted runs have staged, by the same places.
     """
     place = 0
@@ -128,7 +158,7 @@ def file_statuses(plan: Plan, verdicts: Mapping[int, Verdict], staged_bytes: Map
             if isinstance(file, UnresolvedFile):
                 yield _unresolved(Entry(raw_file.raw_file_id, file.relative_path), file.error, file.expected_size)
             else:
-                yield _status(raw_file, file, verdicts.get(place), staged_bytes.get(place, 0))
+                yield _status(raw_file, file, seen.get(place, _NOT_REACHED), staged_bytes.get(place, 0))
                 place += 1
 
 
@@ -137,15 +167,14 @@ def _unresolved(entry: Entry, error: str, size_bytes: int | None) -> FileStatus:
     return FileStatus(entry=entry, decision=failure, detail=error, size_bytes=size_bytes)
 
 
-def _status(raw_file: RawFilePlan, file: PlannedFile, verdict: Verdict | None, staged_bytes: int) -> FileStatus:
-    verdict = verdict or Verdict(action=Failure(FailureKind.INTERRUPTED))
+def _status(raw_file: RawFilePlan, file: PlannedFile, seen: Seen, staged_bytes: int) -> FileStatus:
     return FileStatus(
         entry=Entry(raw_file.raw_file_id, file.relative_path),
-        s3=_s3_state(verdict),
-        local=None if verdict.local is None else verdict.local.kind,
-        decision=verdict.action,
-        detail=_detail(verdict),
-        size_bytes=verdict.source.info.size_bytes if verdict.source else file.expected_size,
+        s3=seen.s3,
+        local=seen.local,
+        decision=seen.decision,
+        detail=seen.detail,
+        size_bytes=file.expected_size if seen.size_bytes is None else seen.size_bytes,
         staged_bytes=staged_bytes,
     )
 
@@ -178,3 +207,6 @@ def _detail(verdict: Verdict) -> str:
     if verdict.local is not None and verdict.local.kind in {LocalKind.WRONG, LocalKind.UNREADABLE}:
         reasons.append(f"local file: {verdict.local.detail}" if reasons else verdict.local.detail)
     return "; ".join(reasons)
+
+
+_NOT_REACHED = Seen.of(Verdict(action=Failure(FailureKind.INTERRUPTED)))

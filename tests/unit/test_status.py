@@ -4,7 +4,7 @@ import pytest
 from plan_samples import make_plan, planned_file, planned_raw_file
 
 from applier.disk.space import FileSystemSpace
-from applier.look.status import Entry, FileStatus, S3State, StatusTotals, file_statuses
+from applier.look.status import Entry, FileStatus, S3State, Seen, StatusTotals, file_statuses
 from applier.restore.check_file import Verdict
 from applier.restore.decide import Action, LocalKind, LocalState, decide
 from applier.restore.find_object import FoundObject
@@ -22,7 +22,7 @@ SOURCE = FoundObject(
 
 
 def status_of(verdict: Verdict, staged_bytes: int = 0) -> FileStatus:
-    (status,) = file_statuses(make_plan(), {0: verdict}, {0: staged_bytes})
+    (status,) = file_statuses(make_plan(), {0: Seen.of(verdict)}, {0: staged_bytes})
     return status
 
 
@@ -104,7 +104,7 @@ def test_what_was_not_looked_at_should_be_something_to_do() -> None:
 
 
 def test_a_plan_should_have_nothing_to_do_exactly_if_every_entry_is_right() -> None:
-    right = Verdict(action=Action.SKIP, source=SOURCE, local=LocalState(LocalKind.RIGHT))
+    right = Seen.of(Verdict(action=Action.SKIP, source=SOURCE, local=LocalState(LocalKind.RIGHT)))
     plan = make_plan(planned_raw_file("a", planned_file("a"), planned_file("b")))
     assert StatusTotals.of(file_statuses(plan, {0: right, 1: right}, {})).nothing_to_do
     assert not StatusTotals.of(file_statuses(plan, {0: right}, {})).nothing_to_do
