@@ -53,11 +53,9 @@ def _run() -> int:
         say_error(f"error: {error.filename or 'stdout'}: {error.strerror or described_error(error)}")
         log_traceback(error)
         exit_code = EXIT_REFUSED
-    except click.Abort as aborted:
-        if isinstance(aborted.__cause__, EOFError):  # click takes each of them for a user who ends his input
-            raise aborted.__cause__ from None
-        exit_code = EXIT_INTERRUPTED
-    except KeyboardInterrupt:
+    except (click.Abort, KeyboardInterrupt) as interruption:
+        if isinstance(interruption.__cause__, EOFError):  # click takes each of them for a user who ends his input
+            raise interruption.__cause__ from None
         exit_code = EXIT_INTERRUPTED
     except SystemExit as command_ended:
         exit_code = command_ended.code

@@ -38,9 +38,8 @@ class FailureKind(Enum):
     OTHER_PARTS = "S3 object has other parts ({})"
     VERIFICATION = "Download verification failed ({})"
     KEY_NOT_FOUND = "S3 key not found: {}"
-    DELETED = (
-        "S3 key not found: {0}"  # and an older version has the planned etag; `{0}`, or it would be the kind before
-    )
+    # and an older version has the planned etag; `{0}`, or it would be the kind before
+    DELETED = "S3 key not found: {0}"
     BUCKET_MISSING = "S3 bucket does not exist: {}"
     ACCESS_DENIED = "Access denied: {}"
     ARCHIVED = "Archived in {}"

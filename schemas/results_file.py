@@ -114,11 +114,8 @@ def _failure_record(failure: Failure | None) -> dict[str, str | None]:
     return {"failure_kind": failure.kind.name.lower(), "message": failure.message}
 
 
-_encode = json.JSONEncoder(ensure_ascii=False).encode
-
-
 def _line(record: Mapping[str, object]) -> str:
-    line = _encode(record)
+    line = json.dumps(record, ensure_ascii=False)
     if not line.isprintable():  # only within strings: everything else that json writes is
         line = "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in line)
     return line + "\n"

@@ -47,14 +47,14 @@ class Seen:
         local: the local file; None where it was not looked at.
         decision: what apply would do, or why it cannot do anything.
         detail: why, where there is more to say.
-        size_bytes: of the object; None where it is not known.
+        size_bytes: None where it is not known.
     """
 
-    s3: S3State
-    local: LocalKind | None
+    s3: S3State = S3State.NOT_ASKED
+    local: LocalKind | None = None
     decision: Action | Failure
-    detail: str
-    size_bytes: int | None
+    detail: str = ""
+    size_bytes: int | None = None
 
     @classmethod
     def of(cls, verdict: Verdict) -> "Seen":
@@ -69,25 +69,15 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FileStatus:
-    """What was seen of one entry of a plan.
+class FileStatus(Seen):
+    """What was seen of one entry of a plan; its size is that of the object, else of the plan.
 
     Args:
         entry: the entry.
-        s3: the object on S3.
-        local: the local file; None where it was not looked at.
-        decision: what apply would do, or why it cannot do anything.
-        detail: why, where there is more to say.
-        size_bytes: of the object or of the plan's entry; None where neither is known.
         staged_bytes: what an interrupted run has staged of it.
     """
 
     entry: Entry
-    s3: S3State = S3State.NOT_ASKED
-    local: LocalKind | None = None
-    decision: Action | Failure
-    detail: str = ""
-    size_bytes: int | None = None
     staged_bytes: int = 0
 
     @property
