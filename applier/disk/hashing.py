@@ -111,11 +111,11 @@ def small_file_bytes() -> int:
 
 
 def hash_small_files(folder: int, files: Sequence[tuple[str, int]]) -> list[tuple[FileIdentity, bytes] | None]:
-    """Return identity and binary MD5 of at most `md5_lanes` small files of a folder, all read and hashed in one call.
+    """Return identity and binary MD5 of small files below a folder, all read and hashed in one call.
 
     Args:
-        folder: its descriptor.
-        files: of each the name and the size in bytes, at most `small_file_bytes`.
+        folder: its descriptor; no link below it is followed.
+        files: of each the path and the size in bytes, at most `small_file_bytes`.
 
     Returns:
         None in place of a file that is anything but right in size, readable and left alone meanwhile.

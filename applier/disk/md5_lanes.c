@@ -8,6 +8,7 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <immintrin.h>
+#include <limits.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -215,9 +216,9 @@ void md5_digest(const md5_stream *stream, uint8_t *digest) {
     memcpy(digest, state, sizeof state);
 }
 
-/* A small file of a folder; mirrored in md5_lanes.py. */
+/* A small file below a folder; mirrored in md5_lanes.py. */
 typedef struct {
-    const char *name;
+    const char *path;     /* with forward slashes */
     size_t size_bytes;    /* a file of another size is not read */
     int64_t identity[6];  /* device, inode, links, bytes, modified and changed in nanoseconds since 1970 */
     uint8_t digest[16];
@@ -234,11 +235,46 @@ static void identify(const struct stat *status, int64_t *identity) {
 /* fstat, which under its own name asks for a C library of 2021: wheels are for older ones, too. */
 static int look_at(int descriptor, struct stat *status) { return (int)syscall(SYS_fstat, descriptor, status); }
 
+/* The folder that was opened last, below another: files of one folder come in a row. */
+typedef struct {
+    int below, descriptor;
+    const char *path; /* relative to `below`, each component with its slash */
+    size_t path_bytes;
+} last_folder;
+
+static void leave_folder(last_folder *folder) {
+    if (folder->descriptor >= 0 && folder->descriptor != folder->below) close(folder->descriptor);
+    folder->descriptor = folder->below, folder->path_bytes = 0;
+}
+
+/* Goes to a folder, component by component, and follows no link, as `OutputFolder.folder` does; -1 if it cannot. */
+static int go_to_folder(last_folder *folder, const char *path, size_t path_bytes) {
+    if (path_bytes == folder->path_bytes && memcmp(path, folder->path, path_bytes) == 0) return folder->descriptor;
+    leave_folder(folder);
+    folder->path = path, folder->path_bytes = path_bytes;
+    const char *end = path + path_bytes;
+    while (path < end && folder->descriptor >= 0) {
+        char name[NAME_MAX + 1];
+        size_t name_bytes = (size_t)((const char *)memchr(path, '/', (size_t)(end - path)) - path);
+        int parent = folder->descriptor;
+        folder->descriptor = -1;
+        if (name_bytes < sizeof name) {
+            memcpy(name, path, name_bytes), name[name_bytes] = 0;
+            folder->descriptor = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        }
+        if (parent != folder->below) close(parent);
+        path += name_bytes + 1;
+    }
+    return folder->descriptor;
+}
+
 /* Reads a regular file, in one call, and sees that it is the same afterwards; follows no link, waits for no FIFO. */
-static int read_small_file(int folder, small_file *file, uint8_t *into) {
+static int read_small_file(last_folder *folder, small_file *file, uint8_t *into) {
     struct stat before, after;
     int64_t identity[6];
-    int descriptor = openat(folder, file->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    const char *slash = strrchr(file->path, '/'), *name = slash ? slash + 1 : file->path;
+    int parent = go_to_folder(folder, file->path, (size_t)(name - file->path));
+    int descriptor = parent < 0 ? -1 : openat(parent, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (descriptor < 0) return 0;
     int is_whole = look_at(descriptor, &before) == 0 && S_ISREG(before.st_mode) &&
                    (size_t)before.st_size == file->size_bytes &&
@@ -250,8 +286,8 @@ static int read_small_file(int folder, small_file *file, uint8_t *into) {
     return memcmp(file->identity + 2, identity + 2, sizeof identity - 2 * sizeof *identity) == 0; /* `is_same` */
 }
 
-/* Reads and hashes small files of a folder, together as large as the buffer at most; at most md5_lanes() of them. */
-void md5_small_files(int folder, small_file *files, int count, uint8_t *buffer) {
+/* Reads and hashes at most md5_lanes() files, together as large as the buffer at most. */
+static void hash_some(last_folder *folder, small_file *files, int count, uint8_t *buffer) {
     md5_stream streams[MAX_LANES], *hashed[MAX_LANES] = {0};
     const uint8_t *data[MAX_LANES] = {0};
     size_t sizes[MAX_LANES] = {0};
@@ -266,4 +302,13 @@ void md5_small_files(int folder, small_file *files, int count, uint8_t *buffer) 
     md5_update(hashed, data, sizes, hashes);
     for (int i = 0; i < count; i++)
         if (files[i].is_hashed) md5_digest(&streams[i], files[i].digest);
+}
+
+/* Reads and hashes small files below a folder; the buffer is as large as the largest md5_lanes() of them in a row. */
+void md5_small_files(int below, small_file *files, int count, uint8_t *buffer) {
+    last_folder folder = {.below = below, .descriptor = below, .path = "", .path_bytes = 0};
+    int at_once = md5_lanes();
+    for (int done = 0; done < count; done += at_once)
+        hash_some(&folder, files + done, count - done < at_once ? count - done : at_once, buffer);
+    leave_folder(&folder);
 }

@@ -21,24 +21,24 @@ _COMPILED = "libmd5_lanes.so"  # made by hatch_build.py
 
 
 class SmallFile(ctypes.Structure):
-    """A small file of a folder, and what was seen of it; mirrors `small_file` of `md5_lanes.c`.
+    """A small file below a folder, and what was seen of it; mirrors `small_file` of `md5_lanes.c`.
 
     Attributes:
-        name: in the folder.
+        path: below the folder, with forward slashes.
         size_bytes: as it should be; a file of another size is not read.
         identity: the fields of a `FileIdentity`.
         digest: the binary MD5 (16 bytes) of all of it.
         is_hashed: whether all of it was read, and it did not change meanwhile; else nothing was seen of it.
     """
 
-    name: bytes
+    path: bytes
     size_bytes: int
     identity: Sequence[int]
     digest: Sequence[int]
     is_hashed: int
 
     _fields_ = (
-        ("name", ctypes.c_char_p),
+        ("path", ctypes.c_char_p),
         ("size_bytes", ctypes.c_size_t),
         ("identity", ctypes.c_int64 * 6),
         ("digest", ctypes.c_uint8 * _DIGEST_BYTES),
@@ -83,16 +83,16 @@ class Md5Lanes:
     def hash_small_files(
         self, folder: int, files: Sequence[tuple[str, int]], buffer: memoryview
     ) -> Iterable[SmallFile]:
-        """Read and hash small files of a folder in one call: calls are what takes time with them.
+        """Read and hash small files below a folder in one call: calls are what takes time with them.
 
         Only the compiled library can; with hashlib, no file is seen.
 
         Args:
-            folder: its descriptor.
-            files: at most `lanes` names with sizes in bytes, each a regular file by itself or not seen.
-            buffer: writable, and as large as all of them together.
+            folder: its descriptor; no link below it is followed.
+            files: paths with sizes in bytes, each a regular file by itself or not seen.
+            buffer: writable, and as large as any `lanes` of them in a row.
         """
-        seen = (SmallFile * len(files))(*(SmallFile(os.fsencode(name), size_bytes) for name, size_bytes in files))
+        seen = (SmallFile * len(files))(*(SmallFile(os.fsencode(path), size_bytes) for path, size_bytes in files))
         if self._library:
             self._library.md5_small_files(folder, seen, len(files), ctypes.byref(ctypes.c_char.from_buffer(buffer)))
         return seen

@@ -1,4 +1,4 @@
-"""Writes the results file of a run, line by line as files end, and lets nothing in it be lost in silence."""
+"""Writes the results file of a run as files end, and lets nothing in it be lost in silence."""
 
 import errno
 import logging
@@ -9,9 +9,7 @@ from pathlib import Path
 
 from applier.disk.folders import write_all
 from applier.reports.run_summary import RunSummary
-from schemas.plan import PlannedFile, RawFilePlan, UnresolvedFile
-from schemas.results import FileResult, RawFileResult
-from schemas.results_file import file_line, raw_file_line, summary_line
+from schemas.results_file import summary_line
 from schemas.text import printable
 
 logger = logging.getLogger(__name__)
@@ -21,13 +19,10 @@ _CANNOT_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.ENOTT
 
 
 class ResultSink:
-    """Notified of every result as it comes, one at a time; does nothing."""
+    """Takes every result as it comes; does nothing."""
 
-    def file_ended(self, raw_file: RawFilePlan, file: PlannedFile | UnresolvedFile, result: FileResult) -> None:
-        """A file has ended."""
-
-    def raw_file_failed(self, result: RawFileResult) -> None:
-        """A raw file has failed as a whole."""
+    def write(self, lines: str) -> None:
+        """Take the lines of files that have ended together, or of a raw file that has failed as a whole."""
 
     def run_ended(self, summary: RunSummary) -> None:
         """The run has ended: nothing but `close` follows."""
@@ -48,15 +43,10 @@ class SinkPair(ResultSink):
     def __init__(self, needed: ResultSink, useful: ResultSink) -> None:
         self._needed, self._useful = needed, useful
 
-    def file_ended(self, raw_file: RawFilePlan, file: PlannedFile | UnresolvedFile, result: FileResult) -> None:
+    def write(self, lines: str) -> None:
         """See `ResultSink`."""
         for sink in (self._needed, self._useful):
-            sink.file_ended(raw_file, file, result)
-
-    def raw_file_failed(self, result: RawFileResult) -> None:
-        """See `ResultSink`."""
-        for sink in (self._needed, self._useful):
-            sink.raw_file_failed(result)
+            sink.write(lines)
 
     def run_ended(self, summary: RunSummary) -> None:
         """See `ResultSink`."""
@@ -70,7 +60,7 @@ class SinkPair(ResultSink):
 
 
 class ResultsWriter(ResultSink):
-    """Writes each result to a file at once; logs the first thing that goes wrong, and remembers that it did.
+    """Writes results to a file at once; logs the first thing that goes wrong, and remembers that it did.
 
     Args:
         path: of the file.
@@ -84,19 +74,15 @@ class ResultsWriter(ResultSink):
         self._begin = (self._size_bytes, head)
         self._lock = threading.Lock()
         self._is_open = self._complete = True
-        self._write(head)
+        self._append(head)
 
-    def file_ended(self, raw_file: RawFilePlan, file: PlannedFile | UnresolvedFile, result: FileResult) -> None:
+    def write(self, lines: str) -> None:
         """See `ResultSink`."""
-        self._write(file_line(raw_file, file, result).encode())
-
-    def raw_file_failed(self, result: RawFileResult) -> None:
-        """See `ResultSink`."""
-        self._write(raw_file_line(result).encode())
+        self._append(lines.encode())
 
     def run_ended(self, summary: RunSummary) -> None:
         """See `ResultSink`."""
-        self._write(summary_line(summary.as_record()).encode())
+        self._append(summary_line(summary.as_record()).encode())
 
     def close(self) -> bool:
         """See `ResultSink`; a second time, it only tells."""
@@ -111,16 +97,16 @@ class ResultsWriter(ResultSink):
                     self._fail(error.strerror or str(error))
             return self._complete
 
-    def _write(self, line: bytes) -> None:
+    def _append(self, content: bytes) -> None:
         with self._lock:
             if not (self._is_open and self._complete):
                 return
             try:
-                write_all(self._descriptor, memoryview(line), self._size_bytes)
+                write_all(self._descriptor, memoryview(content), self._size_bytes)
             except OSError as error:
                 self._fail(error.strerror or str(error))
             else:
-                self._size_bytes += len(line)
+                self._size_bytes += len(content)
 
     def _sync_and_close(self) -> None:
         """Close the file; network file systems and quotas report only now what they could not store."""
@@ -160,11 +146,10 @@ class LazyResultsWriter(ResultsWriter):
         self._waiting_lock = threading.Lock()
         self._written_at = time.monotonic()
 
-    def file_ended(self, raw_file: RawFilePlan, file: PlannedFile | UnresolvedFile, result: FileResult) -> None:
+    def write(self, lines: str) -> None:
         """See `ResultSink`."""
-        line = file_line(raw_file, file, result).encode()
         with self._waiting_lock:
-            self._waiting += line
+            self._waiting += lines.encode()
             if time.monotonic() - self._written_at < _WRITE_INTERVAL_SECONDS:
                 return
         self._write_waiting()
@@ -181,7 +166,7 @@ class LazyResultsWriter(ResultsWriter):
 
     def _write_waiting(self) -> None:
         with self._waiting_lock:
-            lines, self._waiting = bytes(self._waiting), bytearray()
+            waiting, self._waiting = bytes(self._waiting), bytearray()
             self._written_at = time.monotonic()
-        if lines:
-            self._write(lines)
+        if waiting:
+            self._append(waiting)

@@ -2,7 +2,7 @@
 
 import functools
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from applier.reports.results_writer import ResultSink
@@ -15,6 +15,7 @@ from applier.restore.small_files import (
     group_small_files,
     look_at_small_files,
     most_absent_together,
+    most_listed_together,
     restore_absent_files,
 )
 from applier.restore.tools import RestoreTools
@@ -54,26 +55,38 @@ def apply_plan(
     for bucket, failure in bucket_failures.items():
         logger.error("bucket %s: %s", printable(bucket), failure.message)
     results = PlanResults(plan, bucket_failures, sink, tools.check.fetcher.stop)
-    thawing: dict[str, _Thawing] = {}
+    thawing: dict[str, _Ended] = {}
 
-    def end(indices: list[int], target: Target, result: FileResult) -> None:
-        _log(result, target, tools.s3_name)
-        tools.check.progress.file_ended(result, len(indices))
-        results.file_ended(indices, result)
+    def end(files: Sequence[_Ended]) -> None:
+        for file in files:
+            _log(file.result, file.target, tools.s3_name)
+            tools.check.progress.file_ended(file.result, len(file.indices))
+        results.files_ended([(file.indices, file.result) for file in files])
 
-    def end_or_wait(indices: list[int], target: Target, result: FileResult) -> None:
-        if thaw_wait is not None and _is_thawing(result):
-            thawing[target.path] = _Thawing(indices=indices, target=target, result=result)
-        else:
-            end(indices, target, result)
+    def end_or_wait(files: Sequence[_Ended]) -> None:
+        ended: list[_Ended] = []
+        for file in files:
+            if thaw_wait is not None and _is_thawing(file.result):
+                thawing[file.target.path] = file
+            else:
+                ended.append(file)
+        end(ended)
 
     ended = _Passes(tools, end_or_wait).run(distinct_targets(plan, bucket_failures), plan.totals().files)
     if ended and thaw_wait is not None:
         ended = _restore_thawed(thawing, tools, thaw_wait, end)
-    for waiting in list(thawing.values()):
-        end(waiting.indices, waiting.target, waiting.result)
+    end(list(thawing.values()))
     results.fail_clashing(tools.verified_files.clashes)
     return results.apply_result(), ended
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """A file, its places in the plan, and how it ended."""
+
+    indices: list[int]
+    target: Target
+    result: FileResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,47 +95,47 @@ class _Passes:
 
     Args:
         tools: what restoring a file needs.
-        end: takes how a file has ended, with its places in the plan.
+        end: takes files that have ended.
     """
 
     tools: RestoreTools
-    end: Callable[[list[int], Target, FileResult], None]
+    end: Callable[[Sequence[_Ended]], None]
     left: list[Placed] = field(default_factory=list, init=False)
 
     def run(self, targets: Iterator[Placed], files: int) -> bool:
         """Restore files, about so many; return whether every thread has ended."""
         ahead, crew = self.tools.check.ahead, self.tools.check.crew
         targets = ahead.look_ahead(targets, location_of)
-        together = most_absent_together(files, crew.threads)
-        groups = group_small_files(targets, lambda target: is_listed_as_planned(target, ahead), together)
+        groups = group_small_files(
+            targets,
+            lambda target: is_listed_as_planned(target, ahead),
+            most_listed=most_listed_together(files, crew.threads),
+            most_absent=most_absent_together(files, crew.threads),
+        )
         ended = crew.run(
             functools.partial(self._skip_or_leave if listed else self._restore, group) for listed, group in groups
         )
         together = most_absent_together(len(self.left), crew.threads)
-        groups = group_small_files(self.left, lambda _: False, together)
+        groups = group_small_files(self.left, lambda _: False, most_absent=together)
         return ended and crew.run(functools.partial(self._restore, group) for _, group in groups)
 
     def _skip_or_leave(self, group: list[Placed]) -> None:
         right = look_at_small_files([target for _, target in group], self.tools.check)
-        for indices, target in group:
-            if target.path in right:
-                self.end(indices, target, restore_file(target, self.tools, right[target.path]))
-            else:
-                self.left.append((indices, target))
+        self.end(
+            [
+                _Ended(indices, target, restore_file(target, self.tools, right[target.path]))
+                for indices, target in group
+                if target.path in right
+            ]
+        )
+        self.left.extend((indices, target) for indices, target in group if target.path not in right)
 
     def _restore(self, group: list[Placed]) -> None:
         restored = restore_absent_files([target for _, target in group], self.tools)
+        self.end([_Ended(*placed, restored[placed[1].path]) for placed in group if placed[1].path in restored])
         for indices, target in group:
-            self.end(indices, target, restored.get(target.path) or restore_file(target, self.tools))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Thawing:
-    """A file that S3 is restoring from an archive: its places in the plan, and how the first attempt ended."""
-
-    indices: list[int]
-    target: Target
-    result: FileResult
+            if target.path not in restored:
+                self.end([_Ended(indices, target, restore_file(target, self.tools))])
 
 
 def _is_thawing(result: FileResult) -> bool:
@@ -130,10 +143,10 @@ def _is_thawing(result: FileResult) -> bool:
 
 
 def _restore_thawed(
-    thawing: dict[str, _Thawing],
+    thawing: dict[str, _Ended],
     tools: RestoreTools,
     wait: ThawWait,
-    end: Callable[[list[int], Target, FileResult], None],
+    end: Callable[[Sequence[_Ended]], None],
 ) -> bool:
     """Restore files as S3 gets them ready, round by round, and take them out; those left are still not ready.
 
@@ -141,13 +154,13 @@ def _restore_thawed(
         Whether every thread has ended.
     """
 
-    def restore(waiting: _Thawing) -> None:
+    def restore(waiting: _Ended) -> None:
         if not _has_thawed(waiting.target, tools):
             return
         result = _with_corrupt_copy(restore_file(waiting.target, tools), waiting.result)
         if not _is_thawing(result):
             del thawing[waiting.target.path]
-            end(waiting.indices, waiting.target, result)
+            end([replace(waiting, result=result)])
 
     ended = True
     for _ in wait.rounds(tools.check.fetcher.stop):

@@ -98,7 +98,8 @@ def find_listed(target: Target, ahead: ObjectsAhead) -> FoundObject | None:
     listed = ahead.listed(target.location)
     if listed is None or judge_s3(target.file, listed) is not None:
         return None
-    logger.info("%s: S3 pre-check passed, listed etag %s", printable(target.file.relative_path), listed.etag)
+    if logger.isEnabledFor(logging.INFO):
+        logger.info("%s: S3 pre-check passed, listed etag %s", printable(target.file.relative_path), listed.etag)
     return FoundObject(location=target.location, info=listed)
 
 

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from applier.reports.results_writer import ResultSink
@@ -10,6 +10,7 @@ from applier.restore.failures import conflict_with
 from schemas.paths import path_below
 from schemas.plan import Plan, PlannedFile, RawFilePlan, UnresolvedFile
 from schemas.results import ApplyResult, Failure, FailureKind, FileResult, Outcome, RawFileResult
+from schemas.results_file import file_line, raw_file_line
 from schemas.text import printable
 
 logger = logging.getLogger(__name__)
@@ -34,12 +35,14 @@ class PlanResults:
             if (failure := _failure_as_a_whole(raw_file, bucket_failures)) is not None
         }
 
-    def file_ended(self, indices: list[int], result: FileResult) -> None:
-        """Note a result at each of its places."""
+    def files_ended(self, ended: Sequence[tuple[list[int], FileResult]]) -> None:
+        """Note the results of files that have ended together, each at all of its places."""
+        lines = "".join(file_line(*self._planned[index], result) for indices, result in ended for index in indices)
         with self._lock:
-            for index in indices:
-                self._files[index] = result
-                self._sink.file_ended(*self._planned[index], result)
+            for indices, result in ended:
+                for index in indices:
+                    self._files[index] = result
+            self._sink.write(lines)
 
     def fail_clashing(self, clashes: Mapping[str, str]) -> None:
         """Have both names fail that are one file for the file system, also the one that was restored first.
@@ -58,7 +61,7 @@ class PlanResults:
                     logger.error("%s: FAILURE - %s", printable(file.relative_path), failure.message)
                     failed = replace(result, outcome=Outcome.FAILED, failure=failure)
                     self._files[index] = failed
-                    self._sink.file_ended(raw_file, file, failed)
+                    self._sink.write(file_line(raw_file, file, failed))
 
     def apply_result(self) -> ApplyResult:
         """Return all results; what has none was not attempted."""
@@ -68,7 +71,7 @@ class PlanResults:
         for raw_file in self._plan.raw_files:
             result = self._raw_file_result(raw_file, planned)
             if result.failure is not None:
-                self._sink.raw_file_failed(result)
+                self._sink.write(raw_file_line(result))
             raw_files.append(result)
         return ApplyResult(
             plan_digest=self._plan.plan_digest or "",
@@ -99,7 +102,7 @@ class PlanResults:
             relative_path=file.relative_path, outcome=Outcome.FAILED, failure=failure, size_bytes=file.expected_size
         )
         if raw_file.raw_file_id not in self._failed:
-            self._sink.file_ended(raw_file, file, result)
+            self._sink.write(file_line(raw_file, file, result))
         return result
 
 

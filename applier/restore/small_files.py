@@ -27,16 +27,20 @@ logger = logging.getLogger(__name__)
 
 Placed = tuple[list[int], Target]
 
+# How often a thread fills all lanes in one look: at most 8 MiB, so that a run still ends soon.
+_FULL_LANES_A_LOOK = 4
+
 
 def group_small_files(
-    targets: Iterable[Placed], is_listed: Callable[[Target], bool], most_together: int
+    targets: Iterable[Placed], is_listed: Callable[[Target], bool], *, most_listed: int = 1, most_absent: int = 1
 ) -> Iterator[tuple[bool, list[Placed]]]:
-    """Yield files by themselves, or several small ones of a folder together, which are staged in one place, too.
+    """Yield files by themselves, or several small ones together.
 
     Args:
         targets: files with their places in the plan.
         is_listed: whether S3 has listed the object of a file as the plan says: then the local file is worth a look.
-        most_together: so many that are not listed go together at most.
+        most_listed: so many that are listed go together at most.
+        most_absent: so many that are not listed; they are of one folder, and are staged in one place.
 
     Returns:
         Whether all of them are listed, and the files.
@@ -48,8 +52,8 @@ def group_small_files(
         if not _is_small(target.file):
             yield False, [placed]
             continue
-        key = (is_listed(target), target.destination, target.folder)
-        if group and (key != group_key or len(group) >= (md5_lanes() if key[0] else most_together)):
+        key = (True, "", "") if is_listed(target) else (False, target.destination, target.folder)
+        if group and (key != group_key or len(group) >= (most_listed if key[0] else most_absent)):
             yield group_key[0], group
             group = []
         group.append(placed)
@@ -66,18 +70,18 @@ def most_absent_together(files: int, threads: int) -> int:
     return min(md5_lanes(), max(1, files // (2 * min(threads, DEFAULT_JOBS))))
 
 
+def most_listed_together(files: int, threads: int) -> int:
+    """Return how many files a thread looks at in one go: more, because threads then wait for each other less often."""
+    return min(_FULL_LANES_A_LOOK * md5_lanes(), max(1, files // (2 * min(threads, DEFAULT_JOBS))))
+
+
 def look_at_small_files(targets: Sequence[Target], tools: CheckTools) -> dict[str, LocalState]:
-    """Return what the local files of a folder are that are right, by their paths."""
+    """Return what those local files are that are right, by their paths."""
     if len(targets) == 1:
         return {}
-    try:
-        with tools.output.folder(targets[0].folder) as folder:
-            right = _right_files(folder, [(target.name, target) for target in targets])
-    except OSError:
-        return {}
-    for target, _ in right.values():
-        tools.progress.bytes_verified(target.file.expected_size or 0)
-    return {target.path: local for target, local in right.values()}
+    right = _right_files(tools.output.descriptor, [(target.path, target) for target in targets])
+    tools.progress.bytes_verified(sum(target.file.expected_size or 0 for target, _ in right.values()))
+    return {path: local for path, (_, local) in right.items()}
 
 
 def restore_absent_files(targets: Sequence[Target], tools: RestoreTools) -> dict[str, FileResult]:
@@ -127,7 +131,7 @@ def _is_small(file: PlannedFile) -> bool:
 
 
 def _right_files(folder: int, named: Sequence[tuple[str, Target]]) -> dict[str, tuple[Target, LocalState]]:
-    """Return those files of a folder, by their names there, that are byte for byte what the plan says."""
+    """Return those files below a folder, by their paths there, that are byte for byte what the plan says."""
     right: dict[str, tuple[Target, LocalState]] = {}
     seen = hash_small_files(folder, [(name, target.file.expected_size or 0) for name, target in named])
     for (name, target), file in zip(named, seen, strict=True):

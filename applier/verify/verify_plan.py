@@ -27,6 +27,7 @@ from applier.verify.pass_record import PassRecord, Verified
 from applier.verify.sample import Candidate, choose_sample
 from schemas.plan import Plan, PlannedFile, UnresolvedFile
 from schemas.results import ApplyResult, Failure, FailureKind, FileResult, Outcome, RawFileResult
+from schemas.results_file import file_line, raw_file_line
 from schemas.text import printable
 
 logger = logging.getLogger(__name__)
@@ -105,7 +106,7 @@ def verify_plan(
             for index in indices:  # entries that share a destination share its result, each under its own name
                 raw_file, file = planned[index]
                 results[index] = replace(result, relative_path=file.relative_path)
-                sink.file_ended(raw_file, file, results[index])
+                sink.write(file_line(raw_file, file, results[index]))
 
     # those that were wrong come first: the time may be up before the last file
     targets = sorted(distinct_targets(plan), key=lambda target: not record.was_wrong(target[1].path))
@@ -205,7 +206,7 @@ def _raw_file_results(plan: Plan, seen: Mapping[int, FileResult], sink: ResultSi
     for raw_file in plan.raw_files:
         if raw_file.error is not None:
             failed = RawFileResult.of(raw_file, (), Failure(FailureKind.UNRESOLVED, raw_file.error))
-            sink.raw_file_failed(failed)
+            sink.write(raw_file_line(failed))
             yield failed
             continue
         files: list[FileResult] = []
@@ -217,6 +218,6 @@ def _raw_file_results(plan: Plan, seen: Mapping[int, FileResult], sink: ResultSi
             if result is None:
                 failure = _INTERRUPTED if isinstance(file, PlannedFile) else Failure(FailureKind.UNRESOLVED, file.error)
                 result = _failed(file, failure)
-                sink.file_ended(raw_file, file, result)
+                sink.write(file_line(raw_file, file, result))
             files.append(result)
         yield RawFileResult.of(raw_file, files, None)

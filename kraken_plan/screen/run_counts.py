@@ -77,7 +77,7 @@ class RunCounts(Progress):
         self._silence, self._clock = silence, clock
         self._begun = clock()
         self._lock = threading.Lock()
-        self._tally, self._total_bytes = start, (start.not_attempted + start.failed).size_bytes
+        self._entries, self._total_bytes = _Entries(start), (start.not_attempted + start.failed).size_bytes
         self._thawing, self._checked = 0, 0 if only_looks else None
         self._fetched, self._hashed = _Meter(clock), _Meter(clock)
         self._has_ended = False
@@ -96,7 +96,7 @@ class RunCounts(Progress):
         """See `Progress`."""
         size_bytes = result.size_bytes or 0
         with self._lock:
-            self._tally = _moved(self._tally, fate_of_file(result), Amount(entries, entries * size_bytes))
+            self._entries.end(fate_of_file(result), entries, entries * size_bytes)
             if result.outcome.succeeded and entries > 1:  # its bytes were read back once, and stand for each entry
                 self._hashed.total += (entries - 1) * size_bytes
 
@@ -113,13 +113,13 @@ class RunCounts(Progress):
     def end(self, tally: Tally) -> None:
         """Take over how everything ended in the end: what was not attempted never ended before."""
         with self._lock:
-            self._tally, self._has_ended, self._thawing = tally, True, 0
+            self._entries, self._has_ended, self._thawing = _Entries(tally), True, 0
 
     def state(self) -> RunState:
         """Return how far the run has come."""
         with self._lock:
             now = self._clock()
-            tally, verified_bytes = self._tally, max(self._hashed.total, 0)
+            tally, verified_bytes = self._entries.tally(), max(self._hashed.total, 0)
             if self._has_ended:
                 verified_bytes = tally.verified.size_bytes
             # sizes that the plan does not know count once they are known
@@ -129,6 +129,8 @@ class RunCounts(Progress):
             silence = None if fetched or self._has_ended else self._silence()
             is_idle = idle_seconds >= _IDLE_SECONDS
             is_stuck = is_idle or silence is not None or self._thawing > 0 or self._has_ended
+            # nobody waits for what has failed
+            bytes_to_go = min(max(total_bytes - verified_bytes, 0), tally.not_attempted.size_bytes)
             return RunState(
                 tally=tally,
                 total_bytes=total_bytes,
@@ -137,7 +139,7 @@ class RunCounts(Progress):
                 fetched_per_second=fetched,
                 hashed_per_second=hashed,
                 seconds=now - self._begun,
-                seconds_left=None if is_stuck else self._seconds_left(total_bytes - verified_bytes, now),
+                seconds_left=None if is_stuck else self._seconds_left(bytes_to_go, now),
                 idle_seconds=idle_seconds if is_idle else 0.0,
                 silence=silence,
                 checked=self._checked,
@@ -145,12 +147,11 @@ class RunCounts(Progress):
                 has_ended=self._has_ended,
             )
 
-    def _seconds_left(self, verified_to_go: int, now: float) -> float | None:
+    def _seconds_left(self, bytes_to_go: int, now: float) -> float | None:
         rate = self._hashed.rate(_FORECAST_SECONDS)
         if rate <= 0 or now - self._begun < _LEAST_FORECAST_SECONDS:
             return None
-        to_go = min(max(verified_to_go, 0), self._tally.not_attempted.size_bytes)  # what failed is not waited for
-        return to_go / rate
+        return bytes_to_go / rate
 
 
 def plan_at_start(plan: Plan, lost_buckets: Container[str | None] = ()) -> Tally:
@@ -161,17 +162,35 @@ def plan_at_start(plan: Plan, lost_buckets: Container[str | None] = ()) -> Tally
         lost_buckets: those that cannot be used: their files have failed already.
     """
     lost = [raw_file.totals() for raw_file in plan.raw_files if raw_file.bucket_name in lost_buckets]
-    failed = Amount(sum(totals.files for totals in lost), sum(totals.size_bytes for totals in lost))
-    return _moved(Tally.of_plan(plan), Fate.FAILED, failed)
+    entries = _Entries(Tally.of_plan(plan))
+    entries.end(Fate.FAILED, sum(totals.files for totals in lost), sum(totals.size_bytes for totals in lost))
+    return entries.tally()
 
 
-def _moved(tally: Tally, fate: Fate, ended: Amount) -> Tally:
-    """Return a tally with what has just met a fate taken from what was still to come."""
-    if fate is Fate.NOT_ATTEMPTED:
-        return tally
-    to_go = tally.not_attempted
-    left = Amount(to_go.entries - ended.entries, max(to_go.size_bytes - ended.size_bytes, 0))
-    return Tally({**tally.amounts, fate: tally[fate] + ended, Fate.NOT_ATTEMPTED: left})
+class _Entries:
+    """The entries of a plan by fate, while they meet theirs; those still to come count as not attempted.
+
+    Args:
+        start: before the next one ends.
+    """
+
+    def __init__(self, start: Tally) -> None:
+        self._counts = {fate: start[fate].entries for fate in Fate}
+        self._sizes_bytes = {fate: start[fate].size_bytes for fate in Fate}
+
+    def end(self, fate: Fate, count: int, size_bytes: int) -> None:
+        """Have so many entries meet a fate."""
+        if fate is Fate.NOT_ATTEMPTED:
+            return
+        self._counts[fate] += count
+        self._sizes_bytes[fate] += size_bytes
+        self._counts[Fate.NOT_ATTEMPTED] -= count
+        bytes_to_go = self._sizes_bytes[Fate.NOT_ATTEMPTED] - size_bytes
+        self._sizes_bytes[Fate.NOT_ATTEMPTED] = max(bytes_to_go, 0)  # the plan does not know every size
+
+    def tally(self) -> Tally:
+        """Return how many entries met which fate so far."""
+        return Tally({fate: Amount(self._counts[fate], self._sizes_bytes[fate]) for fate in Fate})
 
 
 class _Meter:

@@ -12,14 +12,19 @@ import pytest
 from listed_bucket import Listing
 from preloaded import preloaded
 
-from applier.disk.file_identity import FileIdentity, file_identity
+from applier.disk.file_identity import file_identity
 from applier.disk.folders import OutputFolder
 from applier.disk.hashing import hash_small_files, md5_lanes, small_file_bytes
 from applier.restore.crew import Crew
 from applier.restore.decide import LocalKind
 from applier.restore.find_object import is_listed_as_planned
 from applier.restore.progress import Progress
-from applier.restore.small_files import group_small_files, look_at_small_files, most_absent_together
+from applier.restore.small_files import (
+    group_small_files,
+    look_at_small_files,
+    most_absent_together,
+    most_listed_together,
+)
 from applier.restore.tools import CheckTools
 from applier.s3.fetcher import Fetcher, RetryPolicy
 from applier.s3.lists.objects_ahead import ObjectsAhead
@@ -44,9 +49,7 @@ def test_small_files_should_be_hashed_together(output: OutputFolder, tmp_path: P
         (tmp_path / name).write_bytes(content if name != "cut" else content[:-1])
     files = [*sizes.items(), ("absent", 1), ("ünïcode", 1)]
     (tmp_path / "ünïcode").write_bytes(b"u")
-    seen: list[tuple[FileIdentity, bytes] | None] = []
-    for first in range(0, len(files), md5_lanes()):
-        seen += hash_small_files(output.descriptor, files[first : first + md5_lanes()])
+    seen = hash_small_files(output.descriptor, files)
     expected = [
         None
         if name in {"cut", "absent"}
@@ -54,6 +57,53 @@ def test_small_files_should_be_hashed_together(output: OutputFolder, tmp_path: P
         for name, _ in files
     ]
     assert seen == (expected if md5_lanes() > 1 else [None] * len(files))
+
+
+def test_small_files_of_many_folders_should_be_hashed_in_one_call(output: OutputFolder, tmp_path: Path) -> None:
+    # given more files than there are lanes; folder by folder, and going back and forth between them
+    folders = ["", "a/", "a/b/", "a/b/c/", f"{'n' * 255}/"]
+    paths = [f"{folder}{number}" for folder in folders for number in range(10)]
+    paths += [f"{folder}{number}" for number in range(3) for folder in folders]
+    for path in paths:
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(path)
+    open_files = len(list(Path("/proc/self/fd").iterdir()))
+
+    # when
+    seen = hash_small_files(output.descriptor, [(path, len(path)) for path in paths])
+
+    # then each is hashed, and no folder stays open
+    digests = [file and file[1] for file in seen]
+    assert digests == [hashlib.md5(path.encode()).digest() if md5_lanes() > 1 else None for path in paths]
+    assert len(list(Path("/proc/self/fd").iterdir())) == open_files
+
+
+def test_small_files_should_not_be_reached_by_a_link(output: OutputFolder, tmp_path: Path) -> None:
+    # given
+    (tmp_path / "real" / "below").mkdir(parents=True)
+    (tmp_path / "real" / "below" / "file").write_bytes(b"x")
+    (tmp_path / "link").symlink_to("real")
+    (tmp_path / "real" / "link").symlink_to("below")
+    (tmp_path / "a_file").write_bytes(b"x")
+    right = "real/below/file"
+    others = [
+        "link/below/file",
+        "real/link/file",
+        "absent/file",
+        "a_file/file",
+        f"{'n' * 256}/file",
+        "real/below/file/",
+    ]
+    open_files = len(list(Path("/proc/self/fd").iterdir()))
+
+    # when what is right stands between what cannot be opened
+    paths = [path for other in others for path in (other, right)]
+    seen = hash_small_files(output.descriptor, [(path, 1) for path in paths])
+
+    # then
+    if md5_lanes() > 1:
+        assert [path for path, file in zip(paths, seen, strict=True) if file is not None] == [right] * len(others)
+    assert len(list(Path("/proc/self/fd").iterdir())) == open_files
 
 
 def test_of_small_files_only_right_ones_should_be_recognised(output: OutputFolder, tmp_path: Path) -> None:
@@ -115,7 +165,7 @@ def test_a_small_file_that_changes_while_it_is_read_should_be_left_to_a_second_l
     assert done.stdout == b"[False, True]\n"
 
 
-def test_small_files_should_be_grouped_by_folder_and_by_whether_they_are_listed_as_planned() -> None:
+def test_small_files_should_be_grouped_by_whether_they_are_listed_as_planned_and_others_by_folder() -> None:
     names = [f"{number:03}" for number in range(400)]
     store = Listing(names[:-50], etag=ETAG, size_bytes=len(CONTENT))
     ahead = ObjectsAhead(Fetcher(store=store, retry=RetryPolicy(attempts=1), stop=threading.Event()))
@@ -124,25 +174,34 @@ def test_small_files_should_be_grouped_by_folder_and_by_whether_they_are_listed_
         "101": target("101", size_bytes=None),
         "200": replace(target("200"), folder="another"),
         "210": replace(target("210"), destination="another"),
+        "380": replace(target("380"), folder="another"),
+        "390": replace(target("390"), destination="another"),
     }
     targets = [([number], unlike.get(name) or target(name)) for number, name in enumerate(names)]
     groups: list[tuple[bool, list[str]]] = []
     for listed, group in group_small_files(
-        ahead.look_ahead(targets, location_of), lambda one: is_listed_as_planned(one, ahead), 3
+        ahead.look_ahead(targets, location_of),
+        lambda one: is_listed_as_planned(one, ahead),
+        most_listed=40,
+        most_absent=3,
     ):
         groups.append((listed, [one.name for _, one in group]))
         for _, one in group:
             ahead.listed(one.location)
     assert sorted(name for _, group in groups for name in group) == names
-    assert max(len(group) for listed, group in groups if listed) == md5_lanes()
-    assert max(len(group) for listed, group in groups if not listed) == min(3, md5_lanes())
+    assert max(len(group) for listed, group in groups if listed) == 40
+    assert max(len(group) for listed, group in groups if not listed) == 3
     listed_names = {name for listed, group in groups if listed for name in group}
     assert {"050", "300"} <= listed_names
     assert not listed_names & {"000", "100", "101", "399"}
-    for alone in ((True, ["200"]), (True, ["210"]), (False, ["101"])):
-        assert alone in groups
+    assert any(listed and len(group) > 1 and "200" in group for listed, group in groups)
+    for alone in ("101", "380", "390"):
+        assert (False, [alone]) in groups
 
 
-@pytest.mark.parametrize(("files", "threads", "together"), [(5, 40, 1), (159, 40, 1), (160, 40, 2), (10**6, 40, None)])
-def test_small_files_should_keep_all_threads_busy(files: int, threads: int, together: int | None) -> None:
-    assert most_absent_together(files, threads) == min(together or md5_lanes(), md5_lanes())
+@pytest.mark.parametrize(
+    ("files", "threads", "together"), [(5, 40, 1), (159, 40, 1), (160, 40, 2), (160, 128, 2), (10**6, 40, 10**6)]
+)
+def test_small_files_should_keep_all_threads_busy(files: int, threads: int, together: int) -> None:
+    assert most_absent_together(files, threads) == min(together, md5_lanes())
+    assert most_listed_together(files, threads) == min(together, 4 * md5_lanes())
