@@ -21,6 +21,7 @@ ByteRange = tuple[int, int]
 # Shared by what a thread hashes at once: large enough for calls not to count, small enough for the caches.
 _BUFFER_BYTES = 2 * MIB
 _LONGEST_READ_BYTES = MIB
+LARGEST_TOGETHER_BYTES = MIB // 4  # files up to this size are for `hash_small_files`
 
 _free_buffers: list[memoryview] = []
 
@@ -105,17 +106,12 @@ def hash_ranges(
     return [hasher.digest() for hasher, _ in hashers]
 
 
-def small_file_bytes() -> int:
-    """Return how large a file may be for `hash_small_files`."""
-    return min(_BUFFER_BYTES // md5_lanes(), _LONGEST_READ_BYTES)
-
-
 def hash_small_files(folder: int, files: Sequence[tuple[str, int]]) -> list[tuple[FileIdentity, bytes] | None]:
     """Return identity and binary MD5 of small files below a folder, all read and hashed in one call.
 
     Args:
         folder: its descriptor; no link below it is followed.
-        files: of each the path and the size in bytes, at most `small_file_bytes`.
+        files: of each the path and the size in bytes, at most `LARGEST_TOGETHER_BYTES`.
 
     Returns:
         None in place of a file that is anything but right in size, readable and left alone meanwhile.

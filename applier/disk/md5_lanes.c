@@ -1,7 +1,8 @@
 /* MD5 (RFC 1321) of several streams at once, for x86-64.
 
    The steps of one MD5 depend on each other, so a core hashes one stream no faster than 0.7 GiB/s; but one vector
-   register holds 8 (AVX2) or 16 (AVX-512) streams, each in a lane of its own. A single stream takes the scalar way.
+   register holds 8 (AVX2) or 16 (AVX-512) streams, each in a lane of its own. With AVX2, the steps of two registers
+   overlap: 16 streams take a third more time than 8. A single stream takes the scalar way.
 
    Called through ctypes by md5_lanes.py, which checks what comes out against hashlib before it trusts any of it. */
 
@@ -101,6 +102,17 @@ __attribute__((target("avx2"), always_inline)) static inline void load_block8(la
     load8(w + 8, data, at + BLOCK / 2);
 }
 
+__attribute__((target("avx2"), always_inline)) static inline void load_block16_avx2(
+    lanes16 *w, const uint8_t *const *data, size_t at) {
+    lanes8 low[16], high[16];
+    load_block8(low, data, at);
+    load_block8(high, data + 8, at);
+    for (int i = 0; i < 16; i++) {
+        memcpy(&w[i], &low[i], sizeof low[i]);
+        memcpy((uint8_t *)&w[i] + sizeof low[i], &high[i], sizeof high[i]);
+    }
+}
+
 __attribute__((target("avx512f,avx512vl,avx2"), always_inline)) static inline void load_block16(
     lanes16 *w, const uint8_t *const *data, size_t at) {
     lanes8 low[16], high[16];
@@ -128,14 +140,14 @@ __attribute__((target("avx512f,avx512vl,avx2"), always_inline)) static inline vo
     }
 
 DEFINE_HASH_LANES(hash_8, "avx2", lanes8, load_block8)
+DEFINE_HASH_LANES(hash_16_avx2, "avx2", lanes16, load_block16_avx2)
 DEFINE_HASH_LANES(hash_8_avx512, "avx512f,avx512vl,avx2", lanes8, load_block8) /* rotates in one instruction */
 DEFINE_HASH_LANES(hash_16, "avx512f,avx512vl,avx2", lanes16, load_block16)
 
 /* How many streams this processor hashes at once; 1: vectors do not help here. */
-int md5_lanes(void) {
-    if (!__builtin_cpu_supports("avx2")) return 1;
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") ? 16 : 8;
-}
+int md5_lanes(void) { return __builtin_cpu_supports("avx2") ? MAX_LANES : 1; }
+
+static int has_avx512(void) { return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl"); }
 
 size_t md5_stream_bytes(void) { return sizeof(md5_stream); }
 
@@ -163,13 +175,12 @@ static void hash_blocks(md5_stream **streams, const uint8_t **data, int count, s
         hash_one(streams[0]->state, data[0], blocks);
         return;
     }
-    int avx512 = md5_lanes() == 16;
     uint32_t states[4][MAX_LANES] = {{0}};
     const uint8_t *lane_data[MAX_LANES];
     for (int lane = 0; lane < MAX_LANES; lane++) lane_data[lane] = data[lane < count ? lane : 0]; /* idle ones copy */
     for (int lane = 0; lane < count; lane++)
         for (int word = 0; word < 4; word++) states[word][lane] = streams[lane]->state[word];
-    (!avx512 ? hash_8 : count > 8 ? hash_16 : hash_8_avx512)(states, lane_data, blocks);
+    (has_avx512() ? count > 8 ? hash_16 : hash_8_avx512 : count > 8 ? hash_16_avx2 : hash_8)(states, lane_data, blocks);
     for (int lane = 0; lane < count; lane++)
         for (int word = 0; word < 4; word++) streams[lane]->state[word] = states[word][lane];
 }
@@ -304,11 +315,18 @@ static void hash_some(last_folder *folder, small_file *files, int count, uint8_t
         if (files[i].is_hashed) md5_digest(&streams[i], files[i].digest);
 }
 
-/* Reads and hashes small files below a folder; the buffer is as large as the largest md5_lanes() of them in a row. */
-void md5_small_files(int below, small_file *files, int count, uint8_t *buffer) {
+/* Reads and hashes small files below a folder, as many at once as fit in the lanes and the buffer. */
+void md5_small_files(int below, small_file *files, int count, uint8_t *buffer, size_t buffer_bytes) {
     last_folder folder = {.below = below, .descriptor = below, .path = "", .path_bytes = 0};
-    int at_once = md5_lanes();
-    for (int done = 0; done < count; done += at_once)
-        hash_some(&folder, files + done, count - done < at_once ? count - done : at_once, buffer);
+    int at_once = md5_lanes(), some;
+    for (int done = 0; done < count; done += some) {
+        size_t taken = 0;
+        for (some = 0; some < at_once && done + some < count; some++) {
+            if (files[done + some].size_bytes > buffer_bytes - taken) break;
+            taken += files[done + some].size_bytes;
+        }
+        hash_some(&folder, files + done, some, buffer);
+        some += some == 0; /* a file that does not fit is left out */
+    }
     leave_folder(&folder);
 }

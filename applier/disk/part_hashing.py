@@ -72,7 +72,7 @@ class PartHasher:
         self._on_done = on_done
         self._lock = threading.Lock()
         self._waiting: deque[Part] = deque()
-        self._hashing_threads = 0
+        self._hashing_threads = self._begun_parts = 0
         for part in self.parts:
             if part.is_done:  # of an empty file
                 self._end(part)
@@ -103,7 +103,9 @@ class PartHasher:
     def land(self, part: Part, segments: Iterable[ByteRange]) -> None:
         """Note that segments have been written."""
         with self._lock:
+            had_begun = bool(part.landed)
             part.landed.update(segments)
+            self._begun_parts += bool(part.landed) - had_begun
             self._queue(part)
 
     def hash_landed(self, descriptor: int, on_read: Callable[[int], None]) -> None:
@@ -130,6 +132,7 @@ class PartHasher:
             self._hashing_threads -= bool(hashed)
             for part in hashed:
                 part.queued = False
+                self._begun_parts -= part.is_done
                 self._queue(part)
             if not self._waiting or not self._needs_another_thread():
                 return ()
@@ -137,8 +140,13 @@ class PartHasher:
             return [self._waiting.popleft() for _ in range(min(md5_lanes(), len(self._waiting)))]
 
     def _needs_another_thread(self) -> bool:
-        many_wait = len(self._waiting) >= md5_lanes() // 2
-        return self._hashing_threads == 0 or (self._hashing_threads < cores() and many_wait)
+        """Tell whether there is enough to hash: one lane takes as long as all of them.
+
+        Once everything has landed, every part that is not done waits or is being hashed, so nothing is left behind.
+        """
+        if self._hashing_threads == 0:
+            return len(self._waiting) >= min(md5_lanes(), self._begun_parts) * 3 // 4
+        return self._hashing_threads < cores() and len(self._waiting) >= md5_lanes() // 2
 
     def _queue(self, part: Part) -> None:
         if part.can_be_hashed and not part.queued:

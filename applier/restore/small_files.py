@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from applier.disk.folders import write_all
-from applier.disk.hashing import hash_small_files, md5_lanes, small_file_bytes
+from applier.disk.hashing import LARGEST_TOGETHER_BYTES, hash_small_files, md5_lanes
 from applier.disk.publish import ReplacedMeanwhileError, publish_together
 from applier.disk.staging import Staging, staged_name
 from applier.restore.check_file import is_absent
@@ -127,7 +127,7 @@ def restore_absent_files(targets: Sequence[Target], tools: RestoreTools) -> dict
 
 def _is_small(file: PlannedFile) -> bool:
     size_bytes, chunk_bytes = file.expected_size, file.chunk_size_mb * MIB
-    return size_bytes is not None and 0 < size_bytes <= min(small_file_bytes(), chunk_bytes)
+    return size_bytes is not None and 0 < size_bytes <= min(LARGEST_TOGETHER_BYTES, chunk_bytes)
 
 
 def _right_files(folder: int, named: Sequence[tuple[str, Target]]) -> dict[str, tuple[Target, LocalState]]:

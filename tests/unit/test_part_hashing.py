@@ -1,7 +1,9 @@
+import hashlib
 import os
+import random
 import threading
 from collections.abc import Iterator
-from itertools import permutations
+from itertools import accumulate, pairwise, permutations
 from pathlib import Path
 
 import pytest
@@ -69,6 +71,51 @@ def test_parts_should_be_hashed_together(staged: int) -> None:
     assert sum(rounds) == 3 * len(CONTENT)
     if md5_lanes() > 1:
         assert rounds == [3000, 3000, 3000, 15]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_all_parts_should_be_done_once_all_have_landed(tmp_path: Path, staged: int, seed: int) -> None:
+    # given up to 40 parts, and segments in any order; a resumed download lands none of some parts, to begin with
+    del staged
+    chance = random.Random(seed)  # noqa: S311  # the same each time
+    contents = [made_up_bytes(f"{number}", chance.randrange(1, 4500)) for number in range(chance.randrange(1, 41))]
+    ends = [0, *accumulate(map(len, contents))]
+    (tmp_path / "all").write_bytes(b"".join(contents))
+    whole = PartHasher(list(pairwise(ends)), lambda *_: None)
+    landings = [(part, [segment]) for part in whole.parts for segment in part.segments]
+    landings += [(part, []) for part in chance.sample(whole.parts, len(whole.parts) // 2)]
+    chance.shuffle(landings)
+
+    # when
+    with (tmp_path / "all").open("rb") as file:
+        for part, segments in landings:
+            whole.land(part, segments)
+            whole.hash_landed(file.fileno(), lambda _: None)
+
+    # then
+    assert whole.digests == [hashlib.md5(content).digest() for content in contents]
+
+
+@pytest.mark.skipif(md5_lanes() == 1, reason="nothing is compiled: parts are hashed one by one")
+def test_hashing_should_wait_for_parts_that_fill_most_lanes(tmp_path: Path, staged: int) -> None:
+    # given as many parts as there are lanes, whose segments land side by side
+    del staged
+    (tmp_path / "all").write_bytes(bytes(md5_lanes() * 4 * SEGMENT_BYTES))
+    starts = range(0, md5_lanes() * 4 * SEGMENT_BYTES, 4 * SEGMENT_BYTES)
+    whole = PartHasher([(start, start + 4 * SEGMENT_BYTES) for start in starts], lambda *_: None)
+    rounds: list[int] = []
+
+    # when
+    with (tmp_path / "all").open("rb") as file:
+        for part, segment in whole.missing_segments():
+            whole.land(part, [segment])
+            whole.hash_landed(file.fileno(), rounds.append)
+
+    # then most of it is, but for the first and the last of them, for which nothing else is there
+    assert sum(rounds) == md5_lanes() * 4 * SEGMENT_BYTES
+    full = [count for count in rounds if count >= md5_lanes() * 3 // 4 * SEGMENT_BYTES]
+    assert sum(full) >= sum(rounds) / 2
+    assert len(rounds) <= md5_lanes()
 
 
 def test_part_should_be_hashed_once_by_many_threads(staged: int) -> None:

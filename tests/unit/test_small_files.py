@@ -13,8 +13,9 @@ from listed_bucket import Listing
 from preloaded import preloaded
 
 from applier.disk.file_identity import file_identity
-from applier.disk.folders import OutputFolder
-from applier.disk.hashing import hash_small_files, md5_lanes, small_file_bytes
+from applier.disk.folders import OutputFolder, open_output_location
+from applier.disk.hashing import LARGEST_TOGETHER_BYTES, hash_small_files, md5_lanes
+from applier.disk.md5_lanes import best_md5
 from applier.restore.crew import Crew
 from applier.restore.decide import LocalKind
 from applier.restore.find_object import is_listed_as_planned
@@ -43,7 +44,7 @@ def target(name: str, *, etag: str = ETAG, size_bytes: int | None = len(CONTENT)
 
 
 def test_small_files_should_be_hashed_together(output: OutputFolder, tmp_path: Path) -> None:
-    sizes = {"1": 1, "63": 63, "64": 64, "65": 65, "1000": 1000, "most": small_file_bytes(), "cut": 7, "empty": 0}
+    sizes = {"1": 1, "63": 63, "64": 64, "65": 65, "1000": 1000, "most": LARGEST_TOGETHER_BYTES, "cut": 7, "empty": 0}
     contents = {name: os.urandom(size) for name, size in sizes.items()}
     for name, content in contents.items():
         (tmp_path / name).write_bytes(content if name != "cut" else content[:-1])
@@ -76,6 +77,18 @@ def test_small_files_of_many_folders_should_be_hashed_in_one_call(output: Output
     digests = [file and file[1] for file in seen]
     assert digests == [hashlib.md5(path.encode()).digest() if md5_lanes() > 1 else None for path in paths]
     assert len(list(Path("/proc/self/fd").iterdir())) == open_files
+
+
+def test_small_files_should_be_hashed_as_they_fit_in_the_buffer(tmp_path: Path) -> None:
+    sizes = [7, 3, 5, 5, 11, 10, 1, 9]
+    for number, size in enumerate(sizes):
+        (tmp_path / str(number)).write_bytes(bytes([number]) * size)
+    with open_output_location(str(tmp_path)) as folder:
+        files = [(str(number), size) for number, size in enumerate(sizes)]
+        seen = best_md5().hash_small_files(folder.descriptor, files, memoryview(bytearray(10)))
+    digests = [bytes(file.digest) if file.is_hashed else None for file in seen]
+    expected = [hashlib.md5(bytes([number]) * size).digest() for number, size in enumerate(sizes)]
+    assert digests == [*expected[:4], None, *expected[5:]] if md5_lanes() > 1 else [None] * len(sizes)
 
 
 def test_small_files_should_not_be_reached_by_a_link(output: OutputFolder, tmp_path: Path) -> None:
