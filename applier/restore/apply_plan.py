@@ -115,9 +115,11 @@ class _Passes:
         ended = crew.run(
             functools.partial(self._skip_or_leave if listed else self._restore, group) for listed, group in groups
         )
+        if not (ended and self.left):
+            return ended
         together = most_absent_together(len(self.left), crew.threads)
         groups = group_small_files(self.left, lambda _: False, most_absent=together)
-        return ended and crew.run(functools.partial(self._restore, group) for _, group in groups)
+        return crew.run(functools.partial(self._restore, group) for _, group in groups)
 
     def _skip_or_leave(self, group: list[Placed]) -> None:
         right = look_at_small_files([target for _, target in group], self.tools.check)

@@ -15,6 +15,7 @@ DEFAULT_JOBS, MOST_JOBS = 40, 256
 # Small files are all round trips, at 30 ms and more where S3 is far, and hold little memory on their way.
 SMALL_FILE_JOBS = 128
 _SMALL_ON_AVERAGE_BYTES = MIB
+_LEAST_PER_JOB_BYTES = MIB  # what a thread does with less is over before another one has started
 
 # A job holds a staged file, its journal, a connection, a staging folder with its lock, and folders on the way.
 _FILES_PER_JOB, _FILES_PER_STAGING_FOLDER, _FILES_FOR_THE_REST = 7, 2, 32
@@ -24,9 +25,12 @@ _ADDRESSES_PER_JOB, _ADDRESSES_FOR_THE_REST = 80 * MIB, 512 * MIB
 
 
 def default_jobs(totals: PlanTotals) -> int:
-    """Return how many jobs suit a plan: more for one of small files, whose sizes are known."""
-    are_small = totals.unknown_sizes == 0 and totals.size_bytes <= totals.files * _SMALL_ON_AVERAGE_BYTES
-    return SMALL_FILE_JOBS if are_small else DEFAULT_JOBS
+    """Return how many jobs suit a plan: more for one of small files, and no more than find something to do."""
+    if totals.unknown_sizes > 0:
+        return DEFAULT_JOBS
+    are_small = totals.size_bytes <= totals.files * _SMALL_ON_AVERAGE_BYTES
+    useful = totals.files + totals.size_bytes // _LEAST_PER_JOB_BYTES
+    return min(SMALL_FILE_JOBS if are_small else DEFAULT_JOBS, max(1, useful))
 
 
 def allowed_jobs(asked_for: int | None, by_default: int = DEFAULT_JOBS) -> int:
@@ -45,7 +49,7 @@ def allowed_jobs(asked_for: int | None, by_default: int = DEFAULT_JOBS) -> int:
         _jobs_within(hard, _FILES_PER_JOB, _FILES_FOR_THE_REST),
         _jobs_within(addresses, _ADDRESSES_PER_JOB, _ADDRESSES_FOR_THE_REST),
     )
-    if jobs < (asked_for or DEFAULT_JOBS):
+    if jobs < (asked_for or min(by_default, DEFAULT_JOBS)):
         limits = "the limits of open files or memory (ulimit -n, ulimit -v) allow no more"
         logger.warning("only %s at once: %s", counted(jobs, "job"), limits)
     return jobs

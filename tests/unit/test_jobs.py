@@ -12,13 +12,16 @@ from schemas.plan import PlanTotals
 @pytest.mark.parametrize(
     ("totals", "expected"),
     [
-        (PlanTotals(files=3, size_bytes=3 * MIB), SMALL_FILE_JOBS),
-        (PlanTotals(files=3, size_bytes=3 * MIB + 1), DEFAULT_JOBS),
+        (PlanTotals(files=300, size_bytes=300 * MIB), SMALL_FILE_JOBS),
+        (PlanTotals(files=300, size_bytes=300 * MIB + 1), DEFAULT_JOBS),
         (PlanTotals(files=3, size_bytes=10, unknown_sizes=1), DEFAULT_JOBS),
+        (PlanTotals(files=3, size_bytes=10), 3),
+        (PlanTotals(files=1, size_bytes=8 * MIB), 9),
+        (PlanTotals(), 1),
     ],
-    ids=["small", "large", "unknown"],
+    ids=["small", "large", "unknown", "few", "one", "none"],
 )
-def test_more_jobs_should_suit_a_plan_whose_files_are_known_to_be_small(totals: PlanTotals, expected: int) -> None:
+def test_as_many_jobs_should_suit_a_plan_as_have_something_to_do(totals: PlanTotals, expected: int) -> None:
     assert default_jobs(totals) == expected
 
 
@@ -33,6 +36,8 @@ def with_open_files(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
         (None, SMALL_FILE_JOBS, 100_000, SMALL_FILE_JOBS, False),
         (None, SMALL_FILE_JOBS, 32 + 7 * 100, 100, False),  # nobody asked for more, and it is as many as ever
         (None, SMALL_FILE_JOBS, 32 + 7 * 20, 20, True),
+        (None, 3, 100_000, 3, False),
+        (None, 3, 32 + 7 * 2, 2, True),
         (128, DEFAULT_JOBS, 32 + 7 * 100, 100, True),
         (3, SMALL_FILE_JOBS, 100_000, 3, False),
     ],
