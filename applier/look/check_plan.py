@@ -12,7 +12,6 @@ from applier.look.status import FileStatus, Seen, file_statuses
 from applier.restore.check_file import Look, Verdict, check_file
 from applier.restore.decide import LocalState
 from applier.restore.failures import failure_of
-from applier.restore.find_object import is_listed_as_planned
 from applier.restore.small_files import Placed, group_small_files, look_at_small_files, most_listed_together
 from applier.restore.tools import CheckTools
 from applier.target import Target, distinct_targets, location_of
@@ -61,11 +60,8 @@ def check_plan(plan: Plan, tools: CheckTools, look: Look, bucket_failures: Mappi
             check(indices, target, right.get(target.path))
 
     targets = tools.ahead.look_ahead(distinct_targets(plan), location_of)
-    groups = group_small_files(
-        targets,
-        lambda target: is_listed_as_planned(target, tools.ahead),
-        most_listed=most_listed_together(plan.totals().files, tools.crew.threads),
-    )
+    together = most_listed_together(plan.totals().files, tools.crew.threads)
+    groups = group_small_files(targets, lambda _: True, most_listed=together)  # nothing is touched, whatever S3 lists
     ended = tools.crew.run(functools.partial(check_together, group) for _, group in groups)
     with lock:  # threads that have not ended may still add what they see
         seen_so_far = dict(seen)

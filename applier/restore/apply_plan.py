@@ -2,12 +2,13 @@
 
 import functools
 import logging
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from applier.reports.results_writer import ResultSink
 from applier.restore.check_file import Look, check_file
-from applier.restore.find_object import is_listed_as_planned
+from applier.restore.find_object import is_found_listed_as_planned, is_listed_as_planned
 from applier.restore.plan_results import PlanResults
 from applier.restore.restore_file import restore_file
 from applier.restore.small_files import (
@@ -119,25 +120,30 @@ class _Passes:
             return ended
         together = most_absent_together(len(self.left), crew.threads)
         groups = group_small_files(self.left, lambda _: False, most_absent=together)
-        return crew.run(functools.partial(self._restore, group) for _, group in groups)
+        return crew.run((functools.partial(self._restore, group) for _, group in groups), at_once=len(self.left))
 
     def _skip_or_leave(self, group: list[Placed]) -> None:
-        right = look_at_small_files([target for _, target in group], self.tools.check)
-        self.end(
-            [
-                _Ended(indices, target, restore_file(target, self.tools, right[target.path]))
-                for indices, target in group
-                if target.path in right
-            ]
-        )
-        self.left.extend((indices, target) for indices, target in group if target.path not in right)
+        self.left.extend(self._skip_right(group))
 
     def _restore(self, group: list[Placed]) -> None:
         restored = restore_absent_files([target for _, target in group], self.tools)
         self.end([_Ended(*placed, restored[placed[1].path]) for placed in group if placed[1].path in restored])
-        for indices, target in group:
-            if target.path not in restored:
-                self.end([_Ended(indices, target, restore_file(target, self.tools))])
+        left = deque(placed for placed in group if placed[1].path not in restored)
+        while len(left) > 1 and not is_found_listed_as_planned(left[0][1], self.tools.check.ahead):
+            self._restore_one(left.popleft())
+        for placed in self._skip_right(left):
+            self._restore_one(placed)
+
+    def _skip_right(self, files: Sequence[Placed]) -> list[Placed]:
+        """Skip those files that S3 has listed as the plan says, and that are right; return the others."""
+        check = self.tools.check
+        right = look_at_small_files([target for _, target in files if is_listed_as_planned(target, check.ahead)], check)
+        skipped = [placed for placed in files if placed[1].path in right]
+        self.end([_Ended(*placed, restore_file(placed[1], self.tools, right[placed[1].path])) for placed in skipped])
+        return [placed for placed in files if placed[1].path not in right]
+
+    def _restore_one(self, placed: Placed) -> None:
+        self.end([_Ended(*placed, restore_file(placed[1], self.tools))])
 
 
 def _is_thawing(result: FileResult) -> bool:

@@ -40,11 +40,14 @@ class Crew:
         self._tasks: Iterator[Task] = iter(())
         self._tasks_running = 0
 
-    def run(self, tasks: Iterable[Task], *, patience_seconds: float = PATIENCE_SECONDS) -> bool:
+    def run(
+        self, tasks: Iterable[Task], *, at_once: int | None = None, patience_seconds: float = PATIENCE_SECONDS
+    ) -> bool:
         """Run all tasks; the calling thread only waits, so that signals reach it.
 
         Args:
             tasks: each asked for when a thread is free for it. They must not raise.
+            at_once: how many threads are enough; by default all of them.
             patience_seconds: how long to wait for what is under way once the run is to stop.
 
         Returns:
@@ -54,7 +57,7 @@ class Crew:
             RuntimeError: the system starts no thread at all.
         """
         self._tasks = iter(tasks)
-        workers = self._start_workers()
+        workers = self._start_workers(min(self.threads, at_once or self.threads))
         for worker in workers:
             while worker.is_alive() and not self._stop.is_set():
                 worker.join(_SIGNAL_INTERVAL_SECONDS)
@@ -97,10 +100,10 @@ class Crew:
         if self._stop.is_set():
             raise Interrupted
 
-    def _start_workers(self) -> list[threading.Thread]:
+    def _start_workers(self, count: int) -> list[threading.Thread]:
         """Start as many threads as the system gives: fewer will do."""
         workers: list[threading.Thread] = []
-        for number in range(self.threads):
+        for number in range(count):
             worker = threading.Thread(target=self._work, daemon=True, name=f"crew-{number}")
             try:
                 worker.start()

@@ -109,6 +109,15 @@ def is_listed_as_planned(target: Target, ahead: ObjectsAhead) -> bool:
     return listed is not None and judge_s3(target.file, listed) is None
 
 
+def is_found_listed_as_planned(target: Target, ahead: ObjectsAhead) -> bool:
+    """Tell the same, and have S3 list the object first, if that is worth a listing; False where that fails."""
+    try:
+        ahead.learn(target.location)
+    except BaseException:  # noqa: BLE001  # whoever asks for the object by itself will say what it is
+        return False
+    return is_listed_as_planned(target, ahead)
+
+
 def ask_for_object(target: Target, fetcher: Fetcher, accept: Acceptance) -> FoundObject:
     """Return the object that holds a planned file, as S3 answers for this one; see `find_object`."""
     try:

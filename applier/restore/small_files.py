@@ -77,7 +77,7 @@ def most_listed_together(files: int, threads: int) -> int:
 
 def look_at_small_files(targets: Sequence[Target], tools: CheckTools) -> dict[str, LocalState]:
     """Return what those local files are that are right, by their paths."""
-    if len(targets) == 1:
+    if len(targets) <= 1:
         return {}
     right = _right_files(tools.output.descriptor, [(target.path, target) for target in targets])
     tools.progress.bytes_verified(sum(target.file.expected_size or 0 for target, _ in right.values()))

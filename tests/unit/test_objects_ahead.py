@@ -5,6 +5,7 @@ import random
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import islice
 from xml.sax.saxutils import escape
 
 import pytest
@@ -193,3 +194,31 @@ def test_a_list_of_versions_should_be_read_without_what_its_last_key_leaves_open
 def test_what_is_no_list_should_be_refused() -> None:
     with pytest.raises(ValueError, match="not a list"):
         read_listed_page(b"<Error/>", normalized_etag)
+
+
+def test_threads_that_ask_all_over_a_page_at_once_should_take_one_request() -> None:
+    # given a window of a thousand objects, of which the first few are asked for singly
+    store = Listing(KEYS[:1000])
+    ahead = ahead_of(store)
+    locations = list(islice(ahead.look_ahead(map(located, KEYS), lambda location: location), 1000))
+    for location in locations[500:504]:
+        ahead.learn(location)
+    assert not store.pages
+
+    # when those in the middle come first
+    at_once = threading.Barrier(40)
+
+    def learn(number: int) -> None:
+        at_once.wait()
+        ahead.learn(locations[(number * 25 + 600) % 1000])
+
+    threads = [threading.Thread(target=learn, args=(number,)) for number in range(40)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+
+    # then
+    assert len(store.pages) == 1
+    known = [ahead.peek(location) is not None for location in locations]
+    assert known == [not 500 <= number < 504 for number in range(1000)]

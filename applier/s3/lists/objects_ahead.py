@@ -27,6 +27,7 @@ T = TypeVar("T")
 
 # How many objects are looked ahead for: at first few, so that the first file does not wait.
 _FIRST_WINDOW, _WINDOW = 1_000, 10_000
+_PAGE = 1_000  # S3 lists so many at once
 # Most runs ask for few objects, or for all.
 _ASKED_BEFORE_LISTING = 4
 # S3 charges about so much more for a listing than for a question about one object.
@@ -77,16 +78,29 @@ class ObjectsAhead:
         stretch = self._windows[0].get(self._list_of(location)) if self._windows else None
         return None if stretch is None else stretch.peek(_name(location))
 
+    def learn(self, location: ObjectLocation) -> None:
+        """Have S3 list an object, if that is worth a listing, so that `peek` knows of it and of those behind it.
+
+        Raises:
+            Interrupted: the run is to stop.
+        """
+        if (stretch := self._stretch_with(location)) is not None:
+            stretch.learn(_name(location))
+
     def listed(self, location: ObjectLocation) -> ObjectInfo | None:
         """Return what S3 lists of an object; None where nothing is known, and it is to be asked for by itself.
 
         Raises:
             Interrupted: the run is to stop.
         """
+        stretch = self._stretch_with(location)
+        return None if stretch is None else stretch.listed(_name(location))
+
+    def _stretch_with(self, location: ObjectLocation) -> "_Stretch | None":
         for window in self._windows:
             stretch = window.get(self._list_of(location))
-            if stretch is not None and (name := _name(location)) in stretch:
-                return stretch.listed(name)
+            if stretch is not None and _name(location) in stretch:
+                return stretch
         return None
 
     def _list_of(self, location: ObjectLocation) -> tuple[str, bool]:
@@ -174,18 +188,22 @@ class _Stretch:
         Raises:
             Interrupted: the run is to stop.
         """
-        self._list_for(name)
+        self.learn(name)
         answer = self._answers.get(name)
         if answer is None:
             return None
         self._answers[name] = None
         if (following := self._following.pop(name, None)) is not None:
-            self._list_for(following)  # while others still have the second half of this page to do
+            self.learn(following)  # while others still have the second half of this page to do
         info, listed_at = answer
         return info if self._lister.clock() - listed_at < _FRESH_SECONDS else None
 
-    def _list_for(self, name: _Name) -> None:
-        """See that it is known what S3 lists under a name, if that is worth a listing."""
+    def learn(self, name: _Name) -> None:
+        """See `ObjectsAhead.learn`.
+
+        Raises:
+            Interrupted: the run is to stop.
+        """
         if name in self._answers or self._list in self._lister.refusing:
             return
         place = bisect.bisect_left(self._names, name)
@@ -196,8 +214,9 @@ class _Stretch:
                 self._answers[name] = None
                 return
             bucket_name, with_versions = self._list
-            page = self._lister.list_from(bucket_name, name[0], with_versions=with_versions)
-            answered = 0 if page is None else self._take(page, place)
+            begin = self._begin_of_page(place)
+            page = self._lister.list_from(bucket_name, self._names[begin][0], with_versions=with_versions)
+            answered = 0 if page is None else self._take(page, begin)
             self._answers.setdefault(name, None)
             self._pace.note(answered)
 
@@ -205,6 +224,11 @@ class _Stretch:
         """Tell whether there are enough objects, from a place on, of which nothing is known yet."""
         next_names = self._names[place : place + _LEAST_ANSWERS]
         return len(next_names) == _LEAST_ANSWERS and not any(name in self._answers for name in next_names)
+
+    def _begin_of_page(self, place: int) -> int:
+        """Return where to list from, so that threads that ask for what lies on one page at once do so with one page."""
+        before = range(place - place % _PAGE, place)
+        return next((begin for begin in before if self._names[begin] not in self._answers), place)
 
     def _take(self, page: ListedPage, begin: int) -> int:
         """Take from a page what it says of the names from a place on, and return of how many it says something new."""
@@ -238,7 +262,7 @@ class _Pace:
 
     def turn(self, place: int) -> threading.Lock:
         """Return what to hold while listing from a place on: once listings pay, far places are listed at once."""
-        return self._turns[place // 64 % len(self._turns) if self._pays else 0]
+        return self._turns[place // _PAGE % len(self._turns) if self._pays else 0]
 
     def is_asking_singly(self) -> bool:
         """Tell whether the next object is to be asked for by itself, and count it."""
