@@ -128,6 +128,7 @@ class _Passes:
     def _restore(self, group: list[Placed]) -> None:
         restored = restore_absent_files([target for _, target in group], self.tools)
         self.end([_Ended(*placed, restored[placed[1].path]) for placed in group if placed[1].path in restored])
+        # files in place come here, too, before the first page of a listing has told that they can be skipped
         left = deque(placed for placed in group if placed[1].path not in restored)
         while len(left) > 1 and not is_found_listed_as_planned(left[0][1], self.tools.check.ahead):
             self._restore_one(left.popleft())

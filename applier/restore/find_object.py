@@ -110,7 +110,7 @@ def is_listed_as_planned(target: Target, ahead: ObjectsAhead) -> bool:
 
 
 def is_found_listed_as_planned(target: Target, ahead: ObjectsAhead) -> bool:
-    """Tell the same, and have S3 list the object first, if that is worth a listing; False where that fails."""
+    """Tell whether S3 lists a planned file's object just as the plan has it; asks S3, if that is worth a listing."""
     try:
         ahead.learn(target.location)
     except BaseException:  # noqa: BLE001  # whoever asks for the object by itself will say what it is

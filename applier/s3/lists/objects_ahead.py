@@ -75,8 +75,11 @@ class ObjectsAhead:
 
     def peek(self, location: ObjectLocation) -> ObjectInfo | None:
         """Return what S3 has already listed of an object, and was not asked for; None if that is nothing."""
-        stretch = self._windows[0].get(self._list_of(location)) if self._windows else None
-        return None if stretch is None else stretch.peek(_name(location))
+        for window in self._windows:
+            stretch = window.get(self._list_of(location))
+            if stretch is not None and (info := stretch.peek(_name(location))) is not None:
+                return info
+        return None
 
     def learn(self, location: ObjectLocation) -> None:
         """Have S3 list an object, if that is worth a listing, so that `peek` knows of it and of those behind it.
