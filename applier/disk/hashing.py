@@ -106,12 +106,15 @@ def hash_ranges(
     return [hasher.digest() for hasher, _ in hashers]
 
 
-def hash_small_files(folder: int, files: Sequence[tuple[str, int]]) -> list[tuple[FileIdentity, bytes] | None]:
-    """Return identity and binary MD5 of small files below a folder, all read and hashed in one call.
+def hash_small_files(
+    folder: int, files: Sequence[tuple[str, int]], raise_if_stopped: Callable[[], None] = lambda: None
+) -> list[tuple[FileIdentity, bytes] | None]:
+    """Return identity and binary MD5 of small files below a folder, read and hashed together.
 
     Args:
         folder: its descriptor; no link below it is followed.
         files: of each the path and the size in bytes, at most `LARGEST_TOGETHER_BYTES`.
+        raise_if_stopped: called now and then, where the file system is slow.
 
     Returns:
         None in place of a file that is anything but right in size, readable and left alone meanwhile.
@@ -119,7 +122,7 @@ def hash_small_files(folder: int, files: Sequence[tuple[str, int]]) -> list[tupl
     with _borrowed_buffer() as buffer:
         return [
             (FileIdentity(*file.identity), bytes(file.digest)) if file.is_hashed else None
-            for file in best_md5().hash_small_files(folder, files, buffer)
+            for file in best_md5().hash_small_files(folder, files, buffer, raise_if_stopped)
         ]
 
 

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { BLOCK = 64, MAX_LANES = 16 };
@@ -315,11 +316,19 @@ static void hash_some(last_folder *folder, small_file *files, int count, uint8_t
         if (files[i].is_hashed) md5_digest(&streams[i], files[i].digest);
 }
 
-/* Reads and hashes small files below a folder, as many at once as fit in the lanes and the buffer. */
-void md5_small_files(int below, small_file *files, int count, uint8_t *buffer, size_t buffer_bytes) {
+static int64_t now_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+}
+
+/* Reads and hashes small files below a folder, as many at once as fit in the lanes and the buffer.
+
+   Returns how many it has dealt with: all, or fewer where so many milliseconds are over. */
+int md5_small_files(int below, small_file *files, int count, uint8_t *buffer, size_t buffer_bytes, int most_ms) {
     last_folder folder = {.below = below, .descriptor = below, .path = "", .path_bytes = 0};
-    int at_once = md5_lanes(), some;
-    for (int done = 0; done < count; done += some) {
+    int at_once = md5_lanes(), done = 0, some;
+    for (int64_t end = now_ms() + most_ms; done < count && (done == 0 || now_ms() < end); done += some) {
         size_t taken = 0;
         for (some = 0; some < at_once && done + some < count; some++) {
             if (files[done + some].size_bytes > buffer_bytes - taken) break;
@@ -329,4 +338,5 @@ void md5_small_files(int below, small_file *files, int count, uint8_t *buffer, s
         some += some == 0; /* a file that does not fit is left out */
     }
     leave_folder(&folder);
+    return done;
 }

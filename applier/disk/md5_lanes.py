@@ -10,13 +10,14 @@ import functools
 import hashlib
 import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
 logger = logging.getLogger(__name__)
 
 _DIGEST_BYTES = 16
+_LONGEST_CALL_MS = 100
 _COMPILED = "libmd5_lanes.so"  # made by hatch_build.py
 
 
@@ -81,9 +82,13 @@ class Md5Lanes:
             stream.update(piece)
 
     def hash_small_files(
-        self, folder: int, files: Sequence[tuple[str, int]], buffer: memoryview
+        self,
+        folder: int,
+        files: Sequence[tuple[str, int]],
+        buffer: memoryview,
+        raise_if_stopped: Callable[[], None] = lambda: None,
     ) -> Iterable[SmallFile]:
-        """Read and hash small files below a folder in one call: calls are what takes time with them.
+        """Read and hash small files below a folder in few calls: calls are what takes time with them.
 
         Only the compiled library can; with hashlib, no file is seen.
 
@@ -91,11 +96,17 @@ class Md5Lanes:
             folder: its descriptor; no link below it is followed.
             files: paths with sizes in bytes, each a regular file by itself or not seen.
             buffer: writable; a file that does not fit in it is not seen.
+            raise_if_stopped: called now and then, where the file system is slow.
         """
         seen = (SmallFile * len(files))(*(SmallFile(os.fsencode(path), size_bytes) for path, size_bytes in files))
-        if self._library:
-            into = ctypes.byref(ctypes.c_char.from_buffer(buffer))
-            self._library.md5_small_files(folder, seen, len(files), into, len(buffer))
+        done, into = 0, ctypes.byref(ctypes.c_char.from_buffer(buffer))
+        while self._library and done < len(files):
+            if done:
+                raise_if_stopped()
+            next_files = ctypes.byref(seen, done * ctypes.sizeof(SmallFile))
+            done += self._library.md5_small_files(
+                folder, next_files, len(files) - done, into, len(buffer), _LONGEST_CALL_MS
+            )
         return seen
 
 
@@ -140,7 +151,7 @@ def load_library(path: Path) -> ctypes.CDLL | None:
         library.md5_stream_bytes.restype = ctypes.c_size_t
         library.md5_update.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int]
         library.md5_small_files.argtypes = [
-            ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t
+            ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int
         ]  # fmt: skip
         if library.md5_lanes() == 1:
             return None
@@ -154,7 +165,8 @@ def load_library(path: Path) -> ctypes.CDLL | None:
 
 
 def _agrees_with_hashlib(md5: Md5Lanes) -> bool:
-    pieces = [bytes(range(lane, lane + 100 + lane)) * 2 for lane in range(md5.lanes)]
+    # as shorter ones end, ever fewer streams are left: every way to hash is gone
+    pieces = [bytes(range(lane, lane + 100)) * (1 + lane) for lane in range(md5.lanes)]
     streams = [md5.start() for _ in pieces]
     md5.update(streams, [memoryview(bytearray(piece)) for piece in pieces])
     return [stream.digest() for stream in streams] == [hashlib.md5(p, usedforsecurity=False).digest() for p in pieces]

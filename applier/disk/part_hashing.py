@@ -1,8 +1,8 @@
 """Hashes the parts of a file as they are downloaded: segments land in any order, parts are hashed in order.
 
-Whoever lands a segment hashes, reading back from the file system, unless enough threads are at it already: what has
-landed by the time one of those looks again, it hashes together, several parts at once. So a second thread joins only
-where the first one falls behind.
+Whoever lands a segment hashes, reading back from the file system, once most lanes can be filled, unless enough threads
+are at it already: what has landed by the time one of those looks again, it hashes together, several parts at once. So a
+second thread joins only where the first one falls behind.
 """
 
 import threading
@@ -109,7 +109,7 @@ class PartHasher:
             self._queue(part)
 
     def hash_landed(self, descriptor: int, on_read: Callable[[int], None]) -> None:
-        """Hash what has landed next in its part, until nothing waits, unless enough threads are at it.
+        """Hash what has landed next in its part, as long as there is enough of it for this thread.
 
         Args:
             descriptor: the staged file.
@@ -134,13 +134,13 @@ class PartHasher:
                 part.queued = False
                 self._begun_parts -= part.is_done
                 self._queue(part)
-            if not self._waiting or not self._needs_another_thread():
+            if not self._waiting or not self._is_enough_for_a_thread():
                 return ()
             self._hashing_threads += 1
             return [self._waiting.popleft() for _ in range(min(md5_lanes(), len(self._waiting)))]
 
-    def _needs_another_thread(self) -> bool:
-        """Tell whether there is enough to hash: one lane takes as long as all of them.
+    def _is_enough_for_a_thread(self) -> bool:
+        """Tell whether enough parts wait for one more thread to hash them: one lane takes as long as all of them.
 
         Once everything has landed, every part that is not done waits or is being hashed, so nothing is left behind.
         """

@@ -53,14 +53,15 @@ def check_plan(plan: Plan, tools: CheckTools, look: Look, bucket_failures: Mappi
             seen.update(dict.fromkeys(indices, Seen.of(verdict)))
         tools.progress.file_checked(len(indices))
 
+    reads = look is not Look.THREE_WAY_BY_SIZE
+
     def check_together(group: list[Placed]) -> None:
-        reads = look is not Look.THREE_WAY_BY_SIZE
         right = look_at_small_files([target for _, target in group], tools) if reads else {}
         for indices, target in group:
             check(indices, target, right.get(target.path))
 
     targets = tools.ahead.look_ahead(distinct_targets(plan), location_of)
-    together = most_listed_together(plan.totals().files, tools.crew.threads)
+    together = most_listed_together(plan.totals().files, tools.crew.threads) if reads else 1
     groups = group_small_files(targets, lambda _: True, most_listed=together)  # nothing is touched, whatever S3 lists
     ended = tools.crew.run(functools.partial(check_together, group) for _, group in groups)
     with lock:  # threads that have not ended may still add what they see

@@ -120,20 +120,28 @@ class _Passes:
             return ended
         together = most_absent_together(len(self.left), crew.threads)
         groups = group_small_files(self.left, lambda _: False, most_absent=together)
-        return crew.run((functools.partial(self._restore, group) for _, group in groups), at_once=len(self.left))
+        return crew.run((functools.partial(self._restore_left, group) for _, group in groups), at_once=len(self.left))
 
     def _skip_or_leave(self, group: list[Placed]) -> None:
         self.left.extend(self._skip_right(group))
 
+    def _restore_left(self, group: list[Placed]) -> None:
+        for placed in self._restore_absent(group):
+            self._restore_one(placed)
+
     def _restore(self, group: list[Placed]) -> None:
-        restored = restore_absent_files([target for _, target in group], self.tools)
-        self.end([_Ended(*placed, restored[placed[1].path]) for placed in group if placed[1].path in restored])
         # files in place come here, too, before the first page of a listing has told that they can be skipped
-        left = deque(placed for placed in group if placed[1].path not in restored)
+        left = deque(self._restore_absent(group))
         while len(left) > 1 and not is_found_listed_as_planned(left[0][1], self.tools.check.ahead):
             self._restore_one(left.popleft())
         for placed in self._skip_right(left):
             self._restore_one(placed)
+
+    def _restore_absent(self, group: list[Placed]) -> list[Placed]:
+        """Restore small files that are not there yet; return the others."""
+        restored = restore_absent_files([target for _, target in group], self.tools)
+        self.end([_Ended(*placed, restored[placed[1].path]) for placed in group if placed[1].path in restored])
+        return [placed for placed in group if placed[1].path not in restored]
 
     def _skip_right(self, files: Sequence[Placed]) -> list[Placed]:
         """Skip those files that S3 has listed as the plan says, and that are right; return the others."""

@@ -1,4 +1,4 @@
-"""Looks at small files, and restores them, several of a folder at once: with them, it is calls that take time.
+"""Looks at small files, and restores them, several at once: with them, it is calls that take time.
 
 Only what is as it should be is dealt with here. Everything else is left to `restore_file`, which says what it is.
 """
@@ -17,6 +17,7 @@ from applier.restore.failures import calls_for_a_check, failure_of
 from applier.restore.jobs import DEFAULT_JOBS
 from applier.restore.tools import CheckTools, RestoreTools
 from applier.s3.faults import S3Fault
+from applier.s3.fetcher import Interrupted
 from applier.target import Target
 from schemas.etag import MIB, Etag, fold_part_digests
 from schemas.plan import PlannedFile
@@ -27,8 +28,7 @@ logger = logging.getLogger(__name__)
 
 Placed = tuple[list[int], Target]
 
-# How often a thread fills all lanes in one look: at most 8 MiB, so that a run still ends soon.
-_FULL_LANES_A_LOOK = 4
+_MOST_IN_A_LOOK = 64
 
 
 def group_small_files(
@@ -72,14 +72,19 @@ def most_absent_together(files: int, threads: int) -> int:
 
 def most_listed_together(files: int, threads: int) -> int:
     """Return how many files a thread looks at in one go: more, because threads then wait for each other less often."""
-    return min(_FULL_LANES_A_LOOK * md5_lanes(), max(1, files // (2 * min(threads, DEFAULT_JOBS))))
+    most = _MOST_IN_A_LOOK if md5_lanes() > 1 else 1
+    return min(most, max(1, files // (2 * min(threads, DEFAULT_JOBS))))
 
 
 def look_at_small_files(targets: Sequence[Target], tools: CheckTools) -> dict[str, LocalState]:
-    """Return what those local files are that are right, by their paths."""
+    """Return what those local files are that are right, by their paths; any other is to be looked at by itself."""
     if len(targets) <= 1:
         return {}
-    right = _right_files(tools.output.descriptor, [(target.path, target) for target in targets])
+    named = [(target.path, target) for target in targets]
+    try:
+        right = _right_files(tools.output.descriptor, named, tools.crew.raise_if_stopped)
+    except (OSError, MemoryError, Interrupted):
+        return {}
     tools.progress.bytes_verified(sum(target.file.expected_size or 0 for target, _ in right.values()))
     return {path: local for path, (_, local) in right.items()}
 
@@ -130,10 +135,13 @@ def _is_small(file: PlannedFile) -> bool:
     return size_bytes is not None and 0 < size_bytes <= min(LARGEST_TOGETHER_BYTES, chunk_bytes)
 
 
-def _right_files(folder: int, named: Sequence[tuple[str, Target]]) -> dict[str, tuple[Target, LocalState]]:
+def _right_files(
+    folder: int, named: Sequence[tuple[str, Target]], raise_if_stopped: Callable[[], None]
+) -> dict[str, tuple[Target, LocalState]]:
     """Return those files below a folder, by their paths there, that are byte for byte what the plan says."""
     right: dict[str, tuple[Target, LocalState]] = {}
-    seen = hash_small_files(folder, [(name, target.file.expected_size or 0) for name, target in named])
+    files = [(name, target.file.expected_size or 0) for name, target in named]
+    seen = hash_small_files(folder, files, raise_if_stopped)
     for (name, target), file in zip(named, seen, strict=True):
         if file is None:
             continue
@@ -181,7 +189,7 @@ def _publish(
     end: Callable[[Target, BaseException | None], None],
 ) -> None:
     """Read staged files back, give those that are right their final names, and take these off the list."""
-    right = _right_files(staging.descriptor, list(staged.items()))
+    right = _right_files(staging.descriptor, list(staged.items()), tools.check.fetcher.raise_if_stopped)
     for name, target in staged.items():
         if name not in right:
             logger.warning("%s: not verified as read back", printable(target.file.relative_path))

@@ -101,7 +101,8 @@ _ACCESS_OPTIONS = (
         type=click.IntRange(1, MOST_JOBS),
         help=(
             "How many files, and parts of files, to work on at once.  "
-            f"[default: {DEFAULT_JOBS}; {SMALL_FILE_JOBS} where files have less than 1 MiB on average]"
+            f"[default: {DEFAULT_JOBS}; {SMALL_FILE_JOBS} where files have less than 1 MiB on average; "
+            "fewer where a plan has less to do]"
         ),
     ),
     output_root_option,

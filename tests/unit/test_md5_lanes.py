@@ -62,9 +62,21 @@ def test_the_compiled_library_should_be_used_where_it_can_be_made() -> None:
 
 @only_x86_64
 @needs_compiler
-def test_a_miscompiled_library_should_not_be_used(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    wrong = tmp_path / "wrong.c"
-    wrong.write_text(SOURCE.read_text(encoding="utf-8").replace("0xeb86d391", "0xeb86d390"), encoding="utf-8")
+@pytest.mark.parametrize(
+    ("right_code", "wrong_code"),
+    [
+        ("0xeb86d391", "0xeb86d390"),
+        ("(states, lane_data, blocks);", "(states, lane_data, blocks - (count <= 8));"),
+        ("(states, lane_data, blocks);", "(states, lane_data, blocks - (count > 8));"),
+    ],
+    ids=["everywhere", "few lanes", "many lanes"],
+)
+def test_a_miscompiled_library_should_not_be_used(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, right_code: str, wrong_code: str
+) -> None:
+    source, wrong = SOURCE.read_text(encoding="utf-8"), tmp_path / "wrong.c"
+    assert source.count(right_code) == 1
+    wrong.write_text(source.replace(right_code, wrong_code), encoding="utf-8")
 
     right, miscompiled = compiled(SOURCE, tmp_path / "right.so"), compiled(wrong, tmp_path / "wrong.so")
 

@@ -222,3 +222,20 @@ def test_threads_that_ask_all_over_a_page_at_once_should_take_one_request() -> N
     assert len(store.pages) == 1
     known = [ahead.peek(location) is not None for location in locations]
     assert known == [not 500 <= number < 504 for number in range(1000)]
+
+
+@pytest.mark.parametrize("planned", [1, 9])
+def test_an_object_behind_more_than_a_page_of_others_should_cost_its_neighbours_nothing(planned: int) -> None:
+    # given planned objects, some of which stand behind a page of other programs' objects, and are never asked for
+    others = [f"raw_{number:05}.d/fild{other:04}" for number in range(0, planned * 1000, 1000) for other in range(1500)]
+    keys = [f"raw_{number:05}.d/file" for number in range(9000)]
+    store = Listing(sorted([*keys, *others]))
+    skipped = {f"raw_{number:05}.d/file" for number in range(0, planned * 1000, 1000)}
+    ahead = ahead_of(store)
+
+    # when
+    locations = ahead.look_ahead(map(located, keys), lambda location: location)
+    singly = [one for one in locations if one.key not in skipped and ahead.listed(one) is None]
+
+    # then
+    assert len(singly) + len(store.pages) < 250

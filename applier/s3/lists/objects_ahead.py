@@ -229,8 +229,11 @@ class _Stretch:
         return len(next_names) == _LEAST_ANSWERS and not any(name in self._answers for name in next_names)
 
     def _begin_of_page(self, place: int) -> int:
-        """Return where to list from, so that threads that ask for what lies on one page at once do so with one page."""
-        before = range(place - place % _PAGE, place)
+        """Return where to list from: where pages are full of planned objects, with the first that nothing is known of.
+
+        Threads that ask for what lies on one page, all at once, take one page then.
+        """
+        before = range(place - place % _PAGE if self._pace.is_dense else place, place)
         return next((begin for begin in before if self._names[begin] not in self._answers), place)
 
     def _take(self, page: ListedPage, begin: int) -> int:
@@ -260,12 +263,13 @@ class _Pace:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._singly, self._pause = _ASKED_BEFORE_LISTING, _ASKED_BEFORE_LISTING
-        self._pays = False
+        self._pays, self.is_dense = False, True
         self._turns = tuple(threading.Lock() for _ in range(16))
 
     def turn(self, place: int) -> threading.Lock:
         """Return what to hold while listing from a place on: once listings pay, far places are listed at once."""
-        return self._turns[place // _PAGE % len(self._turns) if self._pays else 0]
+        apart = _PAGE if self.is_dense else 64
+        return self._turns[place // apart % len(self._turns) if self._pays else 0]
 
     def is_asking_singly(self) -> bool:
         """Tell whether the next object is to be asked for by itself, and count it."""
@@ -276,7 +280,7 @@ class _Pace:
     def note(self, answered: int) -> None:
         """Note of how many objects a listing has said something new."""
         with self._lock:
-            self._pays = answered >= _LEAST_ANSWERS
+            self._pays, self.is_dense = answered >= _LEAST_ANSWERS, answered >= _PAGE // 2
             if self._pays:
                 self._singly, self._pause = 0, _ASKED_BEFORE_LISTING
             else:
