@@ -11,7 +11,7 @@ AIRFLOW_READY := $(AIRFLOW:%=%/.ready)
 # where the bench finds its own modules and the tests' helpers
 HELPERS := tests/bench:tests/servers:tests/worlds:tests/disks:examples/demo
 
-.PHONY: help demo world docs test test-long test-airflow test-slurm test-install test-pythons test-lowest wheels bench bench-docs bench-scale lint types format clean
+.PHONY: help demo world docs airflow-environments test test-long test-airflow test-slurm test-install test-pythons test-lowest wheels bench bench-docs bench-scale lint types format clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -37,6 +37,8 @@ docs: $(READY)  ## the documentation as a site, in docs/_build/html; a warning o
 	    $(BIN)/uv pip install --quiet --python .airflow/$*/bin/python --requirement $< && \
 	    touch $@; \
 	fi
+
+airflow-environments: $(AIRFLOW_READY)
 
 test: lint types $(AIRFLOW_READY)  ## everything: lint, types, all tests of ordinary size
 	$(BIN)/python -m pytest -n $(WORKERS) --durations 40
