@@ -3,6 +3,7 @@
    The steps of one MD5 depend on each other, so a core hashes one stream no faster than 0.7 GiB/s; but one vector
    register holds 8 (AVX2) or 16 (AVX-512) streams, each in a lane of its own. With AVX2, the steps of two registers
    overlap: 16 streams take a third more time than 8. A single stream takes the scalar way.
+   Small files are read here, too: with them, calls from Python take more time than MD5.
 
    Called through ctypes by md5_lanes.py, which checks what comes out against hashlib before it trusts any of it. */
 
