@@ -63,17 +63,21 @@ def group_small_files(
 
 
 def most_absent_together(files: int, threads: int) -> int:
-    """Return how many files a thread restores in one go, so that threads enough are busy with so many files.
-
-    With more than these, a file of a small plan would go by itself, which takes it twice the requests.
-    """
-    return min(md5_lanes(), max(1, files // (2 * min(threads, DEFAULT_JOBS))))
+    """Return how many files a thread restores in one go, of so many in all."""
+    return min(md5_lanes(), _share_of_a_thread(files, threads))
 
 
 def most_listed_together(files: int, threads: int) -> int:
     """Return how many files a thread looks at in one go: more, because threads then wait for each other less often."""
-    most = _MOST_IN_A_LOOK if md5_lanes() > 1 else 1
-    return min(most, max(1, files // (2 * min(threads, DEFAULT_JOBS))))
+    return min(_MOST_IN_A_LOOK, _share_of_a_thread(files, threads)) if md5_lanes() > 1 else 1
+
+
+def _share_of_a_thread(files: int, threads: int) -> int:
+    """Return how many files may go together so that threads enough are busy.
+
+    With more than these, a file of a small plan would go by itself, which takes it twice the requests.
+    """
+    return max(1, files // (2 * min(threads, DEFAULT_JOBS)))
 
 
 def look_at_small_files(targets: Sequence[Target], tools: CheckTools) -> dict[str, LocalState]:

@@ -75,11 +75,8 @@ class ObjectsAhead:
 
     def peek(self, location: ObjectLocation) -> ObjectInfo | None:
         """Return what S3 has already listed of an object, and was not asked for; None if that is nothing."""
-        for window in self._windows:
-            stretch = window.get(self._list_of(location))
-            if stretch is not None and (info := stretch.peek(_name(location))) is not None:
-                return info
-        return None
+        infos = (stretch.peek(_name(location)) for stretch in self._stretches_of(location))
+        return next((info for info in infos if info is not None), None)
 
     def learn(self, location: ObjectLocation) -> None:
         """Have S3 list an object, if that is worth a listing, so that `peek` knows of it and of those behind it.
@@ -100,11 +97,12 @@ class ObjectsAhead:
         return None if stretch is None else stretch.listed(_name(location))
 
     def _stretch_with(self, location: ObjectLocation) -> "_Stretch | None":
+        return next((stretch for stretch in self._stretches_of(location) if _name(location) in stretch), None)
+
+    def _stretches_of(self, location: ObjectLocation) -> "Iterator[_Stretch]":
         for window in self._windows:
-            stretch = window.get(self._list_of(location))
-            if stretch is not None and _name(location) in stretch:
-                return stretch
-        return None
+            if (stretch := window.get(self._list_of(location))) is not None:
+                yield stretch
 
     def _list_of(self, location: ObjectLocation) -> tuple[str, bool]:
         return location.bucket_name, self._with_version_ids or location.version_id is not None
