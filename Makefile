@@ -16,7 +16,7 @@ HELPERS := tests/bench:tests/servers:tests/worlds:tests/disks:examples/demo
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-$(READY): pyproject.toml .ci/environment hatch_build.py applier/disk/md5_lanes.c
+$(READY): pyproject.toml .ci/environment hatch_build.py $(wildcard applier/disk/compiled/*.[ch])
 	bash .ci/environment $(VENV) dev
 
 demo: $(READY)  ## the main job on an embedded S3 server and an exported catalog; KEEP=1 keeps it in demo-world to try

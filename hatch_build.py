@@ -1,4 +1,4 @@
-"""Compiles `applier/disk/md5_lanes.c` when the project is built; without a C compiler, hashlib does it all.
+"""Compiles `applier/disk/compiled/*.c` when the project is built; without a C compiler, hashlib does it all.
 
 Packs man pages and completion scripts into the wheel, see `build_share.py`.
 
@@ -17,13 +17,13 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-SOURCE = "applier/disk/md5_lanes.c"
-LIBRARY = "applier/disk/libmd5_lanes.so"
+SOURCES = ("applier/disk/compiled/md5_lanes.c", "applier/disk/compiled/small_files.c")
+LIBRARY = "applier/disk/compiled/libcompiled.so"
 SHARE = "build/share"
 FLAGS = ("-O3", "-fPIC", "-shared", "-Wall", "-Wextra")
 
 
-class CompileMd5Lanes(BuildHookInterface[Any]):
+class CompileLibrary(BuildHookInterface[Any]):
     """The build hook of wheels and of editable installs."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
@@ -55,8 +55,8 @@ class CompileMd5Lanes(BuildHookInterface[Any]):
         if platform.machine() != "x86_64" or shutil.which(compiler[0]) is None:
             self.app.display_warning("no x86-64 C compiler: MD5 will be computed by hashlib, at a fraction of the rate")
             return False
-        command = [*compiler, *FLAGS, "-o", str(library), str(Path(self.root, SOURCE))]
+        command = [*compiler, *FLAGS, "-o", str(library), *(str(Path(self.root, source)) for source in SOURCES)]
         done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
         if done.returncode != 0:
-            self.app.display_warning(f"{SOURCE} cannot be compiled, MD5 will be computed by hashlib:\n{done.stderr}")
+            self.app.display_warning(f"{LIBRARY} cannot be compiled, MD5 will be computed by hashlib:\n{done.stderr}")
         return done.returncode == 0

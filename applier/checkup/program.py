@@ -5,7 +5,7 @@ import platform
 from collections.abc import Iterator
 from pathlib import Path
 
-from applier.disk.md5_lanes import best_md5
+from applier.disk.compiled.md5_lanes import best_md5
 from applier.finding import Finding, right, warning
 from schemas.text import printable
 from schemas.version import __version__

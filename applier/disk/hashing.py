@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from applier.disk.compiled import small_files
+from applier.disk.compiled.md5_lanes import Md5Lanes, Md5Stream, best_md5
 from applier.disk.file_identity import FileIdentity
-from applier.disk.md5_lanes import Md5Lanes, Md5Stream, best_md5
 from schemas.etag import MIB, Etag, fold_part_digests, hashed_ranges
 
 ByteRange = tuple[int, int]
@@ -122,7 +123,7 @@ def hash_small_files(
     with _borrowed_buffer() as buffer:
         return [
             (FileIdentity(*file.identity), bytes(file.digest)) if file.is_hashed else None
-            for file in best_md5().hash_small_files(folder, files, buffer, raise_if_stopped)
+            for file in small_files.hash_small_files(best_md5().library, folder, files, buffer, raise_if_stopped)
         ]
 
 

@@ -28,7 +28,7 @@ PACKED = (
     "planner",
     "applier",
 )
-LIBRARY = "applier/disk/libmd5_lanes.so"
+LIBRARY = "applier/disk/compiled/libcompiled.so"
 
 
 def built_wheel(folder: Path, compiler: str) -> Path:
@@ -62,7 +62,7 @@ def test_a_wheel_should_be_built_without_a_compiler(tmp_path: Path) -> None:
     assert wheel.stem.endswith("-py3-none-any")
     assert LIBRARY not in zipfile.ZipFile(wheel).namelist()
     assert {
-        "applier/disk/md5_lanes.py",
+        "applier/disk/compiled/md5_lanes.py",
         "kraken_plan/views/pages/page.html",
         "kraken_plan/views/pages/page.css",
         "kraken_plan/views/pages/page.js",

@@ -14,8 +14,8 @@ from real_blocks import EXAMPLE_PLAN, ROOT
 from temporary_process import installed_program
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900), needs_compiler]
-LIBRARY = "applier/disk/libmd5_lanes.so"
-HASHING = "from applier.disk.md5_lanes import best_md5; print(best_md5().lanes > 1)"
+LIBRARY = "applier/disk/compiled/libcompiled.so"
+HASHING = "from applier.disk.compiled.md5_lanes import best_md5; print(best_md5().lanes > 1)"
 
 
 def run(command: Sequence[str | Path], environment: Mapping[str, str] | None = None) -> str:

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from needs import needs_compiler
 
-from applier.disk import md5_lanes
-from applier.disk.md5_lanes import Md5Lanes, best_md5, load_library
+from applier.disk.compiled import md5_lanes
+from applier.disk.compiled.md5_lanes import Md5Lanes, best_md5, load_library
 
 SOURCE = Path(md5_lanes.__file__).with_suffix(".c")
 only_x86_64 = pytest.mark.skipif(platform.machine() != "x86_64", reason="the library is for x86-64")
@@ -23,8 +23,10 @@ ROUND = st.lists(PIECE, min_size=1, max_size=16)
 
 
 def compiled(source: Path, library: Path) -> Path:
-    flags = ["-O1", "-fPIC", "-shared", "-Wall", "-Wextra", "-Werror"]
-    subprocess.run([str(shutil.which("cc")), *flags, "-o", library, source], check=True)
+    flags = ["-O1", "-fPIC", "-shared", "-Wall", "-Wextra", "-Werror", f"-I{SOURCE.parent}"]
+    subprocess.run(
+        [str(shutil.which("cc")), *flags, "-o", library, source, SOURCE.with_name("small_files.c")], check=True
+    )
     return library
 
 

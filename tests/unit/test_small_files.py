@@ -12,10 +12,11 @@ import pytest
 from listed_bucket import Listing
 from preloaded import preloaded
 
+from applier.disk.compiled import small_files
+from applier.disk.compiled.md5_lanes import best_md5
 from applier.disk.file_identity import file_identity
 from applier.disk.folders import OutputFolder, open_output_location
 from applier.disk.hashing import LARGEST_TOGETHER_BYTES, hash_small_files, md5_lanes
-from applier.disk.md5_lanes import best_md5
 from applier.restore.crew import Crew
 from applier.restore.decide import LocalKind
 from applier.restore.find_object import is_listed_as_planned
@@ -85,7 +86,7 @@ def test_small_files_should_be_hashed_as_they_fit_in_the_buffer(tmp_path: Path) 
         (tmp_path / str(number)).write_bytes(bytes([number]) * size)
     with open_output_location(str(tmp_path)) as folder:
         files = [(str(number), size) for number, size in enumerate(sizes)]
-        seen = best_md5().hash_small_files(folder.descriptor, files, memoryview(bytearray(10)))
+        seen = small_files.hash_small_files(best_md5().library, folder.descriptor, files, memoryview(bytearray(10)))
     digests = [bytes(file.digest) if file.is_hashed else None for file in seen]
     expected = [hashlib.md5(bytes([number]) * size).digest() for number, size in enumerate(sizes)]
     assert digests == [*expected[:4], None, *expected[5:]] if md5_lanes() > 1 else [None] * len(sizes)

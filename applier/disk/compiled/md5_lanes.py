@@ -9,42 +9,14 @@ import ctypes
 import functools
 import hashlib
 import logging
-import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
 logger = logging.getLogger(__name__)
 
-_DIGEST_BYTES = 16
-_LONGEST_CALL_MS = 100
-_COMPILED = "libmd5_lanes.so"  # made by hatch_build.py
-
-
-class SmallFile(ctypes.Structure):
-    """A small file below a folder, and what was seen of it; mirrors `small_file` of `md5_lanes.c`.
-
-    Attributes:
-        path: below the folder, with forward slashes.
-        size_bytes: as it should be; a file of another size is not read.
-        identity: the fields of a `FileIdentity`.
-        digest: the binary MD5 (16 bytes) of all of it.
-        is_hashed: whether all of it was read, and it did not change meanwhile; else nothing was seen of it.
-    """
-
-    path: bytes
-    size_bytes: int
-    identity: Sequence[int]
-    digest: Sequence[int]
-    is_hashed: int
-
-    _fields_ = (
-        ("path", ctypes.c_char_p),
-        ("size_bytes", ctypes.c_size_t),
-        ("identity", ctypes.c_int64 * 6),
-        ("digest", ctypes.c_uint8 * _DIGEST_BYTES),
-        ("is_hashed", ctypes.c_int),
-    )
+DIGEST_BYTES = 16
+_COMPILED = "libcompiled.so"  # made by hatch_build.py
 
 
 class Md5Stream(Protocol):
@@ -60,54 +32,27 @@ class Md5Stream(Protocol):
 class Md5Lanes:
     """A way to hash.
 
-    Args:
+    Attributes:
         library: the compiled one, as `load_library` returns it; None for hashlib.
+        lanes: how many streams are hashed at once.
     """
 
     def __init__(self, library: ctypes.CDLL | None) -> None:
-        self._library = library
+        self.library = library
         self.lanes: int = library.md5_lanes() if library else 1
 
     def start(self) -> Md5Stream:
         """Return a stream that nothing was fed to."""
-        return _CompiledStream(self._library) if self._library else hashlib.md5(usedforsecurity=False)
+        return _CompiledStream(self.library) if self.library else hashlib.md5(usedforsecurity=False)
 
     def update(self, streams: Sequence[Md5Stream], pieces: Sequence[memoryview]) -> None:
         """Feed each stream its piece; at most `lanes` streams that `start` made, none of them twice."""
         compiled = [stream for stream in streams if isinstance(stream, _CompiledStream)]
-        if self._library and len(compiled) == len(streams):
-            _update_compiled(self._library, compiled, pieces)
+        if self.library and len(compiled) == len(streams):
+            _update_compiled(self.library, compiled, pieces)
             return
         for stream, piece in zip(streams, pieces, strict=True):
             stream.update(piece)
-
-    def hash_small_files(
-        self,
-        folder: int,
-        files: Sequence[tuple[str, int]],
-        buffer: memoryview,
-        raise_if_stopped: Callable[[], None] = lambda: None,
-    ) -> Iterable[SmallFile]:
-        """Read and hash small files below a folder in few calls: calls are what takes time with them.
-
-        Only the compiled library can; with hashlib, no file is seen.
-
-        Args:
-            folder: its descriptor; no link below it is followed.
-            files: paths with sizes in bytes, each a regular file by itself or not seen.
-            buffer: writable; a file that does not fit in it is not seen.
-            raise_if_stopped: called now and then, where the file system is slow.
-        """
-        seen = (SmallFile * len(files))(*(SmallFile(os.fsencode(path), size_bytes) for path, size_bytes in files))
-        done, into = 0, ctypes.byref(ctypes.c_char.from_buffer(buffer))
-        while self._library and done < len(files):
-            if done:
-                raise_if_stopped()
-            next_files = ctypes.byref(seen, done * ctypes.sizeof(SmallFile))
-            done += self._library.md5_small_files(
-                folder, next_files, len(files) - done, into, len(buffer), _LONGEST_CALL_MS
-            )
-        return seen
 
 
 class _CompiledStream:
@@ -122,7 +67,7 @@ class _CompiledStream:
         _update_compiled(self._library, [self], [piece])
 
     def digest(self) -> bytes:
-        digest = ctypes.create_string_buffer(_DIGEST_BYTES)
+        digest = ctypes.create_string_buffer(DIGEST_BYTES)
         self._library.md5_digest(self.state, digest)
         return digest.raw
 
@@ -150,7 +95,7 @@ def load_library(path: Path) -> ctypes.CDLL | None:
         library = ctypes.CDLL(str(path))
         library.md5_stream_bytes.restype = ctypes.c_size_t
         library.md5_update.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int]
-        library.md5_small_files.argtypes = [
+        library.hash_small_files.argtypes = [
             ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int
         ]  # fmt: skip
         if library.md5_lanes() == 1:
