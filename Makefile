@@ -2,8 +2,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready-dev
-# Tests wait more than they compute: four keep two cores busy.
-WORKERS ?= 4
+# Tests wait more than they compute: six keep two cores busy.
+WORKERS ?= 6
 # Airflow lives in environments of its own, from pins: one per version that the example DAG serves.
 AIRFLOW := .airflow/2.11.0 .airflow/3.3.2
 AIRFLOW_READY := $(AIRFLOW:%=%/.ready)
@@ -41,7 +41,7 @@ docs: $(READY)  ## the documentation as a site, in docs/_build/html; a warning o
 airflow-environments: $(AIRFLOW_READY)
 
 test: lint types $(AIRFLOW_READY)  ## everything: lint, types, all tests of ordinary size
-	$(BIN)/python -m pytest -n $(WORKERS) --durations 40
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --durations 40
 
 test-long: $(READY)  ## the tests that take minutes or gigabytes
 	$(BIN)/python -m pytest -m long
