@@ -15,7 +15,7 @@ from schemas.text import printable
 STDOUT = "-"
 _PAGE_BEGINS = b"<!doctype html>"
 _PLAN_BEGINS = b'"format_version"'
-_LOOKED_AT_BYTES = 200
+_LOOKED_AT_BYTES = 4096  # the version of a plan stands first, but not in one whose keys were sorted
 
 
 def write_plan_output(content: Iterable[bytes], output: str) -> None:

@@ -165,10 +165,10 @@ def make_plan(options: CompileOptions, now: datetime) -> tuple[Plan, Iterator[st
     plan = build_download_plan(
         found.raw_file_ids, found.records, site=site, catalog_description=description, created_at=now
     )
-    if next(plan.planned_files(), None) is None:
-        raise ConfigError("\n".join(refusal(plan, found, left_out)))
-    if options.probe_s3:
+    if options.probe_s3 and _restores_something(plan):
         plan = _probed(plan, options.profile)
+    if not _restores_something(plan):
+        raise ConfigError("\n".join(refusal(plan, found, left_out)))
     return plan, compile_summary(plan, found, left_out)
 
 
@@ -223,6 +223,10 @@ def _kept(found: FoundRecords, options: CompileOptions) -> tuple[FoundRecords, L
         records = (with_default_project(record, options.default_project) for record in found.records)
         found = replace(found, records=tuple(records))
     return leave_out_never_uploaded(found) if options.backed_up_only else (found, NOTHING_LEFT_OUT)
+
+
+def _restores_something(plan: Plan) -> bool:
+    return next(plan.planned_files(), None) is not None
 
 
 def _probed(plan: Plan, profile: str | None) -> Plan:

@@ -163,6 +163,24 @@ def test_archived_objects_should_be_noted_in_the_plan(run_cli: Cli, archive: Arc
     assert "archived in GLACIER" in run_cli("show", case.folder / "plan.json").stdout
 
 
+def test_a_probe_that_leaves_nothing_to_restore_should_leave_an_earlier_plan_as_it_was(
+    run_cli: Cli, make_restore_case: MakeRestoreCase, s3: "S3Client"
+) -> None:
+    case = make_restore_case(thermo("a.raw", size_bytes=1000), thermo("b.raw", size_bytes=1000))
+    assert probe(run_cli, case).exit_code == 0
+    before = (case.folder / "plan.json").read_bytes()
+    for name in case.raw_file_ids:
+        s3.delete_object(Bucket=case.bucket(), Key=name)
+        purge_older_versions(s3, case.bucket(), name)
+
+    result = probe(run_cli, case)
+
+    assert result.exit_code == 2
+    assert "nothing of this can be restored, so no plan was written:\n" in result.stderr
+    assert f"a.raw: a.raw: S3 key not found: s3://{case.bucket()}/a.raw\n" in result.stderr
+    assert (case.folder / "plan.json").read_bytes() == before
+
+
 # --- where S3 gives no answer
 
 

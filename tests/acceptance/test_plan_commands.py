@@ -100,6 +100,13 @@ def test_seal_should_overwrite_nothing_but_plans(run_cli: Cli, plan_path: Path) 
     assert (run_cli.folder / "raw_file.jsonl").read_text() == '{"_id": "a"}\n'
 
 
+def test_a_plan_whose_keys_were_sorted_should_be_replaced_as_any_plan(run_cli: Cli, plan_path: Path) -> None:
+    document = {**json.loads(PLAN), "compiled_from": f"an export: {'x' * 300}"}
+    (run_cli.folder / "sorted.json").write_text(json.dumps(document, sort_keys=True))
+    assert run_cli("seal", plan_path, "-o", "sorted.json").exit_code == 0
+    assert (run_cli.folder / "sorted.json").read_bytes() == PLAN
+
+
 def test_seal_should_refuse_a_plan_that_breaks_the_rules_and_leave_it(run_cli: Cli, plan_path: Path) -> None:
     broken = PLAN.replace(b'"/out"', b'"/elsewhere"')
     plan_path.write_bytes(broken)
