@@ -136,6 +136,7 @@ _THROTTLING_CODES = frozenset({"SlowDown", "Throttling"})
 _THROTTLING_STATUS = frozenset({429, 503})
 _TRANSIENT_STATUS = _THROTTLING_STATUS | {408}
 _SERVER_ERROR = 500
+_NOT_SUPPORTED_STATUS = frozenset({501, 505})  # of a server that does not have what was asked for, and never will
 _DENIED_STATUS = frozenset({401, 403})
 # A HEAD has no error code, so these statuses leave the reason open: S3 answers 400 to expired credentials, too.
 VAGUE_STATUS = _DENIED_STATUS | {400}
@@ -153,6 +154,7 @@ def fault_of_answer(location: ObjectLocation, status: int, code: str) -> S3Fault
         return bad_answer(location, f"a redirect ({status}) to no address")
     said = f"{location}: S3 answered {status}" + (f" {code}" if code else "")
     transient = status >= _SERVER_ERROR or status in _TRANSIENT_STATUS or code in _TRANSIENT_CODES
+    transient = transient and status not in _NOT_SUPPORTED_STATUS
     if transient and (status in _THROTTLING_STATUS or code in _THROTTLING_CODES):
         said += " (throttled)"
     kind, detail = (FailureKind.NETWORK, said) if transient else _meaning(location, status, code, said)
@@ -175,6 +177,8 @@ def _meaning(  # noqa: PLR0911  # a table
     match status:
         case 404:
             return FailureKind.KEY_NOT_FOUND, str(location)
+        case 501 | 505:
+            return FailureKind.NETWORK, f"{said} (this S3 does not support what was asked of it)"
         case 412:
             return FailureKind.VERIFICATION, _changed(location, "its etag is no longer the one that was checked")
         case _:

@@ -1,6 +1,8 @@
 """Reads from obstore's error texts what failed: they are the only place where it stands."""
 
 import re
+from collections.abc import Callable
+from typing import TypeVar
 
 from applier.s3.faults import (
     EXPIRED_CERTIFICATE,
@@ -17,6 +19,9 @@ from applier.s3.faults import (
 )
 from schemas.results import FailureKind
 from schemas.s3_location import ObjectLocation
+from schemas.text import printable
+
+T = TypeVar("T")
 
 _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>(\w{1,64})</Code>")
@@ -40,6 +45,10 @@ _TLS_IN_WORDS = {
 _PASSING_ALERTS = frozenset({"BadRecordMac", "DecodeError", "DecryptError", "InternalError", "CloseNotify"})
 
 
+class ObstoreFault(S3Fault):
+    """obstore cannot take what S3 sent, or cannot agree with it on TLS; another client may."""
+
+
 def fault_of_text(location: ObjectLocation, text: str, route: str) -> S3Fault:  # noqa: PLR0911  # a table
     """Return the fault that an error of obstore's stands for.
 
@@ -53,7 +62,9 @@ def fault_of_text(location: ObjectLocation, text: str, route: str) -> S3Fault:  
         return fault_of_answer(location, int(status[1]), code[1] if code else "")
     if tls := _TLS.search(text):
         reason = next((words for name, words in _TLS_IN_WORDS.items() if name in tls[0]), f"{tls[1]} {tls[2]}")
-        return tls_failed(location, reason, transient=tls[2] in _PASSING_ALERTS)
+        if tls[2] in _PASSING_ALERTS:
+            return tls_failed(location, reason, transient=True)
+        return _of_obstore(tls_failed(location, reason))
     if "ETag Header missing" in text:
         return missing_etag(location)
     found = _KIND.search(text)
@@ -62,8 +73,33 @@ def fault_of_text(location: ObjectLocation, text: str, route: str) -> S3Fault:  
         return no_answer_in_time(location, route)
     if not kind or "Parse(" in text:
         said = text.partition("Debug source:")[0].strip().removeprefix("Generic S3 error: ")
-        return bad_answer(location, "it is not HTTP" if kind else said)
+        return _of_obstore(bad_answer(location, "it is not HTTP" if kind else said))
     if "TooManyRedirects" in text:
         return bad_answer(location, "S3 redirects without end")
     words = _IN_WORDS.get(kind, "the connection failed")
     return S3Fault(FailureKind.NETWORK, f"{location}: {words}{route}", transient=True)
+
+
+def _of_obstore(fault: S3Fault) -> ObstoreFault:
+    return ObstoreFault(fault.failure.kind, fault.failure.detail, transient=fault.transient)
+
+
+def without_panic(question: Callable[[], T]) -> T:
+    """Ask obstore, and turn a panic of the Rust library into an error.
+
+    Raises:
+        ValueError: it panicked.
+    """
+    try:
+        return question()
+    except Exception:
+        raise
+    except BaseException as panic:
+        if type(panic).__module__ != "pyo3_runtime":
+            raise  # the operator's interruption
+        raise ValueError(f"the S3 library failed: {first_line(str(panic))}") from panic
+
+
+def first_line(text: str) -> str:
+    """Return how a text of obstore's begins; what follows is for its developers."""
+    return printable(text.partition("\n")[0], 200)

@@ -8,6 +8,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -21,12 +22,12 @@ from applier.s3.aws_chain import AwsChain
 from applier.s3.boto_store import BotoStore, check_etag
 from applier.s3.faults import S3Fault, changed_during_download, wrong_range
 from applier.s3.network import S3Address
-from applier.s3.obstore_faults import fault_of_text
+from applier.s3.obstore_faults import ObstoreFault, fault_of_text, first_line, without_panic
+from applier.s3.obstore_trust import Trust
 from applier.s3.protocol import ListedPage, ObjectInfo, ObjectVersion, PartChecksum, kept_version
 from schemas.errors import ConfigError
 from schemas.etag import MIB
 from schemas.s3_location import ObjectLocation
-from schemas.text import printable
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, S3Credential
@@ -56,7 +57,7 @@ class ObstoreStore:
 
     obstore reads the whole of an error, however long, and takes session tokens along when it is redirected. So it is
     given only long-lived credentials, a bucket's first bytes come by `BotoStore`, and so does what obstore failed to
-    get.
+    get: at once where `BotoStore` may take what obstore cannot.
 
     Args:
         boto: for the rest.
@@ -71,7 +72,7 @@ class ObstoreStore:
         self._settings = _Settings(boto.chain)
         self._guard = AnswerGuard(self._settings.ports)
         self._stores: dict[str, S3Store] = {}
-        self._trust = _Trust()
+        self._trust = Trust()
         self._lock = threading.Lock()
 
     def check_bucket(self, bucket_name: str) -> None:
@@ -80,16 +81,15 @@ class ObstoreStore:
 
     def head(self, location: ObjectLocation) -> ObjectInfo:
         """See `ObjectStore.head`."""
-        if not self._settings.are_safe or not _addressable(location.key):
+        if not self._may_ask(location):
             return self._boto.head(location)
-        store = self._store(location.bucket_name)
-        options: obstore.GetOptions = {"head": True, **_version(location)}
-        meta = self._get(store, location, options).meta
-        return ObjectInfo(
-            etag=self._boto.read_etag(location.bucket_name, meta["e_tag"]),
-            size_bytes=meta["size"],
-            version_id=kept_version(meta["version"]),
-        )
+        try:
+            return self._head(location)
+        except ObstoreFault as fault:
+            with _blaming(fault):
+                info = self._boto.head(location)
+            self._trust.withdraw(location, fault)
+            return info
 
     def check_readable(self, location: ObjectLocation) -> None:
         """See `ObjectStore.check_readable`."""
@@ -113,33 +113,33 @@ class ObstoreStore:
 
     def read_range(self, location: ObjectLocation, start: int, end: int, etag: str) -> Iterator[memoryview]:
         """See `ObjectStore.read_range`."""
-        is_trusted = self._trust.covers(location) and self._settings.are_safe and _addressable(location.key)
-        reader = self._read_range if is_trusted else self._boto.read_range
+        is_trusted = self._may_ask(location) and self._trust.covers(location)
+        reader = self._read_range if is_trusted else self._read_range_by_boto
         try:
             yield from reader(location, start, end, etag)
         except S3Fault:
             self._trust.lose(location)
             raise
-        if not is_trusted:
-            self._trust.gain(location)
 
     def trust_bucket(self, bucket_name: str) -> None:
         """Read from a bucket by obstore from now on, until something fails there."""
         self._trust.gain(ObjectLocation(bucket_name=bucket_name, key=""))
 
+    def _may_ask(self, location: ObjectLocation) -> bool:
+        return self._settings.are_safe and _addressable(location.key) and not self._trust.is_withdrawn(location)
+
+    def _read_range_by_boto(self, location: ObjectLocation, start: int, end: int, etag: str) -> Iterator[memoryview]:
+        yield from self._boto.read_range(location, start, end, etag)
+        self._trust.gain(location)
+
     def _read_range(self, location: ObjectLocation, start: int, end: int, etag: str) -> Iterator[memoryview]:
-        store = self._store(location.bucket_name)
-        options: obstore.GetOptions = {
-            "range": (start, end),
-            "if_match": self._boto.if_match(location.bucket_name, etag),
-            **_version(location),
-        }
-        answer = self._get(store, location, options)
-        check_etag(location, answer.meta["e_tag"], etag)
-        if answer.meta["size"] < end:
-            raise changed_during_download(location, f"it has {answer.meta['size']} bytes, expected {end} or more")
-        if answer.range != (start, end):
-            raise wrong_range(location)
+        try:
+            answer = self._ask_for_range(location, start, end, etag)
+        except ObstoreFault as fault:
+            with _blaming(fault):
+                yield from self._boto.read_range(location, start, end, etag)
+            self._trust.withdraw(location, fault)
+            return
         missing_bytes = end - start
         # a piece that is smaller than asked for is the last: a small range comes, and ends, in one call
         piece_bytes = missing_bytes + 1 if missing_bytes <= MIB else _BUFFER_BYTES
@@ -154,6 +154,29 @@ class ObstoreStore:
         if missing_bytes != 0:
             raise wrong_range(location)
 
+    def _ask_for_range(self, location: ObjectLocation, start: int, end: int, etag: str) -> "obstore.GetResult":
+        options: obstore.GetOptions = {
+            "range": (start, end),
+            "if_match": self._boto.if_match(location.bucket_name, etag),
+            **_version(location),
+        }
+        answer = self._get(location, options)
+        check_etag(location, answer.meta["e_tag"], etag)
+        if answer.meta["size"] < end:
+            raise changed_during_download(location, f"it has {answer.meta['size']} bytes, expected {end} or more")
+        if answer.range != (start, end):
+            raise wrong_range(location)
+        return answer
+
+    def _head(self, location: ObjectLocation) -> ObjectInfo:
+        options: obstore.GetOptions = {"head": True, **_version(location)}
+        meta = self._get(location, options).meta
+        return ObjectInfo(
+            etag=self._boto.read_etag(location.bucket_name, meta["e_tag"]),
+            size_bytes=meta["size"],
+            version_id=kept_version(meta["version"]),
+        )
+
     def _store(self, bucket_name: str) -> S3Store:
         with self._lock:
             store = self._stores.pop(bucket_name, None)
@@ -164,41 +187,17 @@ class ObstoreStore:
                 del self._stores[next(iter(self._stores))]  # with its idle connections
             return store
 
-    def _get(self, store: S3Store, location: ObjectLocation, options: "obstore.GetOptions") -> "obstore.GetResult":
+    def _get(self, location: ObjectLocation, options: "obstore.GetOptions") -> "obstore.GetResult":
+        store = self._store(location.bucket_name)
         with self._guard.watching():
             return self._asked(location, lambda: obstore.get(store, location.key, options=options))
 
     def _asked(self, location: ObjectLocation, question: Callable[[], T]) -> T:
         try:
-            return _without_panic(question)
+            return without_panic(question)
         except (BaseError, OSError, ValueError) as error:  # OSError: 404 is the builtin FileNotFoundError
             fault = fault_of_text(location, str(error), self._settings.route)
             raise self._boto.explain_denial(location, fault) from error
-
-
-class _Trust:
-    """Remembers what obstore may read: objects in buckets that answer as S3 does, unless they have failed."""
-
-    def __init__(self) -> None:
-        self._buckets: set[str] = set()
-        self._failed: set[ObjectLocation] = set()
-        self._lock = threading.Lock()
-
-    def covers(self, location: ObjectLocation) -> bool:
-        """Tell whether an object may be read."""
-        return location.bucket_name in self._buckets and location not in self._failed
-
-    def gain(self, location: ObjectLocation) -> None:
-        """Note that `BotoStore` has read an object."""
-        with self._lock:
-            self._buckets.add(location.bucket_name)
-            self._failed.discard(location)
-
-    def lose(self, location: ObjectLocation) -> None:
-        """Note that an object could not be read."""
-        with self._lock:
-            self._buckets.discard(location.bucket_name)
-            self._failed.add(location)
 
 
 class _Settings:
@@ -220,9 +219,9 @@ class _Settings:
         if unheeded := [name for name in _UNHEEDED if os.environ.get(name)]:
             logger.warning("not heeded: %s (S3 is asked by signed requests in path style)", ", ".join(unheeded))
         try:
-            _without_panic(lambda: self.make_store("kraken-plan", chain.default_address))
+            without_panic(lambda: self.make_store("kraken-plan", chain.default_address))
         except (BaseError, ValueError, OSError) as error:
-            raise ConfigError(f"S3 access: no client for S3 can be made: {_first_line(str(error))}") from error
+            raise ConfigError(f"S3 access: no client for S3 can be made: {first_line(str(error))}") from error
 
     def make_store(self, bucket_name: str, address: S3Address) -> S3Store:
         """Return a store; every setting that obstore would take from a variable is given."""
@@ -258,6 +257,15 @@ class _Settings:
         }
 
 
+@contextmanager
+def _blaming(fault: ObstoreFault) -> Iterator[None]:
+    """Let a transient fault of obstore's stand where `BotoStore` has no answer of S3's either."""
+    try:
+        yield
+    except S3Fault as of_boto:
+        raise fault if fault.transient and not of_boto.status else of_boto from None
+
+
 def _client_options(chain: AwsChain) -> "ClientConfig":
     access, network = chain.access, chain.network
     return {
@@ -269,26 +277,6 @@ def _client_options(chain: AwsChain) -> "ClientConfig":
         "proxy_excludes": "" if network.proxy_url else _EVERY_HOST,
         "root_certificate": Path(network.ca_bundle).read_bytes(),
     }
-
-
-def _without_panic(question: Callable[[], T]) -> T:
-    """Ask obstore, and turn a panic of the Rust library into an error.
-
-    Raises:
-        ValueError: it panicked.
-    """
-    try:
-        return question()
-    except Exception:
-        raise
-    except BaseException as panic:
-        if type(panic).__module__ != "pyo3_runtime":
-            raise  # the operator's interruption
-        raise ValueError(f"the S3 library failed: {_first_line(str(panic))}") from panic
-
-
-def _first_line(text: str) -> str:
-    return printable(text.partition("\n")[0], 200)
 
 
 def _version(location: ObjectLocation) -> "obstore.GetOptions":

@@ -3,6 +3,7 @@
 import json
 import time
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -272,6 +273,8 @@ def test_an_answer_that_drips_should_not_be_waited_for_without_end(
         (Answer(status=403, code="ExpiredToken"), "the credentials have expired"),
         (Answer(status=403, code="RequestTimeTooSkewed"), "this machine's clock is wrong"),
         (Answer(status=404, code="NoSuchKey"), "S3 key not found: "),
+        (Answer(status=501, code="NotImplemented"), "501 NotImplemented (this S3 does not support what was asked"),
+        (Answer(status=505, code=""), "S3 answered 505 (this S3 does not support what was asked"),
     ],
     ids=str,
 )
@@ -347,6 +350,41 @@ def test_obstore_path_should_refuse_an_answer_that_is_not_the_range_as_transient
 
     assert fault.failure.kind is FailureKind.NETWORK
     assert fault.transient
+
+
+# What servers send, obstore cannot take, and the other library can.
+ODD_HEADERS = {
+    "no GMT": {"Last-Modified": "Wed, 15 Jan 2025 09:12:00 UTC"},
+    "no date": {"Last-Modified": ""},
+    "Latin-1": {"Content-Disposition": 'attachment; filename="M\xfcller.raw"'},
+    "unknown total": {"Content-Range": f"bytes 0-99/{'*'}"},
+}
+
+
+@pytest.mark.parametrize("headers", ODD_HEADERS.values(), ids=ODD_HEADERS.keys())
+def test_an_answer_that_obstore_cannot_take_should_come_by_the_other_library_at_once(
+    obstore_store: ObstoreStore, located: ObjectLocation, faulty_proxy: FaultyProxy, headers: dict[str, str | None]
+) -> None:
+    right = obstore_store.head(located)
+    faulty_proxy.add(Fault(action=Rewrite(headers=headers), times=100))
+
+    assert obstore_store.head(located) == right
+    for _ in range(2):
+        assert b"".join(obstore_store.read_range(located, 0, 100, right.etag)) == CONTENT[:100]
+
+    gets = faulty_proxy.requests("GET")
+    assert len(gets) == (3 if "Content-Range" in headers else 2)  # a HEAD has shown the others already
+
+
+def test_a_bucket_of_which_obstore_cannot_take_some_objects_should_be_left_to_the_other_library(
+    obstore_store: ObstoreStore, located: ObjectLocation, faulty_proxy: FaultyProxy, s3: "S3Client"
+) -> None:
+    faulty_proxy.add(Fault(action=Rewrite(headers={"Last-Modified": ""}), times=100))
+    for number in range(5):
+        s3.put_object(Bucket=located.bucket_name, Key=f"{number}", Body=CONTENT)
+        assert obstore_store.head(replace(located, key=f"{number}")).size_bytes == len(CONTENT)
+
+    assert len(faulty_proxy.requests("HEAD")) == 2 + 2 + 2 + 1 + 1
 
 
 @both_ways

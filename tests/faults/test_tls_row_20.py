@@ -1,17 +1,20 @@
 """Row 20: S3 whose certificate is not to be trusted, whose handshake breaks off, or that does not speak TLS."""
 
 import socket
+import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from apply_case import assert_no_s3, compile_plan
+from apply_case import assert_no_s3, compile_plan, thermo
 from cli import Cli
 from conftest import MakeRestoreCase
 from embedded_s3 import EmbeddedS3
 from fault_case import assert_old_or_right, many_files
 from faulty_proxy import FaultyProxy
 from tls import make_private_ca
+
+from applier.restore.download import SMALL_FILE_BYTES
 
 
 @pytest.mark.parametrize(
@@ -50,6 +53,26 @@ def test_a_certificate_should_be_refused_with_its_reason_or_accepted_with_the_ri
         else:
             assert_no_s3(result, case, f"Network error: s3://{case.bucket()}/: TLS: {said}\n")
             assert proxy.connections == 1
+
+
+def test_a_server_that_only_one_of_the_libraries_can_agree_with_should_be_read_from_row_20(
+    run_cli: Cli, make_restore_case: MakeRestoreCase, s3_server: EmbeddedS3, tmp_path: Path
+) -> None:
+    # given cipher suites that rustls does not have, and files that are asked for by a HEAD first
+    ca = make_private_ca(tmp_path)
+    ca.context.maximum_version = ssl.TLSVersion.TLSv1_2
+    ca.context.set_ciphers("ECDHE-ECDSA-AES256-SHA384")
+    with FaultyProxy(s3_server.port, tls=ca.context) as proxy:
+        raw_files = [thermo(f"{number}.raw", size_bytes=SMALL_FILE_BYTES + 1) for number in range(2)]
+        case = make_restore_case(many_files(20), *raw_files, endpoint_url=proxy.endpoint_url)
+        plan = compile_plan(run_cli, case)
+
+        # when
+        result = run_cli("apply", plan, "--retries", "1", environment={"AWS_CA_BUNDLE": str(ca.bundle)})
+
+    # then
+    assert result.exit_code == 0, result.stderr
+    assert_old_or_right(case, 0)
 
 
 class _FailingHandshakes(FaultyProxy):
