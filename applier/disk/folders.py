@@ -28,6 +28,8 @@ _warning_lock = threading.Lock()
 
 _LOOK_INTERVAL_SECONDS = 1.0
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_LEASE_BREAK_SECONDS = 60.0  # the kernel's own default is 45
+_LEASE_LOOK_SECONDS = 0.1
 _BLOCK_BYTES = 512  # of `st_blocks`, whatever the file system's own
 _NEW_FILE_MODE = 0o666  # less the umask: delivered files must be readable to the group where the site says so
 
@@ -239,7 +241,7 @@ def open_regular_file(name: str, folder: int, flags: int = os.O_RDONLY) -> int:
         NotAFolderError: it is there, and no regular file.
     """
     try:
-        descriptor = os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+        descriptor = _open_once_no_lease_is_held(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, folder)
     except OSError as error:
         if error.errno in {errno.ELOOP, errno.ENXIO, errno.EISDIR}:
             raise NotAFolderError(error.errno, f"{kind_of_file(name, folder)} stands in the way", name) from error
@@ -248,6 +250,21 @@ def open_regular_file(name: str, folder: int, flags: int = os.O_RDONLY) -> int:
         os.close(descriptor)
         raise NotAFolderError(errno.EEXIST, f"{kind_of_file(name, folder)} stands in the way", name)
     return descriptor
+
+
+def _open_once_no_lease_is_held(name: str, flags: int, folder: int) -> int:
+    """Open a file, and again while another process, such as a file server, is asked to give up its lease on it.
+
+    The kernel takes the lease back after /proc/sys/fs/lease-break-time: fcntl(2), F_SETLEASE.
+    """
+    give_up_at = time.monotonic() + _LEASE_BREAK_SECONDS
+    while True:
+        try:
+            return os.open(name, flags, dir_fd=folder)
+        except BlockingIOError:
+            if time.monotonic() > give_up_at:
+                raise
+            time.sleep(_LEASE_LOOK_SECONDS)
 
 
 def write_all(descriptor: int, content: memoryview, offset: int) -> None:

@@ -173,15 +173,24 @@ def _open_local_file(target: Target, output: OutputFolder) -> int | LocalState:
     """Return the descriptor of the local file, or what it is where it cannot be opened."""
     try:
         with output.folder(target.folder) as folder:
-            try:
-                return open_regular_file(target.name, folder)
-            except PermissionError as error:
-                status = os.stat(target.name, dir_fd=folder, follow_symlinks=False)
-                return _unreadable(error, file_identity(status))
+            return _open_in_folder(target.name, folder)
     except FileNotFoundError:
         return LocalState(LocalKind.ABSENT)
     except NotAFolderError as error:
-        return LocalState(LocalKind.UNUSABLE, error.strerror or str(error))
+        where = f" ({printable(error.filename)})" if error.filename not in {None, target.name} else ""
+        return LocalState(LocalKind.UNUSABLE, (error.strerror or str(error)) + where)
+    except OSError as error:  # nor could a new file be given its name there
+        reason = f"its folder {printable(target.folder)} cannot be entered: {error.strerror}"
+        return LocalState(LocalKind.UNUSABLE, reason)
+
+
+def _open_in_folder(name: str, folder: int) -> int | LocalState:
+    try:
+        return open_regular_file(name, folder)
+    except (FileNotFoundError, NotAFolderError):
+        raise
+    except PermissionError as error:
+        return _unreadable(error, file_identity(os.stat(name, dir_fd=folder, follow_symlinks=False)))
     except OSError as error:
         return _unreadable(error, None)
 

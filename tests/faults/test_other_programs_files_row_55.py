@@ -1,6 +1,8 @@
 """Scorecard row 55: a file that appears between look and rename, and folders where nothing can be removed."""
 
 import errno
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ from apply_case import bruker, compile_plan, last_report, left_staged, thermo
 from cli import Cli
 from conftest import MakeRestoreCase
 from failing_syscalls import with_failing
+from fault_case import many_files
 from file_systems import append_only
 from needs import needs_compiler, needs_root
 from preloaded import preloaded
@@ -148,3 +151,74 @@ def test_nothing_should_pile_up_where_a_sticky_folder_keeps_another_s_file_row_5
         assert result.exit_code == 1, result.stderr
         assert path.read_bytes() == b"corrupt"
         assert {entry.name for entry in case.destination().iterdir()} <= {"sample.raw", "sample.raw.corrupted"}
+
+
+@needs_root
+def test_a_folder_that_may_not_be_entered_should_cost_no_download_row_55(
+    run_cli: Cli, make_restore_case: MakeRestoreCase
+) -> None:
+    # given right files, small and large, in another account's folder
+    user = 12345
+    case = make_restore_case(many_files(20), bruker("large.d"))
+    plan = compile_plan(run_cli, case)
+    assert run_cli("apply", plan, "--no-report").exit_code == 0
+    case.destination().chmod(0o777)
+    for folder in [case.folder, *case.folder.parents][:-2]:
+        folder.chmod(folder.stat().st_mode | 0o055)
+    as_other = ["/usr/bin/setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
+
+    for mode in (0o700, 0o744):
+        for name in ("many.d", "large.d"):
+            (case.destination() / name).chmod(mode)
+
+        # when
+        result = run_cli("apply", plan, "--no-report", under=as_other)
+
+        # then
+        assert result.exit_code == 1
+        assert "nothing fetched" in result.stderr
+        assert "Cannot write: its folder PRID001/many.d cannot be entered: Permission denied" in result.stderr
+        assert "Cannot write: its folder PRID001/large.d cannot be entered: Permission denied" in result.stderr
+        assert "healing" not in result.stderr
+    assert case.unrestored() == []
+
+
+# Holds write leases on files, as a file server does for its clients, and gives them up when asked, after a while.
+HOLD_LEASES = """
+import fcntl, os, signal, sys, time
+
+files = [os.open(path, os.O_RDWR) for path in sys.argv[1:]]
+
+def give_up(signal_number, frame):
+    time.sleep(0.3)
+    for file in files:
+        fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+
+signal.signal(signal.SIGIO, give_up)
+for file in files:
+    fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+print("held", flush=True)
+while True:
+    time.sleep(0.1)
+"""
+
+
+@pytest.mark.parametrize("command", ["status", "verify", "apply"])
+def test_right_files_that_a_file_server_holds_leases_on_should_be_read_row_55(
+    run_cli: Cli, make_restore_case: MakeRestoreCase, command: str
+) -> None:
+    case = make_restore_case(many_files(20), thermo(size_bytes=300_000))
+    plan = compile_plan(run_cli, case)
+    assert run_cli("apply", plan).exit_code == 0
+    held = [case.destination() / name for name in ("many.d/003", "many.d/004", "sample.raw")]
+    holder = subprocess.Popen([sys.executable, "-c", HOLD_LEASES, *map(str, held)], stdout=subprocess.PIPE)
+    try:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+
+        result = run_cli(command, plan)
+    finally:
+        holder.kill()
+        holder.communicate()
+
+    assert result.exit_code == 0, result.stdout + result.stderr
