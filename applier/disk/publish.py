@@ -113,10 +113,11 @@ def publish_together(
         verified_files: what this run has verified or published so far.
 
     Returns:
-        Why a file did not get its final name, by its path; nothing was done with such a file.
+        What failed, by the path of the file: it did not get its final name, and nothing was done with it; or it is an
+        `UnsyncedError`.
 
     Raises:
-        OutputLocationLostError, UnsyncedError, OSError: as `publish`, of all of them.
+        OutputLocationLostError, OSError: as `publish`; nothing was done with any of them.
     """
     failures: dict[str, OSError] = {}
     output.check_in_place_now_and_then()
@@ -127,7 +128,10 @@ def publish_together(
                     _give_name(staging, staged, target, folder, output, SeenBefore(identity=None), verified_files)
                 except OSError as error:
                     failures[target.path] = error
-        _sync(folder)
+        try:
+            _sync(folder)
+        except UnsyncedError as error:
+            failures = {target.path: error for _, target in files} | failures
     return failures
 
 

@@ -86,11 +86,12 @@ def look_at_small_files(targets: Sequence[Target], tools: CheckTools) -> dict[st
         return {}
     named = [(target.path, target) for target in targets]
     try:
-        right = _right_files(tools.output.descriptor, named, tools.crew.raise_if_stopped)
+        seen = _look(tools.output.descriptor, named, tools.crew.raise_if_stopped)
     except (OSError, MemoryError, Interrupted):
         return {}
-    tools.progress.bytes_verified(sum(target.file.expected_size or 0 for target, _ in right.values()))
-    return {path: local for path, (_, local) in right.items()}
+    right = {path: local for path, local in seen.items() if local.kind is LocalKind.RIGHT}
+    tools.progress.bytes_verified(sum(target.file.expected_size or 0 for path, target in named if path in right))
+    return right
 
 
 def restore_absent_files(targets: Sequence[Target], tools: RestoreTools) -> dict[str, FileResult]:
@@ -127,6 +128,8 @@ def restore_absent_files(targets: Sequence[Target], tools: RestoreTools) -> dict
                 _publish(staged, staging, tools, end)
             finally:
                 _remove(staged, staging)
+    except (OSError, MemoryError) as error:
+        logger.info("%d files are restored one by one: %s", len(absent) - len(ended), error)
     except BaseException as error:  # noqa: BLE001  # as in `restore_file`
         for target in absent:
             if target.path not in ended:
@@ -139,21 +142,19 @@ def _is_small(file: PlannedFile) -> bool:
     return size_bytes is not None and 0 < size_bytes <= min(LARGEST_TOGETHER_BYTES, chunk_bytes)
 
 
-def _right_files(
-    folder: int, named: Sequence[tuple[str, Target]], raise_if_stopped: Callable[[], None]
-) -> dict[str, tuple[Target, LocalState]]:
-    """Return those files below a folder, by their paths there, that are byte for byte what the plan says."""
-    right: dict[str, tuple[Target, LocalState]] = {}
+def _look(
+    folder: int, named: Sequence[tuple[str, Target]], raise_if_stopped: Callable[[], None] = lambda: None
+) -> dict[str, LocalState]:
+    """Return what those files below a folder are, by their paths there, that could be read in one go."""
+    seen: dict[str, LocalState] = {}
     files = [(name, target.file.expected_size or 0) for name, target in named]
-    seen = hash_small_files(folder, files, raise_if_stopped)
-    for (name, target), file in zip(named, seen, strict=True):
-        if file is None:
-            continue
-        identity, digest = file
-        etag = fold_part_digests([digest], multipart=Etag.parse(target.file.expected_etag).parts is not None)
-        if judge_local(target.file, etag).kind is LocalKind.RIGHT:
-            right[name] = target, LocalState(LocalKind.RIGHT, "", identity, [digest])
-    return right
+    for (name, target), file in zip(named, hash_small_files(folder, files, raise_if_stopped), strict=True):
+        if file is not None:
+            identity, digest = file
+            etag = fold_part_digests([digest], multipart=Etag.parse(target.file.expected_etag).parts is not None)
+            judged = judge_local(target.file, etag)
+            seen[name] = LocalState(judged.kind, judged.detail, identity, [digest])
+    return seen
 
 
 def _stage(
@@ -192,15 +193,22 @@ def _publish(
     tools: RestoreTools,
     end: Callable[[Target, BaseException | None], None],
 ) -> None:
-    """Read staged files back, give those that are right their final names, and take these off the list."""
-    right = _right_files(staging.descriptor, list(staged.items()), tools.check.fetcher.raise_if_stopped)
+    """Read staged files back, give those that are right their final names, and take these off the list.
+
+    Also when the run is to stop: they are few and small, and on a slow line it would otherwise bring none home.
+    """
+    files = []
+    seen = _look(staging.descriptor, list(staged.items()))
     for name, target in staged.items():
-        if name not in right:
+        local = seen.get(name)
+        if local is None:
+            logger.info("%s: could not be read back in one go", printable(target.file.relative_path))
+        elif local.kind is not LocalKind.RIGHT:
             logger.warning("%s: not verified as read back", printable(target.file.relative_path))
-    if not right:
+        else:
+            files.append((name, target))
+    if not files:
         return
-    tools.check.fetcher.raise_if_stopped()
-    files = [(name, target) for name, (target, _) in right.items()]
     failures = publish_together(staging, files, tools.check.output, verified_files=tools.verified_files)
     for name, target in files:
         failure = failures.get(target.path)

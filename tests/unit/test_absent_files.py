@@ -224,7 +224,9 @@ def test_a_folder_that_cannot_be_synced_should_fail_all_that_were_renamed_into_i
     }
 
 
-def test_a_run_that_is_stopped_should_leave_nothing_staged(tmp_path: Path, folder: Path) -> None:
+def test_a_run_that_is_stopped_should_bring_home_what_it_has_and_leave_nothing_staged(
+    tmp_path: Path, folder: Path
+) -> None:
     stop = threading.Event()
 
     def stop_at_the_third(key: str) -> None:
@@ -233,5 +235,27 @@ def test_a_run_that_is_stopped_should_leave_nothing_staged(tmp_path: Path, folde
 
     results = restore_files(tmp_path, MemoryStore(before_answer=stop_at_the_third), NAMES, stop=stop, jobs=1)
 
-    assert failures(results) == dict.fromkeys(NAMES, FailureKind.INTERRUPTED)
-    assert_the_others_are_right(folder, *NAMES)
+    assert failures(results) == dict.fromkeys(NAMES[2:], FailureKind.INTERRUPTED)
+    assert_the_others_are_right(folder, *NAMES[2:])
+
+
+def test_a_passing_fault_of_the_folder_should_fail_none(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real_open = os.open
+    faults: list[str] = []
+
+    def fail_once(path: str, flags: int, *arguments: int, dir_fd: int | None = None) -> int:
+        if path == folder.name and store.requests and not faults:
+            faults.append(path)
+            raise OSError(errno.ESTALE, "Stale file handle")
+        return real_open(path, flags, *arguments, dir_fd=dir_fd)
+
+    store = MemoryStore()
+    monkeypatch.setattr(os, "open", fail_once)
+
+    results = restore_files(tmp_path, store, NAMES, jobs=1)
+
+    assert faults
+    assert failures(results) == {}
+    assert_the_others_are_right(folder)

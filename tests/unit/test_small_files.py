@@ -179,6 +179,36 @@ def test_a_small_file_that_changes_while_it_is_read_should_be_left_to_a_second_l
     assert done.stdout == b"[False, True]\n"
 
 
+SHORT_READS = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <unistd.h>
+
+ssize_t pread(int file, void *into, size_t size, off_t at) {
+    static int calls;
+    ssize_t (*real)(int, void *, size_t, off_t) = dlsym(RTLD_NEXT, "pread");
+    if (++calls % 2) return errno = EINTR, -1;
+    return real(file, into, size > 3 ? 3 : size, at);
+}
+"""
+HASH_SHORT = """
+import os
+from applier.disk.hashing import hash_small_files
+((_, digest),) = hash_small_files(os.open(".", os.O_RDONLY), [("ten", 10)])
+print(digest.hex())
+"""
+
+
+@pytest.mark.skipif(md5_lanes() == 1, reason="nothing is compiled: small files are looked at one by one")
+def test_a_small_file_that_is_read_piece_by_piece_should_be_hashed_whole(tmp_path: Path) -> None:
+    (tmp_path / "ten").write_bytes(CONTENT)
+    environment = {"LD_PRELOAD": str(preloaded(SHORT_READS, tmp_path))}
+    command = [sys.executable, "-c", HASH_SHORT]
+    done = subprocess.run(command, env=environment, cwd=tmp_path, stdout=subprocess.PIPE, check=True)
+    assert done.stdout.decode().strip() == ETAG
+
+
 SLOW_READS = """
 #define _GNU_SOURCE
 #include <dlfcn.h>

@@ -3,6 +3,7 @@
    Called through ctypes by small_files.py. */
 
 #define _GNU_SOURCE
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
@@ -65,7 +66,16 @@ static int go_to_folder(last_folder *folder, const char *path, size_t path_bytes
     return folder->descriptor;
 }
 
-/* Reads a regular file, in one call, and sees that it is the same afterwards; follows no link, waits for no FIFO. */
+static int read_whole(int descriptor, uint8_t *into, size_t size) {
+    for (size_t at = 0; at < size;) {
+        ssize_t count = pread(descriptor, into + at, size - at, (off_t)at);
+        if (count > 0) at += (size_t)count;
+        if (count == 0 || (count < 0 && errno != EINTR)) return 0;
+    }
+    return 1;
+}
+
+/* Reads a regular file and sees that it is the same afterwards; follows no link, waits for no FIFO. */
 static int read_small_file(last_folder *folder, small_file *file, uint8_t *into) {
     struct stat before, after;
     int64_t identity[6];
@@ -75,7 +85,7 @@ static int read_small_file(last_folder *folder, small_file *file, uint8_t *into)
     if (descriptor < 0) return 0;
     int is_whole = look_at(descriptor, &before) == 0 && S_ISREG(before.st_mode) &&
                    (size_t)before.st_size == file->size_bytes &&
-                   pread(descriptor, into, file->size_bytes, 0) == (ssize_t)file->size_bytes &&
+                   read_whole(descriptor, into, file->size_bytes) &&
                    look_at(descriptor, &after) == 0;
     close(descriptor);
     if (!is_whole) return 0;
