@@ -3,7 +3,7 @@
 import logging
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import click
@@ -63,7 +63,11 @@ def write_wanted_reports(
     now = datetime.now(UTC)
     if choice.wants_report_of(result):
         runs = [ReportedRun(head=head, end=RunEnd(ended_at=now))]
-        return write_reports(result, output, stagings, Reporting(written_at=now, runs=runs, folder=choice.report_dir))
+        reporting = Reporting(written_at=now, runs=runs, folder=choice.report_dir)
+        reports = write_reports(result, output, stagings, reporting)
+        if choice.report_dir is None:  # each was seen at its path
+            return reports
+        return replace(reports, complete=is_in_place(output) and reports.complete)
     for destination in result.by_destination():
         stagings.sweep(path_below(destination, output.path))
     return WrittenReports(paths=(), complete=is_in_place(output))
@@ -89,7 +93,7 @@ def print_paths(paths: Iterable[str]) -> bool:
 
 
 def is_in_place(output: OutputFolder) -> bool:
-    """Tell whether the output location is where the run found it; without a report, nothing else notices at the end."""
+    """Tell whether the output location is where the run found it; only reports in it would notice that at the end."""
     try:
         output.check_in_place()
     except OSError as error:
