@@ -18,7 +18,7 @@ from applier.restore.progress import Progress
 from applier.restore.site_policy import SitePolicy, absolute_roots
 from applier.s3.bandwidth import BandwidthLimit
 from applier.verify.pace import PacedProgress
-from applier.verify.pass_record import open_pass
+from applier.verify.pass_record import PassRecord, open_pass
 from applier.verify.verification_report import VerificationReport, remove_old_reports, write_verification_report
 from applier.verify.verify_plan import Extent, VerifyTools, verify_plan
 from kraken_plan.apply_run import ApplyOptions, carry_out
@@ -152,6 +152,7 @@ def _verify(
         tally = Tally.of(result)
         if not tally.not_attempted.entries:
             record.end()
+        record.save()
         report = VerificationReport(
             result=result, pass_began_at=record.head.began_at, head=head, ended_at=datetime.now(UTC)
         )
@@ -160,12 +161,20 @@ def _verify(
             say_unless_quiet(line)
         for line in unresolvable_summary(result):  # also when quiet: everything else that fails a run was logged
             say(line)
-        is_right = not (tally.failed.entries or tally.unresolvable.entries)
+        is_right = not (tally.failed.entries or tally.unresolvable.entries) and _gets_on(record, options)
         well = finish.print_paths(paths) and is_in_place(output) and well and is_right
         summary = summarize_end(result, head, stop.exit_code or (0 if well else 1), paths, fetched_bytes=0)
         sink.run_ended(summary)
         well = sink.close() and well
     return result, summary.with_exit_code(stop.exit_code or (0 if well else 1)), ended
+
+
+def _gets_on(record: PassRecord, options: VerifyOptions) -> bool:
+    """Tell whether the pass gets on: where a run reads only a part, the next one has to know which."""
+    if record.is_kept or not options.is_partial:
+        return True
+    logger.error("the next run will read again what this one has read, so the pass may never be complete")
+    return False
 
 
 def _tools(output: OutputFolder, progress: Progress, options: VerifyOptions, stop: StopRequest) -> VerifyTools:

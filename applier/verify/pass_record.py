@@ -14,7 +14,7 @@ import stat
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -27,6 +27,7 @@ from schemas.text import printable
 logger = logging.getLogger(__name__)
 
 _WRITE_INTERVAL_SECONDS = 1.0
+_NOT_REMEMBERED = "%s: how far the pass has come is not remembered (--state-dir names another folder)"
 _TIMESTAMP_FORMAT = "%Y-%m-%d %H:%M:%S UTC"
 
 
@@ -92,7 +93,7 @@ class PassRecord:
 
     @property
     def is_kept(self) -> bool:
-        """Whether the next run will know what this one has read."""
+        """Whether the next run will know what this one has read; certain once that is saved."""
         return self._file is not None
 
     def verified(self, path: str) -> Verified | None:
@@ -121,23 +122,28 @@ class PassRecord:
         with self._lock:
             self._append({"ended": True})
 
+    def save(self) -> None:
+        """Write what is left; where that fails, a warning says so, and the record is not kept."""
+        with self._lock:
+            self._append(at_once=True)
+
     def close(self) -> None:
-        """Write what is left; a thread that has not ended may still come with more, which is not remembered."""
+        """Close the file; a thread that has not ended may still come with more, which is not remembered."""
         with self._lock, suppress(OSError):
             file, self._file = self._file, None
             if file is not None:
                 file.close()
 
-    def _append(self, line: dict[str, object]) -> None:
+    def _append(self, *lines: dict[str, object], at_once: bool = False) -> None:
         if self._file is None:
             return
         try:
-            self._file.write(json.dumps(line).encode() + b"\n")
-            if time.monotonic() - self._written_at >= _WRITE_INTERVAL_SECONDS:
+            self._file.writelines(json.dumps(line).encode() + b"\n" for line in lines)
+            if at_once or time.monotonic() - self._written_at >= _WRITE_INTERVAL_SECONDS:
                 self._file.flush()
                 self._written_at = time.monotonic()
         except OSError as error:
-            logger.warning("how far the pass has come is not remembered: %s", error.strerror)
+            logger.warning(_NOT_REMEMBERED, error.strerror)
             self._file = None
 
 
@@ -156,21 +162,11 @@ def open_pass(
     Raises:
         ConfigError: another run of this pass is under way; or the record must be kept, and cannot be.
     """
-    file = None if path is None else _open(path)
-    if file is None:
+    record = None if path is None else _open_record(path, now, restart=restart)
+    if record is None:
         if must_be_kept:
             raise ConfigError(_explain_no_record(path))
-        yield PassRecord(_new_head(now), {}, None)
-        return
-    try:
-        head, found = (None, {}) if restart else _read(file)
-        if head is None:
-            head = _new_head(now)
-            _begin_file(file, head, found)
-        record = PassRecord(head, found, file)
-    except BaseException:
-        file.close()
-        raise
+        record = PassRecord(_new_head(now), {}, None)
     try:
         yield record
     finally:
@@ -185,26 +181,38 @@ def _explain_no_record(path: Path | None) -> str:
     )
 
 
-def _open(path: Path) -> BinaryIO | None:
-    name = printable(str(path))
+def _open_record(path: Path, now: datetime, *, restart: bool) -> PassRecord | None:
+    """Return the record that a file has, or a new one in it; None, with a warning, where nothing can be kept there.
+
+    Raises:
+        ConfigError: another run of this pass is under way.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = _open_regular(path)
+        with ExitStack() as undo:
+            file = undo.enter_context(_open_regular(path))
+            _lock(file, path)
+            head, found = (None, {}) if restart else _read(file)
+            if head is None:
+                head = _new_head(now)
+                _begin_file(file, head, found)
+            undo.pop_all()
     except OSError as error:
-        words = "%s: %s: how far the pass has come is not remembered (--state-dir names another folder)"
-        logger.warning(words, name, error.strerror or error)
+        logger.warning(_NOT_REMEMBERED, f"{printable(str(path))}: {error.strerror or error}")
         return None
+    return PassRecord(head, found, file)
+
+
+def _lock(file: BinaryIO, path: Path) -> None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        file.close()
         raise ConfigError(
-            f"{name}: another run is verifying this plan here; wait until it ends, or give this one a --state-dir of "
-            "its own"
+            f"{printable(str(path))}: another run is verifying this plan here; wait until it ends, or give this one a "
+            "--state-dir of its own"
         ) from None
     except OSError as error:
-        logger.info("%s cannot be locked: %s", name, error.strerror)
-    return file
+        logger.info("%s cannot be locked: %s", path, error.strerror)
 
 
 def _open_regular(path: Path) -> BinaryIO:

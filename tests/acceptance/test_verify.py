@@ -11,7 +11,8 @@ from apply_case import compile_plan
 from cli import Cli, CliResult
 from conftest import MakeRestoreCase
 from faulty_proxy import FaultyProxy
-from file_systems import picture
+from file_systems import mounted_tmpfs, picture
+from needs import needs_root
 from restore_case import RestoreCase, raw_file
 from sample_data import MIB, made_up_bytes
 from waiting import wait_for
@@ -326,3 +327,49 @@ def test_a_stopped_run_should_not_promise_what_nothing_remembers(
 
     assert promises("state")
     assert not promises("taken")
+
+
+@needs_root
+def test_a_pass_that_does_not_get_on_because_its_folder_is_full_should_not_end_with_exit_code_0(
+    run_cli: Cli, make_restore_case: MakeRestoreCase
+) -> None:
+    # given room for the records of some of the files
+    _, plan = restored_case(run_cli, make_restore_case, {str(n): 100 for n in range(30)})
+    (run_cli.folder / "state").mkdir()
+    options = ("--state-dir", run_cli.folder / "state", "--report-dir", run_cli.folder)
+    with mounted_tmpfs(run_cli.folder / "state", "size=4k"):
+        # when
+        part, _ = verify(run_cli, plan, "--sample", "90%", *options)
+        whole, _ = verify(run_cli, plan, "--restart", *options)
+
+    # then
+    assert part.exit_code == 1
+    assert "No space left on device: how far the pass has come is not remembered" in part.stderr
+    assert "will read again what this one has read" in part.stderr
+    assert "goes on: the next run reads what is left" not in part.stderr
+
+    # and a run that reads everything does without
+    assert whole.exit_code == 0
+    assert "No space left on device: how far the pass has come is not remembered" in whole.stderr
+
+
+@needs_root
+def test_a_pass_that_cannot_begin_because_its_folder_is_full_should_be_said(
+    run_cli: Cli, make_restore_case: MakeRestoreCase
+) -> None:
+    # given
+    _, plan = restored_case(run_cli, make_restore_case, {"a": 100})
+    (run_cli.folder / "state").mkdir()
+    options = ("--state-dir", run_cli.folder / "state", "--report-dir", run_cli.folder)
+    with mounted_tmpfs(run_cli.folder / "state", "size=4k"):
+        (run_cli.folder / "state" / "full").write_bytes(bytes(4096))
+
+        # when
+        whole, _ = verify(run_cli, plan, *options)
+        part, _ = verify(run_cli, plan, "--sample", "90%", *options)
+
+    # then
+    assert whole.exit_code == 0, whole.stderr
+    assert "pass.jsonl: No space left on device: how far" in whole.stderr
+    assert part.exit_code == 2
+    assert "pass.jsonl cannot be written, so every run would begin a new pass" in part.stderr
