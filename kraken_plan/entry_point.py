@@ -37,9 +37,10 @@ def run_and_exit() -> NoReturn:
 
 
 def _run() -> int:
-    """Run the command, and return its exit code; say what was refused."""
+    """Run the command, and return its exit code; say what was refused, and what could not be printed."""
+    exit_code = 0
     try:
-        exit_code = cli.main(prog_name=PROGRAM, standalone_mode=False)
+        exit_code = _run_command()
         flush_stdout()
     except KrakenPlanError as error:
         say_error(f"error: {error}")
@@ -48,15 +49,22 @@ def _run() -> int:
         say_refused_usage(error.show, error.format_message())
         exit_code = error.exit_code
     except BrokenPipeError:  # the reader of stdout has seen enough
-        exit_code = EXIT_READER_GONE
+        exit_code = exit_code or EXIT_READER_GONE
     except OSError as error:
         say_error(f"error: {error.filename or 'stdout'}: {error.strerror or described_error(error)}")
         log_traceback(error)
-        exit_code = EXIT_REFUSED
+        exit_code = exit_code or EXIT_REFUSED
     except (click.Abort, KeyboardInterrupt) as interruption:
         if isinstance(interruption.__cause__, EOFError):  # click takes each of them for a user who ends his input
             raise interruption.__cause__ from None
         exit_code = EXIT_INTERRUPTED
+    return exit_code
+
+
+def _run_command() -> int:
+    """Run the command, and return its exit code, with which most commands leave."""
+    try:
+        exit_code = cli.main(prog_name=PROGRAM, standalone_mode=False)
     except SystemExit as command_ended:
         exit_code = command_ended.code
     return exit_code if isinstance(exit_code, int) else 0

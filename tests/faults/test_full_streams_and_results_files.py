@@ -61,15 +61,21 @@ def test_full_stderr_should_not_keep_the_report_from_being_written(
     assert case.unrestored() == ["PRID001/gone.raw"]
 
 
-@pytest.mark.parametrize("command", ["compile", "schema", "validate"])
+@pytest.mark.parametrize("command", ["compile", "diff", "find", "schema", "show", "status", "validate"])
 def test_full_stdout_should_be_one_line_of_error(
     run_cli: Cli, make_restore_case: MakeRestoreCase, command: str
 ) -> None:
     case = make_restore_case(thermo(size_bytes=100))
+    plan = compile_plan(run_cli, case)
+    assert run_cli("apply", plan).exit_code == 0
     arguments: dict[str, list[str | Path]] = {
         "compile": ["sample.raw", "--catalog", case.export_path, "--config", case.config_path],
+        "diff": [plan, plan, "--json"],
+        "find": ["--project", "PRID001", "--catalog", case.export_path, "--ids"],
         "schema": [],
-        "validate": [compile_plan(run_cli, case)],
+        "show": [plan],
+        "status": [plan],
+        "validate": [plan],
     }
 
     result = run_cli(command, *arguments[command], under=shell('exec "$@" > /dev/full'))
@@ -77,6 +83,23 @@ def test_full_stdout_should_be_one_line_of_error(
     assert result.exit_code == 2
     (line,) = result.stderr.splitlines()
     assert line.startswith("kraken-plan: error: ")
+
+
+@pytest.mark.parametrize("command", [("status",), ("apply", "--dry-run"), ("approvals",)], ids=" ".join)
+def test_full_stdout_should_be_said_and_leave_an_exit_code_that_says_more(
+    run_cli: Cli, make_restore_case: MakeRestoreCase, s3: "S3Client", command: tuple[str, ...]
+) -> None:
+    # given a file that S3 does not have
+    case = make_restore_case(thermo(size_bytes=100))
+    plan = compile_plan(run_cli, case)
+    s3.delete_object(Bucket=case.bucket(), Key="sample.raw")
+
+    # when
+    result = run_cli("-q", *command, plan, under=shell('exec "$@" > /dev/full'))
+
+    # then
+    assert result.exit_code == 1
+    assert result.stderr.endswith("kraken-plan: error: stdout: No space left on device\n")
 
 
 def test_quiet_apply_should_name_failures_and_leave_out_the_summary(
