@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from applier.disk.folders import OutputFolder, sync_folder, write_all
+from applier.disk.folders import NotAFolderError, OutputFolder, sync_folder, write_all
 from applier.disk.rename import rename_to_first_free_name
 from applier.disk.run_folders import Stagings
 from applier.disk.staging import REPORT, Staging
@@ -76,7 +76,8 @@ def write_reports(
                 paths.append(write_batch_status_report(text, destination, written_at, (output, staging)))
         except OSError as error:
             place = printable(folder or destination)
-            logger.error("%s: the report cannot be written: %s", place, error.strerror)  # noqa: TRY400  # not a bug
+            what = f" ({printable(str(error.filename))})" if isinstance(error, NotAFolderError) else ""
+            logger.error("%s: the report cannot be written: %s%s", place, error.strerror, what)  # noqa: TRY400  # not a bug
             complete = False
     return WrittenReports(paths=tuple(paths), complete=complete)
 

@@ -3,6 +3,7 @@
 import errno
 import logging
 
+from applier.disk.folders import NotAFolderError
 from applier.disk.verified_files import SameFileError
 from applier.s3.faults import S3Fault
 from applier.s3.fetcher import Interrupted
@@ -50,7 +51,8 @@ def failure_of(error: BaseException) -> Failure:
         case OSError(errno=errno.ENOSPC | errno.EDQUOT):
             return Failure(FailureKind.DISK_FULL, f"{error.strerror} (free some space, then apply again)")
         case OSError():
-            return Failure(FailureKind.CANNOT_WRITE, error.strerror or str(error))
+            what = f" ({printable(str(error.filename))})" if isinstance(error, NotAFolderError) else ""
+            return Failure(FailureKind.CANNOT_WRITE, f"{error.strerror or error}{what}")
         case _:
             logger.error("unforeseen error", exc_info=error)
             return Failure(FailureKind.UNFORESEEN, f"{type(error).__name__}: {error}")

@@ -5,7 +5,7 @@ import stat
 from collections.abc import Iterator
 from dataclasses import replace
 
-from applier.disk.folders import OutputFolder
+from applier.disk.folders import OutputFolder, kind_of_file
 from applier.disk.publish import describe_rights
 from schemas.errors import ConfigError
 from schemas.paths import STAGING_FOLDER, explain_long_path, explain_unsafe_absolute_path, join_path, path_below
@@ -57,21 +57,23 @@ def _problems(plan: Plan, output: OutputFolder, destination: str) -> Iterator[st
                 yield f"{printable(destination)}: the file system is read-only"
             elif not os.access(".", os.W_OK | os.X_OK, dir_fd=folder):
                 yield f"{printable(destination)}: no permission to write there"
-            elif (staging := _find_closed_staging_folder(folder)) is not None:
-                yield (
-                    f"{printable(join_path(destination, STAGING_FOLDER))}: no permission to write there, where all "
-                    f"runs stage their files; it is {describe_rights(staging)}: have its owner open it to you "
-                    "(chmod g+rwxs), or remove it once none of their runs is alive"
-                )
+            elif (reason := _explain_unusable_staging_folder(folder)) is not None:
+                yield f"{printable(join_path(destination, STAGING_FOLDER))}: {reason}"
     except OSError as error:
         yield f"{printable(destination)}: {printable(str(error.filename))}: {error.strerror}"
 
 
-def _find_closed_staging_folder(folder: int) -> os.stat_result | None:
-    """Return the status of the folder in which all runs stage their files, if it is closed to us."""
+def _explain_unusable_staging_folder(folder: int) -> str | None:
+    """Return why the folder in which all runs stage their files cannot be used; None if it can, or is not there."""
     try:
         status = os.stat(STAGING_FOLDER, dir_fd=folder, follow_symlinks=False)
     except OSError:
         return None
-    is_closed = stat.S_ISDIR(status.st_mode) and not os.access(STAGING_FOLDER, os.W_OK | os.X_OK, dir_fd=folder)
-    return status if is_closed else None
+    if not stat.S_ISDIR(status.st_mode):
+        return f"{kind_of_file(STAGING_FOLDER, folder)} stands where all runs stage their files: move it away"
+    if os.access(STAGING_FOLDER, os.W_OK | os.X_OK, dir_fd=folder):
+        return None
+    return (
+        f"no permission to write there, where all runs stage their files; it is {describe_rights(status)}: have its "
+        "owner open it to you (chmod g+rwxs), or remove it once none of their runs is alive"
+    )

@@ -151,7 +151,7 @@ def test_a_folder_swapped_for_a_link_should_fail_its_files_and_write_nothing_out
 
     # then
     assert result.exit_code == 1
-    assert "x.d/y: FAILURE - Cannot write: a symbolic link stands in the way\n" in last_report(case)
+    assert "x.d/y: FAILURE - Cannot write: a symbolic link stands in the way (x.d)\n" in last_report(case)
     assert "z: OK" in last_report(case)
     assert picture(outside) == before
     assert [path.read_bytes() for path in (case.folder / "moved").iterdir()] == [b"wrong"]
@@ -214,6 +214,6 @@ def test_a_destination_swapped_for_a_link_should_not_lead_anything_out_row_34(
 
     # then neither file nor report is written there
     assert result.exit_code == 1
-    assert "a.raw: FAILURE - Cannot write: a symbolic link stands in the way\n" in result.stderr
-    assert "the report cannot be written: a symbolic link stands in the way\n" in result.stderr
+    assert "a.raw: FAILURE - Cannot write: a symbolic link stands in the way (PRID001)\n" in result.stderr
+    assert "the report cannot be written: a symbolic link stands in the way (PRID001)\n" in result.stderr
     assert picture(outside) == before

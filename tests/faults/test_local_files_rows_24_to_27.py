@@ -331,21 +331,3 @@ def test_a_destination_that_is_closed_meanwhile_should_be_said_with_the_counts_r
     assert f"{case.destination()}: the report cannot be written: Permission denied" in result.stderr
     assert "2 raw files, 2 entries: 1 verified, 1 failed, 0 unresolvable, 0 not attempted\n" in result.stderr
     assert case.unrestored() == ["PRID001/b.raw"]
-
-
-def test_a_staging_folder_that_cannot_be_made_should_cost_the_report_alone_row_27(
-    run_cli: Cli, make_restore_case: MakeRestoreCase
-) -> None:
-    # given that the staging folder's name is taken by a file once everything is restored
-    case = make_restore_case(thermo(size_bytes=100))
-    plan = compile_plan(run_cli, case)
-    assert run_cli("apply", plan).exit_code == 0
-    (case.destination() / ".kraken-plan").write_bytes(b"")
-
-    result = run_cli("apply", plan)
-
-    assert result.exit_code == 1
-    assert "the report cannot be written: a file stands in the way" in result.stderr
-    assert "1 verified, 0 failed, 0 unresolvable, 0 not attempted\n" in result.stderr
-    assert case.unrestored() == []
-    assert len(case.reports()) == 1

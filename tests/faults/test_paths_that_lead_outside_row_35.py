@@ -135,19 +135,30 @@ def test_links_under_our_own_names_should_not_be_followed_row_35(
     assert picture(outside) == before
 
 
-def test_a_staging_folder_that_is_a_link_should_not_be_used_row_35(
-    run_cli: Cli, make_restore_case: MakeRestoreCase, outside: Path
+@pytest.mark.parametrize("kind", ["symbolic link", "file"])
+def test_what_is_not_a_folder_under_the_name_of_the_staging_folder_should_be_refused_and_named_row_35(
+    run_cli: Cli, make_restore_case: MakeRestoreCase, outside: Path, kind: str
 ) -> None:
+    # given
     case = make_restore_case(thermo(size_bytes=1000))
     plan = compile_plan(run_cli, case)
     case.destination().mkdir()
-    (case.destination() / ".kraken-plan").symlink_to(outside)
+    staging = case.destination() / ".kraken-plan"
+    if kind == "file":
+        staging.touch()
+    else:
+        staging.symlink_to(outside)
     before = picture(outside)
 
-    result = run_cli("apply", plan)
+    # when
+    result, seen = run_cli("apply", plan), run_cli("status", plan)
 
-    assert result.exit_code == 1
-    assert "sample.raw: FAILURE - Cannot write: a symbolic link stands in the way\n" in result.stderr
+    # then
+    said = f"{staging}: a {kind} stands where all runs stage their files: move it away"
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert said in seen.stdout
+    assert list(case.destination().iterdir()) == [staging]
     assert picture(outside) == before
 
 
