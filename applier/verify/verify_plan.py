@@ -33,6 +33,7 @@ from schemas.text import printable
 logger = logging.getLogger(__name__)
 
 _NOT_ATTEMPTED = Failure(FailureKind.NOT_ATTEMPTED)
+_STILL_WRONG = Failure(FailureKind.NOT_AS_PLANNED, "it was wrong when it was read last, and was not read again in time")
 _INTERRUPTED = Failure(FailureKind.INTERRUPTED)
 _SAY_NOTHING = frozenset({FailureKind.INTERRUPTED, FailureKind.NOT_ATTEMPTED})
 
@@ -142,7 +143,7 @@ def _verify_file(target: Target, tools: VerifyTools, record: PassRecord, *, read
             local = _look(target, tools, read=True)
     match local.kind:
         case LocalKind.UNVERIFIED:
-            return _failed(target.file, _NOT_ATTEMPTED)
+            return _failed(target.file, _STILL_WRONG if record.was_wrong(target.path) else _NOT_ATTEMPTED)
         case LocalKind.RIGHT:
             if local.identity is not None:
                 record.note(target.path, Verified.of(local.identity, tools.now()))

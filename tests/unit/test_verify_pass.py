@@ -27,7 +27,7 @@ from applier.verify.verify_plan import Extent, VerifyTools, verify_plan
 from schemas.errors import ConfigError
 from schemas.etag import MIB
 from schemas.plan import Plan, PlannedFile
-from schemas.results import FileResult
+from schemas.results import Failure, FailureKind, FileResult
 from schemas.tally import Fate, Tally
 
 NOW = datetime(2026, 11, 28, 2, 30, tzinfo=UTC)
@@ -249,6 +249,25 @@ def test_inode_numbers_that_change_at_each_look_should_be_left_out(
         assert look(output, plan, record).failure is None
         assert (record.verified("f") or RIGHT).inode == 0
         assert "earlier" in (look(output, plan, record).remark or "")
+
+
+def test_a_file_that_was_wrong_should_stay_so_where_the_time_is_up_before_it_is_read_again(
+    tmp_path: Path, output: OutputFolder
+) -> None:
+    (tmp_path / "wrong").write_bytes(b"abc")
+    (tmp_path / "unread").write_bytes(b"abc")
+    etag = hashlib.md5(b"abc").hexdigest()
+    plan = plan_of(tmp_path, planned_file("unread", etag), planned_file("wrong", etag))
+    tools = VerifyTools(output=output, crew=Crew(1, threading.Event()), progress=Progress())
+    with open_pass(None, NOW) as record:
+        record.note("wrong", None)
+
+        result, _ = verify_plan(plan, tools, record, Extent(is_over=lambda: True), ResultSink())
+
+    unread, wrong = result.files()
+    assert unread.failure == Failure(FailureKind.NOT_ATTEMPTED)
+    assert wrong.failure is not None
+    assert wrong.failure.message.startswith("Not as planned: it was wrong when it was read last")
 
 
 class Overwriting(Progress):
