@@ -82,6 +82,29 @@ def test_a_wrong_command_line_should_be_refused(run_cli: Cli, arguments: list[st
     assert result.stdout == ""
 
 
+@pytest.mark.parametrize("nothing", ["", " ", ","])
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [
+        (["compile", "a", "--catalog", "c.jsonl"], ["project", "instrument", "match", "default-project", "ids-column"]),
+        (["find", "--since", "2020-01-01", "--catalog", "c.jsonl"], ["project", "instrument", "match"]),
+        (["restore", "a", "--yes", "--catalog", "c.jsonl"], ["project", "instrument", "match", "default-project"]),
+        (["select", "plan.json", "--include", "*"], ["project", "raw-file", "include", "exclude", "failed"]),
+        (["apply", "plan.json", "--require-approvals", "1", "--allowed-signers", "signers"], ["revoked-keys"]),
+    ],
+)
+def test_an_option_that_names_nothing_should_be_refused_and_not_widen_the_request(
+    run_cli: Cli, command: list[str], options: list[str], nothing: str
+) -> None:
+    """As where a shell variable in it is unset."""
+    (run_cli.folder / "plan.json").write_bytes(plan_bytes(make_plan()))
+    write_export(run_cli.folder / "c.jsonl", [catalog_document("a")])
+    for option in options:
+        result = run_cli(*command, f"--{option}", nothing, environment={"KRAKEN_PLAN_OUTPUT_ROOT": "/out"})
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert f"Invalid value for '--{option}': {nothing!r} names nothing" in result.stderr
+
+
 def test_what_is_misspelt_should_get_the_nearest_right_one(run_cli: Cli) -> None:
     assert "No such command 'aply': did you mean apply?" in run_cli("aply", "plan.json").stderr
     environment = {"KRAKEN_PLAN_VALIDATE_DEBUGG": "1", "KRAKEN_PLAN_DEBUG": "perhaps"}
