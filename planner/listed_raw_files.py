@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from planner.bucket_listing import BucketListing
 from planner.find_records import FoundRecords
-from planner.raw_file_ids import AskedText, possible_ids, read_ids
+from planner.raw_file_ids import AskedText, read_ids
 from planner.records import FileInfoEntry, RawFileRecord, UnusableEntry
 from planner.search import Search
 from planner.similar_ids import long_enough, nearest_ids
@@ -54,13 +54,15 @@ def parse_listing_address(address: str) -> ListedPlace:
     return ListedPlace(bucket_name=bucket_name, prefix=prefix)
 
 
-def find_listed(listing: BucketListing, project_id: str, texts: Sequence[AskedText], search: Search) -> FoundRecords:
+def find_listed(
+    listing: BucketListing, project_id: str, texts: Sequence[AskedText] | None, search: Search
+) -> FoundRecords:
     """Return what a bucket has of what is asked for; everything where nothing in particular is.
 
     Args:
         listing: of the bucket.
         project_id: what the raw files are restored as; a bucket does not say it.
-        texts: what is asked for by id.
+        texts: what is asked for by id, which may turn out to be nothing; None if no ids were given.
         search: of which the patterns count.
 
     Raises:
@@ -70,11 +72,11 @@ def find_listed(listing: BucketListing, project_id: str, texts: Sequence[AskedTe
     uploads = _uploads(listing)
     if not uploads:
         raise CatalogError(f"{listing.place} has no objects: nothing can be planned out of it")
-    asked = read_ids(texts, uploads)
+    asked = read_ids(texts or (), uploads)
     matching = [raw_file_id for raw_file_id in uploads if search.matches({"_id": raw_file_id})]
     if search.patterns and not matching:
         raise CatalogError(f"{listing.place} has no raw files of {search}")
-    everything = not search.patterns and not possible_ids(texts)
+    everything = texts is None and not search.patterns
     wanted = dict.fromkeys([*asked.raw_file_ids, *(matching if search.patterns or everything else [])])
     chosen = {raw_file_id: uploads[raw_file_id] for raw_file_id in wanted if raw_file_id in uploads}
     names = long_enough(asked.unknown)

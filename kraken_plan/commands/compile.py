@@ -33,6 +33,10 @@ _NOTHING_ASKED = (
     "no raw files are asked for: give their ids, --ids-file FILE or --project PRID (or --instrument, --since, --until, "
     "--match)"
 )
+_NO_ID_GIVEN = (
+    "the ids or the ids file given name no raw files: leave both out to plan the whole bucket, or take some of "
+    "it by --match GLOB"
+)
 _TO_BACKUP = "backup"
 _PIECES_WITH_DIGEST = 8
 
@@ -210,7 +214,10 @@ def _list_bucket(
 
     access = S3Access(region=site.region, endpoint_url=site.endpoint_url, profile=options.profile)
     listing = S3BucketListing(BotoStore(access), place)
-    found = find_listed(listing, project_ids[0], texts, Search(patterns=search.patterns))
+    asks_for_ids = bool(options.raw_file_ids) or options.ids_file is not None
+    found = find_listed(listing, project_ids[0], texts if asks_for_ids else None, Search(patterns=search.patterns))
+    if not found.raw_file_ids and not found.records:
+        raise ConfigError(_NO_ID_GIVEN)
     return found, f"listing of {place}, for whose etags nothing but S3 itself vouches"
 
 

@@ -137,6 +137,10 @@ def test_a_server_that_does_not_tell_part_sizes_should_have_them_inferred_with_a
         (["--project", "P"], "s3://no-such-bucket-here", "S3 bucket does not exist: no-such-bucket-here"),
         (["--project", "P"], "s3://", "is not a bucket name"),
         (["--project", "P", "--match", "z*"], "", "has no raw files of match 'z*'"),
+        (["--project", "P", ""], "", "name no raw files: leave both out to plan the whole bucket"),
+        (["--project", "P", ","], "", "name no raw files: leave both out to plan the whole bucket"),
+        (["--project", "P", "--ids-file", "-"], "", "name no raw files: leave both out to plan the whole bucket"),
+        (["--project", "P", "--ids-file", "comment.txt"], "", "name no raw files: leave both out to plan the whole"),
     ],
 )
 def test_what_cannot_be_listed_should_be_refused_and_an_earlier_plan_kept(
@@ -144,6 +148,7 @@ def test_what_cannot_be_listed_should_be_refused_and_an_earlier_plan_kept(
 ) -> None:
     earlier = b'{"format_version": "old"}'
     (run_cli.folder / "plan.json").write_bytes(earlier)
+    (run_cli.folder / "comment.txt").write_text("# none\n", encoding="utf-8")
     result = compile_bucket(run_cli, case, *arguments, address=address)
     assert (result.exit_code, result.stdout) == (2, "")
     assert words in result.stderr

@@ -45,7 +45,8 @@ def small(*keys: str) -> dict[str, tuple[str, int]]:
 
 
 def find(listing: MemoryListing, *texts: str, patterns: tuple[str, ...] = ()) -> FoundRecords:
-    return find_listed(listing, "PRID001", [AskedText(text) for text in texts], Search(patterns=patterns))
+    asked = [AskedText(text) for text in texts] or None
+    return find_listed(listing, "PRID001", asked, Search(patterns=patterns))
 
 
 def plan_of(found: FoundRecords, site: SiteConfig | None = None) -> Plan:
