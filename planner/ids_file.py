@@ -45,7 +45,7 @@ def read_ids_file(source: str, column: str | None = None) -> list[AskedText]:
     except OSError as error:
         raise ConfigError(f"ids file {name} cannot be read: {error.strerror or error}") from None
     except csv.Error as error:
-        raise ConfigError(f"ids file {name}: not CSV: {printable(str(error), 200)}") from None
+        raise ConfigError(f"ids file {name}: {printable(str(error), 400)}") from None
 
 
 def _read_text(text: str, column: str | None, name: str) -> Iterator[AskedText]:
@@ -74,17 +74,42 @@ def _find_column(header: str, names: tuple[str, ...]) -> tuple[str, int] | None:
 
 
 def _read_cells(text: str, delimiter: str, column: int) -> Iterator[AskedText]:
-    rows = (row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if any(row))
+    rows = _read_rows(text, delimiter)
     next(rows, None)
-    baselines = 0
-    for row in rows:
+    baselines, lines_without = 0, []
+    for line, row in rows:
         cell = row[column] if column < len(row) else ""
         if cell.startswith(_BASELINE):
             baselines += 1
         elif cell.strip():
             yield AskedText(cell)
+        else:
+            lines_without.append(line)
     if baselines:
         logger.warning("left out %s that the table shows for comparison (%s…)", counted(baselines, "row"), _BASELINE)
+    if lines_without:
+        count = counted(len(lines_without), "row")
+        logger.warning("left out %s of the table without an id, the first in line %d", count, lines_without[0])
+
+
+def _read_rows(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows that are not blank, each with the line that it begins in.
+
+    Raises:
+        csv.Error: a quotation mark is out of place. Read leniently, it would swallow rows, and the ids in them.
+    """
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    line = 1
+    try:
+        for row in reader:
+            if any(map(str.strip, row)):
+                yield line, row
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise csv.Error(
+            f"not CSV, in the row that begins in line {line}: {error}. A quotation mark that begins a cell has to end "
+            "it, and one within such a cell is doubled: correct that row, or give the ids alone, one a line"
+        ) from None
 
 
 def _read_stdin() -> bytes:

@@ -67,6 +67,32 @@ def test_baselines_should_be_left_out_of_a_table_and_named(ids_path: Path, caplo
     assert "left out 1 row that the table shows for comparison" in caplog.text
 
 
+@pytest.mark.parametrize(
+    "table",
+    [
+        '_id\tcomment\n\na.raw\t"5 ul left\nb.raw\tok\nc.raw\tok\n',
+        '_id,comment\n\na.raw,"5 ul left\nb.raw,"3 ul left\nc.raw,ok\n',
+        '_id;comment\r\n\r\n"a.raw;\r\nb.raw;ok\r\n',
+    ],
+)
+def test_a_quote_that_swallows_rows_should_be_an_error_that_names_the_line(ids_path: Path, table: str) -> None:
+    with pytest.raises(ConfigError, match=r"ids\.txt: not CSV, in the row that begins in line 3: .* has to end it"):
+        texts_in(ids_path, table)
+
+
+def test_quotes_within_a_cell_should_stay(ids_path: Path) -> None:
+    assert texts_in(ids_path, '_id\tcomment\na.raw\t5" gel\nb.raw\t"5"" gel"\nc "1".raw\tok\n') == [
+        "a.raw",
+        "b.raw",
+        'c "1".raw',
+    ]
+
+
+def test_rows_without_an_id_should_be_left_out_and_counted(ids_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert texts_in(ids_path, "project,_id\nP1,a\nP2\n\n , \nP3, \nP4,b\n") == ["a", "b"]
+    assert "left out 2 rows of the table without an id, the first in line 3" in caplog.text
+
+
 def test_a_file_should_be_read_from_stdin(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"a b")))
     assert [asked.text for asked in read_ids_file("-")] == ["a b"]
@@ -79,5 +105,5 @@ def test_a_file_that_cannot_be_read_should_be_named(ids_path: Path) -> None:
         read_ids_file(str(ids_path.parent))
     with pytest.raises(ConfigError, match="not UTF-8 text, at offset 1"):
         texts_in(ids_path, b"a\xe4")
-    with pytest.raises(ConfigError, match=r"ids\.txt: not CSV: field larger than field limit"):
+    with pytest.raises(ConfigError, match=r"ids\.txt: not CSV, in the row that begins in line 2: field larger than"):
         texts_in(ids_path, "_id,x\n" + "y" * 200_000)
