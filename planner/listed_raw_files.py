@@ -5,10 +5,12 @@ any other bucket, whatever stands at the top is a raw file of its own, so that n
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from planner.bucket_listing import BucketListing
+from planner.catalog import CatalogDocument
 from planner.find_records import FoundRecords
 from planner.raw_file_ids import AskedText, read_ids
 from planner.records import FileInfoEntry, RawFileRecord, UnusableEntry
@@ -31,8 +33,9 @@ _KNOWN_SIZES = ((100, 500), (5, 8, 16, 32, 64, 128, 256, 512, 1024))
 
 @dataclass(frozen=True, slots=True)
 class _Upload:
-    """Where a raw file's objects lie, and which these are."""
+    """A raw file's name, where its objects lie, and which these are."""
 
+    name: str
     path: str
     layout: str
     objects: list[tuple[str, ListedObject]]  # by relative path
@@ -63,7 +66,7 @@ def find_listed(
         listing: of the bucket.
         project_id: what the raw files are restored as; a bucket does not say it.
         texts: what is asked for by id, which may turn out to be nothing; None if no ids were given.
-        search: of which the patterns count.
+        search: of which the patterns count; they choose by name, without the folder that an id may begin with.
 
     Raises:
         CatalogError: nothing is listed there, or nothing that the patterns ask for.
@@ -73,7 +76,7 @@ def find_listed(
     if not uploads:
         raise CatalogError(f"{listing.place} has no objects: nothing can be planned out of it")
     asked = read_ids(texts or (), uploads)
-    matching = [raw_file_id for raw_file_id in uploads if search.matches({"_id": raw_file_id})]
+    matching = [raw_file_id for raw_file_id, upload in uploads.items() if search.matches({"_id": upload.name})]
     if search.patterns and not matching:
         raise CatalogError(f"{listing.place} has no raw files of {search}")
     everything = texts is None and not search.patterns
@@ -84,7 +87,7 @@ def find_listed(
         raw_file_ids=asked.raw_file_ids,
         records=tuple(_records(listing, chosen.items(), project_id)),
         pasted=asked.pasted,
-        nearest=nearest_ids(names, ({"_id": raw_file_id} for raw_file_id in uploads)) if names else {},
+        nearest=nearest_ids(names, _names_of(uploads)) if names else {},
     )
 
 
@@ -120,20 +123,28 @@ def find_part_size_mb(etag: Etag, size_bytes: int, first_part_bytes: int | None)
 
 
 def _uploads(listing: BucketListing) -> dict[str, _Upload]:
-    """Return the raw files of a listing by id, in its order; one of a name that is taken is named by its whole path."""
-    uploads: dict[str, _Upload] = {}
-    ids: dict[tuple[str, str], str] = {}
+    """Return the raw files of a listing by id, in its order; those that share a name are named by their paths."""
+    found_uploads: dict[tuple[str, str], _Upload] = {}
     for found in listing.list_objects():
         if found.key.endswith("/") and found.size_bytes == 0:
             continue  # the mark of a folder, which some programs leave
-        layout, own_folder, raw_file_id, relative_path = _split(found.key[len(listing.place.key_begin) :])
+        layout, own_folder, name, relative_path = _split(found.key[len(listing.place.key_begin) :])
         upload_path = str(listing.place) + "".join(f"{folder}/" for folder in (layout, own_folder) if folder)
-        raw_file_id = ids.setdefault(
-            (upload_path, raw_file_id), raw_file_id if raw_file_id not in uploads else f"{layout}/{raw_file_id}"
-        )
-        upload = uploads.setdefault(raw_file_id, _Upload(upload_path, layout, []))
+        upload = found_uploads.setdefault((upload_path, name), _Upload(name, upload_path, layout, []))
         upload.objects.append((relative_path, found))
+    of_one_name = Counter(upload.name for upload in found_uploads.values())
+    uploads: dict[str, _Upload] = {}
+    for upload in found_uploads.values():
+        is_shared = of_one_name[upload.name] > 1 and upload.layout
+        raw_file_id = f"{upload.layout}/{upload.name}" if is_shared else upload.name
+        # `s.wiff` and `s.wiff/s.wiff` may lie side by side
+        uploads[raw_file_id if raw_file_id not in uploads else f"{raw_file_id}/{upload.name}"] = upload
     return uploads
+
+
+def _names_of(uploads: Mapping[str, _Upload]) -> Iterator[CatalogDocument]:
+    """Yield the ids and names of uploads, as a catalog has them."""
+    return ({"_id": raw_file_id, "original_name": upload.name} for raw_file_id, upload in uploads.items())
 
 
 def _split(path: str) -> tuple[str, str, str, str]:

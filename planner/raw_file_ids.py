@@ -19,6 +19,7 @@ _BEFORE_A_PATH = re.compile(r"[,\s]+(?=[/\\]|[A-Za-z]:[/\\])")
 _ANOTHER_PATH = re.compile(r"[,\s](?:[/\\]|[A-Za-z]:[/\\])")
 _MOST_JOINED = 6
 _MOST_UNKNOWN = 1000
+_FALLBACK_PATH = re.compile(r"(?:^|/)([^/]+/[0-9]{4}_[0-9]{2})/([^/]+)")
 _SCIEX = re.compile(r"(.+?)(?:\.wiff.*|\.timeseries\.data)", re.IGNORECASE | re.DOTALL)
 
 
@@ -190,17 +191,27 @@ def _at_commas(text: str) -> list[str]:
 
 
 def _raw_files_on(path: str) -> Iterator[str]:
-    """Yield the ids of the raw files that a path may lead to or into, innermost first; none if it is no single path.
+    """Yield the ids of the raw files that a path may lead to or into, the surest first; none if it is no single path.
 
-    A raw file of Sciex has the name of the `.wiff` among its files: `s.wiff.scan`, `s.timeseries.data` are of `s.wiff`.
+    Of raw files of one name in a bucket, the ids begin with `<instrument>/<YYYY_MM>/`: such an id is surer than a name.
     """
     if not _SLASHES.search(path) or _ANOTHER_PATH.search(path) or _is_vague(path):
         return
     *folders, name = [component for component in _SLASHES.split(path) if component] or [""]
+    if fallback := _FALLBACK_PATH.search("/".join((*folders, name))):
+        yield from (f"{fallback[1]}/{top}" for top in _raw_files_of(fallback[2]))
+    yield from _raw_files_of(name)
+    yield from reversed(folders)
+
+
+def _raw_files_of(name: str) -> Iterator[str]:
+    """Yield a file's name, and the raw file of Sciex that it may be of.
+
+    That has the name of the `.wiff` among its files: `s.wiff.scan`, `s.timeseries.data` are of `s.wiff`.
+    """
     yield name
     if sciex := _SCIEX.fullmatch(name):
         yield f"{sciex[1]}.wiff"
-    yield from reversed(folders)
 
 
 def _is_vague(path: str) -> bool:

@@ -117,9 +117,27 @@ def test_any_other_bucket_should_be_planned_whole_too() -> None:
 def test_two_raw_files_of_one_name_should_both_be_planned_and_in_conflict() -> None:
     objects = small("astral1/2025_01/x.raw") | {"astral2/2025_01/x.raw": ("0" * 32, 3)}
     plan = plan_of(find(MemoryListing(objects)))
-    assert list(layout(plan)) == ["x.raw", "astral2/2025_01/x.raw"]
+    assert list(layout(plan)) == ["astral1/2025_01/x.raw", "astral2/2025_01/x.raw"]
     assert [str(file.s3_key) for raw_file in plan.raw_files for file in raw_file.files] == list(objects)
     assert next(plan.planned_files(), None) is None
+
+
+def test_of_raw_files_of_one_name_a_path_should_choose_and_the_bare_name_none() -> None:
+    keys = ["a.raw", "s.wiff", "s.wiff/s.wiff.scan"]
+    listing = MemoryListing(
+        small(*(f"{folder}/{key}" for folder in ("astral1/2025_01", "tims2/2025_02") for key in keys))
+    )
+    by_path = find(listing, "/fs/pool/backup/tims2/2025_02/a.raw", "astral1/2025_01/a.raw")
+    assert by_path.raw_file_ids == ("tims2/2025_02/a.raw", "astral1/2025_01/a.raw")
+    assert layout(plan_of(find(listing, "/fs/tims2/2025_02/s.wiff.scan"))) == {
+        "tims2/2025_02/s.wiff": [("tims2/2025_02/s.wiff", "s.wiff")]
+    }
+    assert find(listing, "tims2/2025_02/s.wiff/s.wiff").raw_file_ids == ("tims2/2025_02/s.wiff/s.wiff",)
+    by_name = find(listing, "a.raw")
+    assert by_name.records == ()
+    assert by_name.nearest == {"a.raw": ("astral1/2025_01/a.raw", "tims2/2025_02/a.raw")}
+    by_pattern = find(listing, patterns=("a*",))
+    assert [record.raw_file_id for record in by_pattern.records] == ["astral1/2025_01/a.raw", "tims2/2025_02/a.raw"]
 
 
 @given(st.lists(st.text("ab/.d", min_size=1, max_size=8), min_size=1, max_size=12, unique=True))
