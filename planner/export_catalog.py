@@ -6,14 +6,13 @@ twice is refused when that raw file is asked for, because nobody can tell which 
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
-from planner.catalog import FIELDS, MOST_SIMILAR, NAME_FIELDS, CatalogDocument
+from planner.catalog import FIELDS, NAME_FIELDS, CatalogDocument
 from planner.extended_json import plain_value
 from planner.json_stream import JsonStream, JsonStreamError
 from planner.search import Search
-from planner.similar_ids import folded, known_starts, resembles, unmistaken_start
+from planner.similar_ids import find_similar
 from schemas.errors import CatalogError
 from schemas.text import printable
 
@@ -52,10 +51,8 @@ class ExportCatalog:
 
     def find_similar(self, names: Collection[str]) -> Iterator[CatalogDocument]:
         """See `Catalog`."""
-        starts = tuple(folded(unmistaken_start(name)) for name in names)
-        texts = frozenset(names).union(*map(known_starts, names))
-        similar = (document for _, document in self._documents() if resembles(document, texts, starts))
-        yield from (_of_fields(document, NAME_FIELDS) for document in islice(similar, MOST_SIMILAR))
+        similar = find_similar(names, (document for _, document in self._documents()))
+        yield from (_of_fields(document, NAME_FIELDS) for document in similar)
 
     def ask_access(self) -> None:
         """See `Catalog`: a file has no users."""
@@ -89,7 +86,7 @@ class ExportCatalog:
         return CatalogError(f"catalog {printable(str(self.path))}: {reason}")
 
 
-def _of_fields(document: dict[str, object], fields: Collection[str]) -> CatalogDocument:
+def _of_fields(document: CatalogDocument, fields: Collection[str]) -> CatalogDocument:
     """Return these fields of a document, with numbers and dates that extended JSON wraps as Python's."""
     found = {name: document[name] for name in fields if name in document}
     if "created_at" in found:

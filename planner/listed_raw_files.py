@@ -15,7 +15,7 @@ from planner.find_records import FoundRecords
 from planner.raw_file_ids import AskedText, read_ids
 from planner.records import FileInfoEntry, RawFileRecord, UnusableEntry
 from planner.search import Search
-from planner.similar_ids import long_enough, nearest_ids
+from planner.similar_ids import find_similar, long_enough, nearest_ids
 from schemas.errors import CatalogError, ConfigError
 from schemas.etag import MIB, Etag, part_count
 from schemas.s3_location import ListedObject, ListedPlace, explain_bad_bucket_name
@@ -87,7 +87,7 @@ def find_listed(
         raw_file_ids=asked.raw_file_ids,
         records=tuple(_records(listing, chosen.items(), project_id)),
         pasted=asked.pasted,
-        nearest=nearest_ids(names, _names_of(uploads)) if names else {},
+        nearest=nearest_ids(names, find_similar(names, _names_of(uploads))),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, replace
 
 from planner.raw_file_ids import AskedText, read_ids
-from planner.similar_ids import nearest_ids
+from planner.similar_ids import find_similar, long_enough, nearest_ids
 from schemas.errors import ConfigError
 from schemas.plan import Plan, PlannedFile, RawFilePlan, UnresolvedFile
 from schemas.results import ApplyResult, FileResult
@@ -41,7 +41,8 @@ def read_raw_files(plan: Plan, texts: Iterable[str]) -> tuple[str, ...]:
     """
     ids = {raw_file.raw_file_id for raw_file in plan.raw_files}
     asked = read_ids([AskedText(text) for text in texts], ids)
-    nearest = nearest_ids(asked.unknown[:_MAX_NAMED], ({"_id": raw_file_id} for raw_file_id in ids))
+    names = long_enough(asked.unknown)
+    nearest = nearest_ids(names, find_similar(names, ({"_id": raw_file.raw_file_id} for raw_file in plan.raw_files)))
 
     def hint(name: str) -> str:
         return f" (nearest: {', '.join(printable(known, 300) for known in nearest[name])})" if name in nearest else ""

@@ -5,10 +5,11 @@ the file of a raw file does), an id that a collision prefix was put in front of 
 looks alike, as a slip of the pen does.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import islice
 from typing import TypeAlias
 
-from planner.catalog import CatalogDocument
+from planner.catalog import MOST_SIMILAR, CatalogDocument
 
 MOST_ASKED = 20
 _MOST_NAMED = 3
@@ -18,18 +19,11 @@ _ALIKE = 0.85  # of 1, as difflib measures it
 Names: TypeAlias = tuple[str, str | None]
 
 
-def resembles(document: CatalogDocument, names: Collection[str], folded_starts: tuple[str, ...]) -> bool:
-    """Tell whether a document's names are near to one of these.
-
-    Args:
-        document: a document of the catalog.
-        names: texts, and what `known_starts` gives for them.
-        folded_starts: the same texts as `folded` gives them.
-    """
-    raw_file_id, original_name = document.get("_id"), document.get("original_name")
-    if not isinstance(raw_file_id, str):
-        return False
-    return raw_file_id in names or original_name in names or folded(raw_file_id).startswith(folded_starts)
+def find_similar(names: Collection[str], documents: Iterable[CatalogDocument]) -> Iterator[CatalogDocument]:
+    """Yield up to `MOST_SIMILAR` documents whose names resemble one of these: to rank many thousand takes minutes."""
+    texts = frozenset(names).union(*map(known_starts, names))
+    folded_starts = tuple(folded(unmistaken_start(name)) for name in names)
+    return islice((document for document in documents if _resembles(document, texts, folded_starts)), MOST_SIMILAR)
 
 
 def known_starts(name: str) -> list[str]:
@@ -65,7 +59,12 @@ def folded(name: str) -> str:
 
 
 def nearest_ids(names: Iterable[str], documents: Iterable[CatalogDocument]) -> Mapping[str, tuple[str, ...]]:
-    """Return the nearest known ids of each text that has any, nearest first, at most three."""
+    """Return the nearest known ids of each text that has any, nearest first, at most three.
+
+    Args:
+        names: texts, as `long_enough` gives them.
+        documents: what `find_similar` gives for these texts, here or of a catalog.
+    """
     known: list[Names] = []
     for document in documents:
         raw_file_id, original_name = document.get("_id"), document.get("original_name")
@@ -79,6 +78,13 @@ def nearest_ids(names: Iterable[str], documents: Iterable[CatalogDocument]) -> M
         if ranked:
             nearest[name] = tuple(raw_file_id for _, raw_file_id in ranked[:_MOST_NAMED])
     return nearest
+
+
+def _resembles(document: CatalogDocument, names: Collection[str], folded_starts: tuple[str, ...]) -> bool:
+    raw_file_id, original_name = document.get("_id"), document.get("original_name")
+    if not isinstance(raw_file_id, str):
+        return False
+    return raw_file_id in names or original_name in names or folded(raw_file_id).startswith(folded_starts)
 
 
 def _rank(name: str, raw_file_id: str, original_name: str | None) -> float:

@@ -1,6 +1,7 @@
 """Selecting as a property: exactly the entries that are asked for, in the plan's order."""
 
 from dataclasses import replace
+from time import process_time
 
 import pytest
 from hypothesis import given, settings
@@ -85,6 +86,14 @@ def test_names_that_the_plan_has_not_should_all_be_told() -> None:
         check_projects(PLAN, ["PRID009", "PRID001"])
     with pytest.raises(ConfigError, match=r"19 \(and 180 more\)$"):
         read_raw_files(PLAN, map(str, range(200)))
+
+
+def test_many_unknown_names_should_be_told_at_once_of_a_large_plan_too() -> None:
+    plan = make_plan(*(planned_raw_file(f"20250115_plasma_{number:05}.raw") for number in range(10_000)))
+    before = process_time()
+    with pytest.raises(ConfigError, match=r"plasma_0001x\.raw \(nearest: 20250115_plasma_"):
+        read_raw_files(plan, [f"20250115_plasma_{number:04}x.raw" for number in range(20)])
+    assert process_time() - before < 4
 
 
 def test_everything_should_be_selected_as_failed_where_nothing_was_attempted() -> None:
