@@ -57,7 +57,7 @@ def build_download_plan(
 
 
 def with_default_project(record: RawFileRecord, project_id: str | None) -> RawFileRecord:
-    """Return a record as of this project if its project_id is null or missing, with a note on that.
+    """Return a record as of this project if it has no project_id, with a note on that.
 
     Args:
         record: any.

@@ -132,7 +132,7 @@ def _refuse_nothing(catalog: Catalog, search: Search, found: Mapping[str, RawFil
     if not found:
         raise CatalogError(f"catalog {catalog.description} has no raw files of {search}")
     found_names = {record.project_id for record in found.values()} | {record.instrument_id for record in found.values()}
-    named = [name for name in (*search.project_ids, *search.instrument_ids) if name is not None]
+    named = [name for name in (*search.project_ids, *search.instrument_ids) if name]
     missing = [name for name in named if name not in found_names]
     if not missing:
         return

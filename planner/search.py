@@ -19,7 +19,7 @@ class Search:
     """What raw files must be like to be found; an empty value asks for nothing.
 
     Args:
-        project_ids: of one of these projects; None among them stands for raw files without a project.
+        project_ids: of one of these projects; None and "" among them stand for raw files without a project.
         instrument_ids: from one of these instruments.
         since: acquired (`created_at`) at this time or later.
         until: acquired at this time or earlier.

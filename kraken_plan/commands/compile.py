@@ -95,7 +95,7 @@ MONGO_USER and MONGO_PASSWORD as AlphaKraken does. A user with the role `read` i
     "--default-project",
     metavar="PRID",
     callback=refuse_empty,
-    help="Restore raw files without a project (project_id is null or missing) as of PRID, such as _FALLBACK.",
+    help="Restore raw files without a project (project_id is null, empty or missing) as of PRID, such as _FALLBACK.",
 )
 @click.option(
     "--backed-up-only",
@@ -183,7 +183,7 @@ def _search(options: CompileOptions) -> Search:
     """Return what is searched for; raw files without a project belong to the default one."""
     search = options.search
     if options.default_project is not None and options.default_project in search.project_ids:
-        search = replace(search, project_ids=(*search.project_ids, None))
+        search = replace(search, project_ids=(*search.project_ids, None, ""))
     return search
 
 
@@ -202,7 +202,7 @@ def _list_bucket(
     options: CompileOptions, site: SiteConfig, texts: Sequence[AskedText], search: Search
 ) -> tuple[FoundRecords, str]:
     """Return what a bucket has of what is asked for, and what it is: for a catalog that is lost."""
-    project_ids = [name for name in search.project_ids if name is not None]
+    project_ids = [name for name in search.project_ids if name]
     if len(project_ids) != 1:
         raise ConfigError("--catalog s3://… takes one --project PRID: a bucket does not say which project it is of")
     if search.instrument_ids or search.since or search.until:

@@ -162,6 +162,7 @@ def test_raw_files_without_a_project_should_be_restored_as_of_the_default_one(ru
     documents = [
         catalog_document("null.raw", project_id=None),
         catalog_document("missing.raw", project_id=...),
+        catalog_document("empty.raw", project_id=""),
         catalog_document("own.raw", project_id="_FALLBACK"),
         catalog_document("other.raw"),
     ]
@@ -172,9 +173,9 @@ def test_raw_files_without_a_project_should_be_restored_as_of_the_default_one(ru
     found = compile_documents(run_cli, documents, "--project", "_FALLBACK", "--default-project", "_FALLBACK")
     assert found.exit_code == 0
     plan = plan_of(found)
-    assert {raw_file.raw_file_id for raw_file in plan.raw_files} == {"null.raw", "missing.raw", "own.raw"}
+    assert {raw_file.raw_file_id for raw_file in plan.raw_files} == {"null.raw", "missing.raw", "empty.raw", "own.raw"}
     assert {raw_file.destination_base for raw_file in plan.raw_files} == {"/out/_FALLBACK"}
-    assert "note on 2 raw files: project_id is missing in the catalog: planned for _FALLBACK" in found.stderr
+    assert "note on 3 raw files: project_id is missing in the catalog: planned for _FALLBACK" in found.stderr
 
 
 # --- which S3
