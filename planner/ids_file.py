@@ -8,17 +8,15 @@ import csv
 import io
 import logging
 import re
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 from planner.raw_file_ids import AskedText
 from schemas.errors import ConfigError
+from schemas.plan_source import STDIN, read_source
 from schemas.text import counted, printable
 
 logger = logging.getLogger(__name__)
 
-STDIN = "-"
 _ID_COLUMNS = ("_id", "raw_file_id", "raw_file")
 _LINE_END = re.compile(r"\r\n|[\n\r]")  # names may hold other characters that end a line elsewhere
 _DELIMITERS = (",", ";", "\t")
@@ -38,8 +36,7 @@ def read_ids_file(source: str, column: str | None = None) -> list[AskedText]:
     """
     name = "<stdin>" if source == STDIN else printable(source)
     try:
-        content = _read_stdin() if source == STDIN else Path(source).read_bytes()
-        return list(_read_text(content.decode("utf-8-sig"), column, f"ids file {name}"))
+        return list(_read_text(read_source(source).decode("utf-8-sig"), column, f"ids file {name}"))
     except UnicodeDecodeError as error:
         raise ConfigError(f"ids file {name}: not UTF-8 text, at offset {error.start}") from None
     except OSError as error:
@@ -110,7 +107,3 @@ def _read_rows(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
             f"not CSV, in the row that begins in line {line}: {error}. A quotation mark that begins a cell has to end "
             "it, and one within such a cell is doubled: correct that row, or give the ids alone, one a line"
         ) from None
-
-
-def _read_stdin() -> bytes:
-    return sys.stdin.buffer.read() if sys.stdin is not None else b""

@@ -1,5 +1,6 @@
-"""Loads the plan that a command line names: a path, or `-` for stdin."""
+"""Loads the plan that a command line names, and reads whatever else may come from stdin: a path, or `-`."""
 
+import errno
 import gc
 import sys
 from pathlib import Path
@@ -38,9 +39,7 @@ def load_plan_bytes(source: str) -> tuple[bytes, str]:
     """
     name = plan_name(source)
     try:
-        if source != STDIN and Path(source).is_char_device():  # one may have no end
-            raise PlanError(name, ["it is a device, expected a plan file"])
-        return _read_stdin() if source == STDIN else Path(source).read_bytes(), name
+        return read_source(source), name
     except FileNotFoundError:
         raise PlanError(name, ["there is no such plan file"]) from None
     except IsADirectoryError:
@@ -49,8 +48,20 @@ def load_plan_bytes(source: str) -> tuple[bytes, str]:
         raise PlanError(name, [f"the plan cannot be read: {error.strerror or error}"]) from None
 
 
-def _read_stdin() -> bytes:
-    return sys.stdin.buffer.read() if sys.stdin is not None else b""
+def read_source(source: str) -> bytes:
+    """Return the content of a file or pipe, or of stdin; nothing if stdin is closed.
+
+    Args:
+        source: a path, or `-` for stdin.
+
+    Raises:
+        OSError: it cannot be read, or it is a device, which may have no end; `strerror` says so.
+    """
+    if source == STDIN:
+        return sys.stdin.buffer.read() if sys.stdin is not None else b""
+    if Path(source).is_char_device():
+        raise OSError(errno.EINVAL, "it is a device, expected a file", source)
+    return Path(source).read_bytes()
 
 
 def plan_name(source: str) -> str:

@@ -103,6 +103,8 @@ def test_a_file_that_cannot_be_read_should_be_named(ids_path: Path) -> None:
         read_ids_file(str(ids_path))
     with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
         read_ids_file(str(ids_path.parent))
+    with pytest.raises(ConfigError, match="ids file /dev/zero cannot be read: it is a device, expected a file"):
+        read_ids_file("/dev/zero")
     with pytest.raises(ConfigError, match="not UTF-8 text, at offset 1"):
         texts_in(ids_path, b"a\xe4")
     with pytest.raises(ConfigError, match=r"ids\.txt: not CSV, in the row that begins in line 2: field larger than"):

@@ -38,7 +38,7 @@ def test_a_plan_that_cannot_be_read_should_be_named(tmp_path: Path) -> None:
 
 
 def test_a_device_should_be_refused_unread() -> None:
-    with pytest.raises(PlanError, match="it is a device, expected a plan file"):
+    with pytest.raises(PlanError, match="the plan cannot be read: it is a device, expected a file"):
         load_plan("/dev/zero")
 
 
