@@ -3,6 +3,7 @@
 Several values of one kind widen a search, several kinds narrow it.
 """
 
+import fnmatch
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -98,7 +99,7 @@ def _parse(text: str, time_of_a_date: time) -> datetime:
 
 
 def regex_of_glob(glob: str) -> str:
-    r"""Return the regular expression of a shell pattern, for whole texts, in a form that Python and MongoDB both read.
+    r"""Return the regular expression of a shell pattern, for whole texts, in a form that MongoDB reads.
 
     A dot in it matches line ends, too (DOTALL, option `s`). What comes before the first wildcard stays plain, so that
     MongoDB can use an index.
@@ -125,7 +126,8 @@ def regex_of_glob(glob: str) -> str:
 
 @cache
 def _compiled(glob: str) -> re.Pattern[str]:
-    return re.compile(regex_of_glob(glob), re.DOTALL)
+    """Return what finds the same as `regex_of_glob`, and never goes back before a star: that could take for ever."""
+    return re.compile(fnmatch.translate(glob))
 
 
 def _class(inner: str) -> str:
