@@ -18,7 +18,7 @@ def refuse_misspelt_section(keys: Iterable[tuple[str, ...]], name: str, *, is_th
     """Refuse a YAML of which settings for us would be ignored.
 
     Args:
-        keys: paths of those at the top that do not lead to the section, and of those one below.
+        keys: paths of those that do not lead to the section.
         name: of the YAML, for messages.
         is_there: whether the section stands in the YAML, too; below another key it may then be what is merged into it.
 
@@ -32,7 +32,7 @@ def refuse_misspelt_section(keys: Iterable[tuple[str, ...]], name: str, *, is_th
                 f"{name}: {shown} is not read: did you mean {SECTION}, at the top? Rename it; what is for another "
                 "program needs a name that is less like it"
             )
-        if path[0] == "allowed_output_roots" or (path[0] == "approvals" and path[-1] in APPROVAL_KEYS):
+        if path == ("allowed_output_roots",) or (path[:-1] == ("approvals",) and path[-1] in APPROVAL_KEYS):
             raise ConfigError(f"{name}: {shown} is not read: it belongs below {SECTION}, at the top")
 
 

@@ -1,5 +1,6 @@
 """Reads YAML as nodes: no value is constructed, so none that is not asked for can do any harm. The only yaml import."""
 
+from collections import deque
 from collections.abc import Iterator
 from typing import TypeAlias
 
@@ -58,17 +59,23 @@ def plain_value(value: yaml.Node | None, place: str) -> Plain:
 
 
 def unread_keys(top: yaml.MappingNode, read: yaml.Node | None) -> Iterator[tuple[str, ...]]:
-    """Yield the paths of the keys at the top that lead to something else than a node, and of the keys below those.
+    """Yield the paths of the keys that lead to something else than a node: first those at the top, then those below.
 
     Args:
         top: of the YAML.
-        read: what is read; None, if there is none.
+        read: what is read, and is not searched; None, if there is none.
     """
-    searched = set[int]()
-    for key, value in list(_pairs(top, searched)):
-        if value is not read:
-            yield (key,)
-            yield from ((key, below) for below, _ in _pairs(value, searched))
+    searched = {id(read)}
+    to_search = deque[tuple[tuple[str, ...], yaml.Node]]([((), top)])
+    while to_search:
+        path, node = to_search.popleft()
+        if isinstance(node, yaml.SequenceNode) and id(node) not in searched:
+            searched.add(id(node))
+            to_search += [(path, value) for value in node.value]
+        for key, value in _pairs(node, searched):
+            if value is not read:
+                yield (*path, key)
+                to_search.append(((*path, key), value))
 
 
 def _pairs(mapping: yaml.Node, searched: set[int]) -> Iterator[tuple[str, yaml.Node]]:
