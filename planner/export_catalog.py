@@ -90,7 +90,8 @@ def _of_fields(document: CatalogDocument, fields: Collection[str]) -> CatalogDoc
     """Return these fields of a document, with numbers and dates that extended JSON wraps as Python's."""
     found = {name: document[name] for name in fields if name in document}
     if "created_at" in found:
-        found["created_at"] = plain_value(found["created_at"])
+        time = found["created_at"]
+        found["created_at"] = [plain_value(one) for one in time] if isinstance(time, list) else plain_value(time)
     file_info = found.get("file_info")
     if isinstance(file_info, dict):
         for entry in file_info.values():

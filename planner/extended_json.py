@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 _MOST_CHARACTERS = 40
 _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,19}", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 def plain_value(value: object) -> object:
@@ -43,6 +44,7 @@ def _fraction(value: object) -> float | None:
 
 
 def _date(value: object) -> datetime | None:
+    """Return a date; one that Python cannot hold as the first or the last that it can."""
     milliseconds = _whole_number(plain_value(value))
     try:
         if milliseconds is not None:
@@ -50,8 +52,10 @@ def _date(value: object) -> datetime | None:
         if isinstance(value, str) and len(value) <= _MOST_CHARACTERS:
             date = datetime.fromisoformat(value)
             return date.replace(tzinfo=date.tzinfo or UTC)
-    except (ValueError, OverflowError):
+    except ValueError:
         return None
+    except OverflowError:
+        return _FIRST if (milliseconds or 0) < 0 else _LAST
     return None
 
 

@@ -112,28 +112,30 @@ def _searched(catalog: Catalog, search: Search) -> Iterator[RawFileRecord]:
     """Yield what a search finds, sorted by project in the order asked for, then by id."""
     logger.info("searching %s for raw files of %s", catalog.description, search)
     found: dict[str, RawFileRecord] = {}
-    for record in map(parse_record, catalog.search(search)):
+    names_met = set[str]()
+    for document in catalog.search(search):
+        record = parse_record(document)
+        names_met |= search.names_met(document)
         if record.raw_file_id in found:
             raise CatalogError(
                 f"catalog {catalog.description} has the raw file {printable(record.raw_file_id)!r} twice, and nobody "
                 "can tell which is right: correct the catalog, or export it afresh"
             )
         found[record.raw_file_id] = record
-    _refuse_nothing(catalog, search, found)
+    if not found:
+        raise CatalogError(f"catalog {catalog.description} has no raw files of {search}")
+    _refuse_unmet(catalog, search, names_met)
     places = {project_id: place for place, project_id in enumerate(search.project_ids)}
     yield from sorted(found.values(), key=lambda record: (places.get(record.project_id, 0), record.raw_file_id))
 
 
-def _refuse_nothing(catalog: Catalog, search: Search, found: Mapping[str, RawFileRecord]) -> None:
-    """See that the search found something, and of each project and instrument that it names.
+def _refuse_unmet(catalog: Catalog, search: Search, names_met: Collection[str]) -> None:
+    """See that the search found something of each project and instrument that it names.
 
     What is named and has nothing is a slip of the pen, unless the search is narrowed by other things, too.
     """
-    if not found:
-        raise CatalogError(f"catalog {catalog.description} has no raw files of {search}")
-    found_names = {record.project_id for record in found.values()} | {record.instrument_id for record in found.values()}
     named = [name for name in (*search.project_ids, *search.instrument_ids) if name]
-    missing = [name for name in named if name not in found_names]
+    missing = [name for name in named if name not in names_met]
     if not missing:
         return
     names = ", ".join(repr(printable(name, 100)) for name in missing)

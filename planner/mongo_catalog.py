@@ -42,7 +42,7 @@ _SIMILAR_MILLISECONDS = 15_000  # nobody waits longer for a hint
 _MOST_EMPTY_ANSWERS = 1000
 _CODEC = CodecOptions[dict[str, object]](
     tz_aware=True,
-    datetime_conversion=DatetimeConversion.DATETIME_AUTO,  # a date that Python cannot hold must not cost its document
+    datetime_conversion=DatetimeConversion.DATETIME_CLAMP,  # a date that Python cannot hold must not cost its document
     unicode_decode_error_handler="surrogateescape",  # nor a name that is not UTF-8: it is refused by itself
 )
 _OPTIONS: Mapping[str, Any] = {  # what MongoClient takes as keywords

@@ -4,7 +4,7 @@ import re
 import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import MAXYEAR, MINYEAR, datetime
 
 from planner.catalog import CatalogDocument
 from schemas.etag import MAX_PARTS, MIB, Etag
@@ -22,6 +22,7 @@ _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 200
 
 _MD5 = re.compile(r"[0-9a-f]{32}")
 _CHUNK_SIZE = re.compile(r"[1-9][0-9]{0,3}")
+_YEARS = range(MINYEAR + 1, MAXYEAR)  # a date that Python cannot hold comes as the first or the last that it can
 _LENGTH_WITHOUT_ETAG = 2
 _LENGTH_WITH_ETAG = 3
 
@@ -132,7 +133,7 @@ def parse_record(document: CatalogDocument) -> RawFileRecord:
         status=_text(document.get("status")),
         backup_status=_text_or_shown(document.get("backup_status")),
         instrument_id=_text(document.get("instrument_id")),
-        created_at=created_at if isinstance(created_at, datetime) else None,
+        created_at=created_at if isinstance(created_at, datetime) and created_at.year in _YEARS else None,
         backup_base_path=_text_or_shown(document.get("backup_base_path")),
     )
 

@@ -1,11 +1,12 @@
 """Describes which raw files a search finds: by project, instrument, date and pattern. Pure.
 
-Several values of one kind widen a search, several kinds narrow it.
+Several values of one kind widen a search, several kinds narrow it. An array is read as MongoDB reads it: any of its
+elements will do.
 """
 
 import fnmatch
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from functools import cache
@@ -40,18 +41,23 @@ class Search:
 
     def matches(self, document: Mapping[str, object]) -> bool:
         """Tell whether the search finds a document."""
-        if self.project_ids and document.get("project_id") not in self.project_ids:
+        if self.project_ids and not any(value in self.project_ids for value in _values(document, "project_id")):
             return False
-        if self.instrument_ids and document.get("instrument_id") not in self.instrument_ids:
+        if self.instrument_ids and not any(
+            value in self.instrument_ids for value in _values(document, "instrument_id")
+        ):
             return False
-        if (self.since or self.until) and not self._is_in_time(document.get("created_at")):
-            return False
-        return not self.patterns or self._is_named_so(document.get("_id"))
+        return self._is_in_time(document) and (not self.patterns or self._is_named_so(document.get("_id")))
 
-    def _is_in_time(self, created_at: object) -> bool:
-        if not isinstance(created_at, datetime):
-            return False
-        return (self.since is None or created_at >= self.since) and (self.until is None or created_at <= self.until)
+    def names_met(self, document: Mapping[str, object]) -> set[str]:
+        """Return which of the projects and instruments that the search names a document is of."""
+        values = [*_values(document, "project_id"), *_values(document, "instrument_id")]
+        return {name for name in (*self.project_ids, *self.instrument_ids) if name is not None and name in values}
+
+    def _is_in_time(self, document: Mapping[str, object]) -> bool:
+        times = [value for value in _values(document, "created_at") if isinstance(value, datetime)]
+        is_late_enough = self.since is None or any(time >= self.since for time in times)
+        return is_late_enough and (self.until is None or any(time <= self.until for time in times))
 
     def _is_named_so(self, raw_file_id: object) -> bool:
         return isinstance(raw_file_id, str) and any(_compiled(pattern).match(raw_file_id) for pattern in self.patterns)
@@ -93,6 +99,7 @@ def _parse(text: str, time_of_a_date: time) -> datetime:
         parsed = datetime.fromisoformat(text)
         if ":" not in text:
             parsed = datetime.combine(parsed, time_of_a_date)
+        parsed = parsed.replace(microsecond=parsed.microsecond // 1000 * 1000)  # MongoDB's times are milliseconds
         return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValueError(words) from None
@@ -141,6 +148,12 @@ def _class(inner: str) -> str:
         if low <= high:
             pieces += re.escape(low) + (f"-{re.escape(high)}" if is_range else "")
     return f"[{negated}{pieces}]" if pieces else ("." if negated else "(?!)")
+
+
+def _values(document: Mapping[str, object], field: str) -> Sequence[object]:
+    """Return what a field is, or what is in it if it is an array."""
+    value = document.get(field)
+    return value if isinstance(value, list) else (value,)
 
 
 def _either(kind: str, names: list[str]) -> str:

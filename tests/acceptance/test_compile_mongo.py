@@ -1,13 +1,17 @@
 """`kraken-plan compile` on a MongoDB: only reads, shows no password, and leaves an earlier plan alone if it fails."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from bson import json_util
+from bson.datetime_ms import DatetimeMS
 from catalog_server import Catalog
 from cli import Cli, CliResult
 from plan_samples import catalog_document
 from sample_data import write_export
+from scripted_catalog import ScriptedCatalog
 from temporary_process import free_ports
 from wire_tap import READ_ONLY, Command, WireTap
 
@@ -57,6 +61,35 @@ def test_a_mongodb_should_give_the_same_digest_as_its_export(run_cli: Cli, catal
         assert result.exit_code == 1, result.stderr
         digests.add(json.loads(result.stdout)["plan_digest"])
     assert len(digests) == 1
+
+
+def test_arrays_and_far_off_dates_should_cost_no_other_raw_file_of_a_search(run_cli: Cli) -> None:
+    # given
+    documents = [
+        catalog_document("a", created_at=datetime(2025, 1, 31, tzinfo=UTC)),
+        catalog_document("multi", project_id=["PRID001", "P2"], created_at=[datetime(2025, 1, 31, tzinfo=UTC)]),
+        catalog_document("far", created_at=DatetimeMS(253402300800000)),
+    ]
+    answer = {"ok": 1, "cursor": {"id": 0, "ns": "krakendb.raw_file", "firstBatch": documents}}
+    export = "\n".join(json_util.dumps(document) for document in documents)
+    (run_cli.folder / "export.jsonl").write_text(export)
+    search = ("--project", "PRID001", "--since", "2025-01-01T00:00:00.0005", "--output-root", "/out")
+    # when
+    with ScriptedCatalog(lambda _: answer) as server:
+        results = [run_cli("compile", *search, "--catalog", address) for address in (server.uri, "export.jsonl")]
+    # then
+    assert [result.exit_code for result in results] == [1, 1], [result.stderr for result in results]
+    plan, same = (json.loads(result.stdout) for result in results)
+    assert plan["plan_digest"] == same["plan_digest"]
+    errors = {raw_file_id: raw_file["error"] for raw_file_id, raw_file in plan["raw_files"].items()}
+    malformed = "RawFile is malformed: project_id is ['PRID001', 'P2'], expected text"
+    assert errors == {"a": None, "far": None, "multi": malformed}
+
+
+def test_a_project_of_arrays_alone_should_be_found(run_cli: Cli, catalog: Catalog) -> None:
+    catalog.insert([catalog_document("multi", project_id=["PRID001", "P2"])])
+    result = run_cli("compile", "--project", "P2", "--catalog", catalog.uri, "--output-root", "/out")
+    assert "project_id is ['PRID001', 'P2'], expected text" in result.stderr
 
 
 def test_no_write_command_should_ever_be_sent(run_cli: Cli, catalog: Catalog) -> None:

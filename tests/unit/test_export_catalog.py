@@ -5,9 +5,11 @@ import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from bson import json_util
+from bson.datetime_ms import DatetimeMS
 from bson.int64 import Int64
 from plan_samples import MD5, OTHER_MD5, JsonObject, catalog_document
 
@@ -81,6 +83,42 @@ def test_a_search_should_read_dates_in_every_form(tmp_path: Path, *, canonical: 
     assert [document["_id"] for document in catalog.search(january)] == ["0"]
     assert [document["_id"] for document in catalog.search(Search(until=parse_until("0001-01-01")))] == ["1"]
     assert list(catalog.search(Search(until=parse_until("2025-01-31T23:59")))) == [*catalog.find_by_ids(["1"])]
+
+
+def test_a_search_should_read_an_array_as_mongodb_does_by_any_of_its_elements(tmp_path: Path) -> None:
+    time = datetime(2025, 1, 31, tzinfo=UTC)
+    changes: Sequence[dict[str, object]] = (
+        {"project_id": ["P0", "P1"], "instrument_id": ["i", 5], "created_at": [time, "x"]},
+        {"project_id": [["P1"]], "instrument_id": [], "created_at": []},
+        {"project_id": [None], "instrument_id": "i", "created_at": [datetime(2024, 1, 1, tzinfo=UTC), time]},
+    )
+    catalog = write(tmp_path / "e.jsonl", [catalog_document(str(at), **change) for at, change in enumerate(changes)])
+
+    def found(**search: Any) -> list[object]:  # noqa: ANN401  # the fields of a search
+        return [document["_id"] for document in catalog.search(Search(**search))]
+
+    assert found(project_ids=("P1",)) == ["0"]
+    assert found(project_ids=(None,)) == ["2"]
+    assert found(instrument_ids=("i",)) == ["0", "2"]
+    assert found(since=parse_since("2025-01-31")) == ["0", "2"]
+    assert found(until=parse_until("2024-12-31")) == ["2"]
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "is_late"), [(253402300800000, True), (2**62, True), (-(2**62), False), (-62135596800001, False)]
+)
+def test_a_search_should_find_a_date_that_python_cannot_hold_on_its_side(
+    tmp_path: Path, milliseconds: int, *, is_late: bool
+) -> None:
+    catalog = write(tmp_path / "e.jsonl", [catalog_document("a", created_at=DatetimeMS(milliseconds))])
+    late, early = Search(since=parse_since("2025-01-01")), Search(until=parse_until("9999-12-31"))
+    assert [bool(list(catalog.search(search))) for search in (late, early)] == [is_late, not is_late]
+    assert parse_record(next(catalog.find_by_ids(["a"]))).created_at is None
+
+
+def test_a_search_should_ask_for_times_no_finer_than_mongodbs() -> None:
+    assert parse_since("2025-01-01T00:00:00.0005") == datetime(2025, 1, 1, tzinfo=UTC)
+    assert parse_until("2025-01-01") == datetime(2025, 1, 1, 23, 59, 59, 999000, UTC)
 
 
 def test_names_near_to_unknown_ones_should_be_found_without_anything_else(tmp_path: Path) -> None:
