@@ -14,16 +14,17 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TypeAlias
+from urllib.parse import unquote
 
 from bson.codec_options import CodecOptions, DatetimeConversion
 from pymongo import MongoClient
 from pymongo.collection import Collection as MongoCollection
 from pymongo.cursor import Cursor
 from pymongo.database import Database
-from pymongo.errors import ConfigurationError, ConnectionFailure, OperationFailure, PyMongoError
+from pymongo.errors import ConfigurationError, ConnectionFailure, InvalidURI, OperationFailure, PyMongoError
 
 from planner.catalog import FIELDS, MOST_SIMILAR, NAME_FIELDS, CatalogAccess, CatalogDocument, parse_access
-from planner.search import Search, regex_of_glob
+from planner.search import Search, mongo_filter
 from planner.similar_ids import known_starts, unmistaken_start
 from schemas.errors import CatalogError, ConfigError
 from schemas.text import printable
@@ -48,18 +49,23 @@ _CODEC = CodecOptions[dict[str, object]](
 _OPTIONS: Mapping[str, Any] = {  # what MongoClient takes as keywords
     "appname": f"kraken-plan {__version__}",
     "serverSelectionTimeoutMS": 10_000,
-    "connectTimeoutMS": 10_000,
+    "connectTimeoutMS": 5_000,  # within the time above, or the reason of a failure would not be known at its end
     "socketTimeoutMS": 120_000,  # a whole project may take a scan of the collection
 }
 _CONNECTION_FAULTS = (
     ("Connection refused", "connection refused; is the server running, is the port right?"),
     ("Name or service not known|name resolution|getaddrinfo|DNS", "the host name is not known"),
-    ("CERTIFICATE|SSL|TLS", "the TLS handshake failed; check the certificate and the tls options"),
+    ("CERTIFICATE|SSL|TLS", "the TLS handshake failed; check the certificate, the tls options, the server's own TLS"),
+    ("must be installed|install with", "an option of its URI asks for a Python package that is not installed"),
     ("response id|Message length|opcode|ProtocolError", "what answers there is not MongoDB; is the port right?"),
     ("timed out|timeout exceeded", "timed out; does a firewall drop the connection, are host and port right?"),
     ("connection closed|Connection reset|Broken pipe", "the connection broke"),
     ("No primary|replica set", "no server of the replica set can answer"),
 )
+
+_TLS_FILE = re.compile(r"(?i)[?&;](tls(?:CA|CRL|CertificateKey)File)=([^&;]*)")
+# known names only, for another may be part of a password
+_OPTION = re.compile(r"(?i)[?&;](tls|ssl|tlsCertificateKeyFile|authMechanism|compressors|replicaSet|loadBalanced)=")
 
 _Client: TypeAlias = MongoClient[dict[str, object]]
 
@@ -85,7 +91,7 @@ class MongoCatalog:
 
     def search(self, search: Search) -> Iterator[CatalogDocument]:
         """See `Catalog`."""
-        for document in self._find(_query(search), FIELDS):
+        for document in self._find(mongo_filter(search), FIELDS):
             if not search.matches(document):
                 raise self._strange(document, f"asked for raw files of {search}")
             yield document
@@ -168,7 +174,7 @@ def open_mongo_uri(uri: str) -> Iterator[MongoCatalog]:
     Nothing is sent before the first query.
 
     Raises:
-        ConfigError: the URI is malformed. The message never shows it.
+        ConfigError: the URI is malformed, or one of its options cannot be used. The message never shows it.
     """
     options = {name: value for name, value in _OPTIONS.items() if name.lower() not in uri.partition("?")[2].lower()}
     try:
@@ -177,12 +183,8 @@ def open_mongo_uri(uri: str) -> Iterator[MongoCatalog]:
             client: _Client = MongoClient(uri, connect=False, **options)
             database = client.get_default_database(DATABASE)
         description = _describe(uri, database.name)
-    except (PyMongoError, ValueError, TypeError, UserWarning) as error:
-        raise ConfigError(
-            f"the catalog's MongoDB URI is malformed ({type(error).__name__}; it is not shown, for it may hold a "
-            "password): expected mongodb://[user:password@]host[:port][/database][?options], special characters in "
-            "user and password percent-encoded"
-        ) from None
+    except (PyMongoError, OSError, ValueError, TypeError, UserWarning) as error:
+        raise ConfigError(f"the catalog's MongoDB URI {_explain_unusable_uri(uri, error)}") from None
     with client:
         yield MongoCatalog(database.get_collection(COLLECTION, _CODEC), description)
 
@@ -225,20 +227,22 @@ def _ask(database: Database[dict[str, object]], command: dict[str, object]) -> M
     return answer if isinstance(answer, Mapping) else {}
 
 
-def _query(search: Search) -> dict[str, object]:
-    """Return the filter of a search; equality and ranges, which any index on these fields serves."""
-    query: dict[str, object] = {}
-    if search.project_ids:
-        query["project_id"] = {"$in": list(search.project_ids)}  # null also finds documents without the field
-    if search.instrument_ids:
-        query["instrument_id"] = {"$in": list(search.instrument_ids)}
-    bounds = {"$gte": search.since, "$lte": search.until}
-    if times := {operator: bound for operator, bound in bounds.items() if bound is not None}:
-        query["created_at"] = times
-    if search.patterns:
-        regexes = [{"_id": {"$regex": regex_of_glob(pattern), "$options": "s"}} for pattern in search.patterns]
-        query |= regexes[0] if len(regexes) == 1 else {"$or": regexes}
-    return query
+def _explain_unusable_uri(uri: str, error: Exception) -> str:
+    """Return why pymongo does not take a URI; of the URI only the names of options and the paths of TLS files."""
+    if isinstance(error, OSError):
+        files = ", ".join(f"{name} {printable(unquote(path))}" for name, path in _TLS_FILE.findall(uri))
+        return f"names a file that cannot be read, or is not in PEM form: {files}"
+    options = uri.partition("?")[2]
+    is_refused = isinstance(error, ConfigurationError | UserWarning) and not isinstance(error, InvalidURI)
+    if is_refused and options and "@" not in options and ":@" not in uri:
+        names = ", ".join(_OPTION.findall(uri)) or "their names and values"
+        return (
+            f"has options that are unknown, wrong, or ask for what is not installed (values not shown): check {names}"
+        )
+    return (
+        f"is malformed ({type(error).__name__}; it is not shown, for it may hold a password): expected mongodb://"
+        "[user:password@]host[:port][/database][?options], special characters in user and password percent-encoded"
+    )
 
 
 def _describe(uri: str, database: str) -> str:

@@ -210,6 +210,22 @@ def test_an_unknown_host_should_be_named() -> None:
     assert "the host name is not known" in failure("mongodb://no-such-host.invalid/krakendb")
 
 
+def test_a_server_without_tls_should_be_named_when_tls_is_asked_for() -> None:
+    with ScriptedCatalog(lambda _: {"ok": 1}) as server, pytest.raises(CatalogError) as failed:
+        find(f"{server.uri}?tls=true&serverSelectionTimeoutMS=6000")
+    assert (
+        "cannot be reached: the TLS handshake failed; check the certificate, the tls options, the server's own TLS"
+        in str(failed.value)
+    )
+
+
+@pytest.mark.parametrize("mechanism", ["GSSAPI", "MONGODB-AWS"])
+def test_a_login_that_needs_a_package_should_say_so(mechanism: str) -> None:
+    with ScriptedCatalog(lambda _: {"ok": 1}) as server, pytest.raises(CatalogError) as failed:
+        find(f"{server.uri.replace('//', '//user:hunter2@')}{IMPATIENT}&authMechanism={mechanism}")
+    assert "an option of its URI asks for a Python package that is not installed" in str(failed.value)
+
+
 def test_a_silent_server_should_be_named_in_bounded_time() -> None:
     silent = threading.Event()
 

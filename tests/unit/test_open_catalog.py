@@ -46,9 +46,9 @@ def test_a_uri_should_be_a_mongodb_described_without_its_password(uri: str, desc
         "mongodb://user:hunter2%zz@db",
         "mongodb://user:hunter2@db:99999",
         "mongodb://user:hunter2@db/a b",
-        "mongodb://user:hunter2@db/?hunter2=1",
-        "mongodb://user:hunter2@db/?tls=hunter2",
         "mongodb://user:@db/x",
+        "mongodb://user:@db/x?tls=true",
+        "mongodb://user:pa?authMechanism=hunter2@db/",
     ],
 )
 def test_a_malformed_uri_should_be_refused_without_showing_it(uri: str) -> None:
@@ -56,6 +56,36 @@ def test_a_malformed_uri_should_be_refused_without_showing_it(uri: str) -> None:
         describe(uri)
     assert "hunter2" not in str(refused.value)
     assert refused.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ("hunter2=1", "check their names and values"),
+        ("tls=hunter2", "check tls"),
+        ("tls=true&compressors=zstdhunter2", "check tls, compressors"),
+        ("authMechanism=MONGODB-X509", "check authMechanism"),
+    ],
+)
+def test_an_option_that_cannot_be_used_should_be_named_without_its_value(options: str, words: str) -> None:
+    with pytest.raises(ConfigError, match="MongoDB URI has options that are unknown, wrong, or ask for") as refused:
+        describe(f"mongodb://user:hunter2@db/?{options}")
+    assert words in str(refused.value)
+    assert "hunter2" not in str(refused.value)
+    assert refused.value.__cause__ is None
+
+
+@pytest.mark.parametrize("option", ["tlsCAFile", "tlsCRLFile", "tlscertificatekeyfile"])
+@pytest.mark.parametrize("name", ["missing", "", "no%20pem"])
+def test_a_tls_file_that_cannot_be_used_should_be_named(tmp_path: Path, option: str, name: str) -> None:
+    (tmp_path / "no pem").write_text("nonsense")
+    with pytest.raises(ConfigError) as refused:
+        describe(f"mongodb://user:hunter2@db/?tls=true&{option}={tmp_path}/{name}&authSource=hunter2")
+    assert option in str(refused.value)
+    assert "hunter2" not in str(refused.value)
+    if option != "tlscertificatekeyfile":
+        words = f"cannot be read, or is not in PEM form: {option} {tmp_path}/{name.replace('%20', ' ')}"
+        assert str(refused.value).endswith(words)
 
 
 def test_another_scheme_should_be_refused() -> None:
