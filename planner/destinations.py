@@ -1,5 +1,6 @@
 """Decides where raw files are restored to: below the output location, or where AlphaKraken keeps its backup. Pure."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -7,6 +8,8 @@ from planner.records import RawFileRecord
 from schemas.paths import is_within, join_path, path_below
 from schemas.plan_rules import explain_bad_destination
 from schemas.text import printable, writable
+
+_DRIVE = re.compile(r"[A-Za-z]:")
 
 
 class UnresolvedError(ValueError):
@@ -74,9 +77,21 @@ def where_the_backup_was(backup_location: str, restore_to: str) -> Destinations:
     return destination
 
 
+def _explain_no_pool_path(path: str) -> str | None:
+    """Return why a path, which would otherwise become a folder below the pool, is not one of the pool."""
+    if "\\" in path or _DRIVE.match(path):
+        return "it is a Windows path, expected one of the backup pool, with slashes"
+    return "it has blanks around it, and a folder of that name would be another" if path != path.strip() else None
+
+
 def _backup_base_path(record: RawFileRecord) -> tuple[str, tuple[str, ...]]:
     """Return a raw file's path on the backup pool; where the catalog names none, as AlphaKraken makes it up."""
+    if record.backup_path_problem is not None:
+        raise UnresolvedError(f"RawFile is malformed: {record.backup_path_problem}")
     if record.backup_base_path is not None:
+        if (reason := _explain_no_pool_path(record.backup_base_path)) is not None:
+            path = printable(record.backup_base_path, 300)
+            raise UnresolvedError(f"Unsafe path: backup_base_path {path!r}: {reason}")
         return record.backup_base_path, ()
     if record.instrument_id is None or record.created_at is None:
         missing = "instrument_id" if record.instrument_id is None else "created_at"

@@ -78,6 +78,7 @@ class RawFileRecord:
         instrument_id: None if it has none.
         created_at: when it was acquired; None if that is missing or unusable.
         backup_base_path: where AlphaKraken keeps it on the backup pool; None if it does not say.
+        backup_path_problem: how that differs from any known shape, which matters to a restore of the pool alone.
         notes: what a reviewer should know about where the record comes from.
     """
 
@@ -91,6 +92,7 @@ class RawFileRecord:
     instrument_id: str | None = None
     created_at: datetime | None = None
     backup_base_path: str | None = None
+    backup_path_problem: str | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -116,11 +118,8 @@ class FoundRawFile:
 def parse_record(document: CatalogDocument) -> RawFileRecord:
     """Return the record in a catalog document; never fails, see `RawFileRecord.problem`."""
     raw_file_id, file_info, created_at = document["_id"], document.get("file_info") or {}, document.get("created_at")
-    problems = [
-        f"{name} is {_shown(document[name])}, expected text"
-        for name in ("_id", "project_id", "s3_upload_path")
-        if not isinstance(document.get(name), str | None)
-    ]
+    names = ("_id", "project_id", "s3_upload_path")
+    problems = [problem for name in names if (problem := _explain_no_text(document, name)) is not None]
     if not isinstance(file_info, Mapping):
         problems.append(f"file_info is {_shown(file_info)}, expected a mapping of relative paths")
         file_info = {}
@@ -134,7 +133,8 @@ def parse_record(document: CatalogDocument) -> RawFileRecord:
         backup_status=_text_or_shown(document.get("backup_status")),
         instrument_id=_text(document.get("instrument_id")),
         created_at=created_at if isinstance(created_at, datetime) and created_at.year in _YEARS else None,
-        backup_base_path=_text_or_shown(document.get("backup_base_path")),
+        backup_base_path=_text(document.get("backup_base_path")),
+        backup_path_problem=_explain_no_text(document, "backup_base_path"),
     )
 
 
@@ -220,6 +220,12 @@ def _parse_size(size: object) -> int | None:
             return int(size)
         case _:
             raise ValueError(f"Not verifiable: malformed size {_shown(size)} (expected whole bytes)")
+
+
+def _explain_no_text(document: CatalogDocument, name: str) -> str | None:
+    """Return that a field holds something else than text; None if it does not."""
+    value = document.get(name)
+    return None if isinstance(value, str | None) else f"{name} is {_shown(value)}, expected text"
 
 
 def _text(value: object) -> str | None:

@@ -1,11 +1,12 @@
 """Where raw files are restored to: a folder for each project, or where AlphaKraken keeps its backup."""
 
+import re
 from datetime import UTC, datetime
 
 import pytest
 from plan_samples import catalog_document
 
-from planner.destinations import Destination, UnresolvedError, where_the_backup_was
+from planner.destinations import Destination, UnresolvedError, below_output, where_the_backup_was
 from planner.records import parse_record
 
 BACKUP = "/fs/pool-backup"
@@ -41,6 +42,12 @@ def test_a_path_that_the_catalog_does_not_name_should_be_made_up_as_alphakraken_
     assert "astral1/2025_01 is made of instrument_id and created_at" in made_up.notes[0]
 
 
+def test_a_malformed_backup_path_should_not_matter_to_an_ordinary_restore() -> None:
+    record = parse_record(catalog_document(backup_base_path=["x"]))
+    assert record.problem is None
+    assert below_output("/out")(record).base == "/out/PRID001"
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -50,6 +57,13 @@ def test_a_path_that_the_catalog_does_not_name_should_be_made_up_as_alphakraken_
         ({"backup_base_path": "../x"}, "it has the component '..'"),
         ({"backup_base_path": "a\nb"}, "control character U+000A"),
         ({"backup_base_path": ".kraken-plan"}, "kraken-plan's own folder"),
+        ({"backup_base_path": ["x"]}, "RawFile is malformed: backup_base_path is ['x'], expected text"),
+        ({"backup_base_path": 5}, "backup_base_path is 5, expected text"),
+        ({"backup_base_path": {"a": 1}, "instrument_id": "a", "created_at": ACQUIRED}, "is {'a': 1}, expected text"),
+        ({"backup_base_path": "\\\\server\\pool\\astral1"}, "it is a Windows path, expected one of the backup pool"),
+        ({"backup_base_path": "D:/backup/x"}, "it is a Windows path"),
+        ({"backup_base_path": f" {BACKUP}/x"}, "it has blanks around it"),
+        ({"backup_base_path": f"{BACKUP}/x\n"}, "it has blanks around it"),
         ({"instrument_id": "a"}, "no created_at"),
         ({"created_at": ACQUIRED}, "no instrument_id"),
         ({"created_at": ACQUIRED, "instrument_id": "../a"}, "has a slash"),
@@ -58,5 +72,5 @@ def test_a_path_that_the_catalog_does_not_name_should_be_made_up_as_alphakraken_
     ],
 )
 def test_a_path_that_leads_elsewhere_should_be_an_error_of_its_raw_file(changes: dict[str, object], words: str) -> None:
-    with pytest.raises(UnresolvedError, match=words.replace("+", r"\+").replace(".", r"\.")):
+    with pytest.raises(UnresolvedError, match=re.escape(words)):
         where_the_backup_was(BACKUP, BACKUP)(parse_record({**catalog_document(), **changes}))
