@@ -4,8 +4,10 @@ Read as a stream: memory is bounded by the largest document, whatever the size o
 twice is refused when that raw file is asked for, because nobody can tell which of the two is right.
 """
 
+import errno
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from io import TextIOWrapper
 from pathlib import Path
 
 from planner.catalog import FIELDS, NAME_FIELDS, CatalogDocument
@@ -14,6 +16,7 @@ from planner.json_stream import JsonStream, JsonStreamError
 from planner.search import Search
 from planner.similar_ids import find_similar
 from schemas.errors import CatalogError
+from schemas.regular_file import regular_file
 from schemas.text import printable
 
 
@@ -64,8 +67,8 @@ class ExportCatalog:
     def _documents(self) -> Iterator[tuple[int, dict[str, object]]]:
         """Yield each document with the line that it begins in."""
         try:
-            with self.path.open(encoding="utf-8-sig", newline="") as file:
-                for line, value in JsonStream(file):
+            with regular_file(self.path) as file:
+                for line, value in JsonStream(TextIOWrapper(file, encoding="utf-8-sig", newline="")):
                     if not isinstance(value, dict):
                         raise self._error(f"line {line}: expected a document, found {printable(repr(value), 60)}")
                     if "_id" not in value:
@@ -76,7 +79,8 @@ class ExportCatalog:
         except IsADirectoryError:
             raise self._error("it is a folder, expected a file that mongoexport wrote") from None
         except OSError as error:
-            raise self._error(f"it cannot be read: {error.strerror or error}") from None
+            cure = ", for it is read more than once: unpack it to one first" if error.errno == errno.EINVAL else ""
+            raise self._error(f"it cannot be read: {error.strerror or error}{cure}") from None
         except UnicodeDecodeError:
             raise self._error("it is not UTF-8 text, expected the JSON that mongoexport writes") from None
         except JsonStreamError as error:

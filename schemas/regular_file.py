@@ -1,9 +1,12 @@
-"""Reads small files that people name, and never waits for a pipe or a device that was put in their place."""
+"""Opens and reads files that people name, and never waits for a pipe or a device that was put in their place."""
 
 import errno
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from schemas.text import human_size
 
@@ -16,14 +19,32 @@ _KINDS = {
 
 
 def read_regular_file(path: str | Path, most_bytes: int) -> bytes:
-    """Return the content of a file.
+    """Return the content of a small file.
 
     Args:
         path: may be a link.
         most_bytes: a larger file is refused.
 
     Raises:
-        OSError: it is not there, cannot be read, is too large, or is something else than a file; `strerror` says so.
+        OSError: as `regular_file`, or it is too large; `strerror` says so.
+        ValueError: the path has a NUL.
+    """
+    with regular_file(path) as file:
+        content = file.read(most_bytes + 1)
+    if len(content) > most_bytes:
+        raise OSError(errno.EFBIG, f"it has more than {human_size(most_bytes)}", str(path))
+    return content
+
+
+@contextmanager
+def regular_file(path: str | Path) -> Iterator[BinaryIO]:
+    """Give a file, open for reading.
+
+    Args:
+        path: may be a link.
+
+    Raises:
+        OSError: it is not there, cannot be read, or is something else than a file (EINVAL); `strerror` says so.
         ValueError: the path has a NUL.
     """
     # a pipe that nobody writes to would hold up an open() without O_NONBLOCK for ever
@@ -32,7 +53,7 @@ def read_regular_file(path: str | Path, most_bytes: int) -> bytes:
         descriptor = os.open(path, flags)
     except OSError as error:
         if error.errno in {errno.ENXIO, errno.EOPNOTSUPP}:  # a socket, which cannot be opened
-            raise OSError(error.errno, "it is a socket or a device, expected a file", str(path)) from None
+            raise OSError(errno.EINVAL, "it is a socket or a device, expected a file", str(path)) from None
         raise
     try:
         mode = os.fstat(descriptor).st_mode
@@ -42,9 +63,6 @@ def read_regular_file(path: str | Path, most_bytes: int) -> bytes:
             kind = _KINDS.get(stat.S_IFMT(mode), "something else")
             raise OSError(errno.EINVAL, f"it is {kind}, expected a file", str(path))
         with os.fdopen(descriptor, "rb", closefd=False) as file:
-            content = file.read(most_bytes + 1)
+            yield file
     finally:
         os.close(descriptor)
-    if len(content) > most_bytes:
-        raise OSError(errno.EFBIG, f"it has more than {human_size(most_bytes)}", str(path))
-    return content

@@ -1,6 +1,7 @@
 """The catalog in a file that mongoexport wrote."""
 
 import json
+import os
 import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -187,6 +188,19 @@ def test_an_export_that_cannot_be_read_should_be_named(tmp_path: Path) -> None:
     assert "there is no such file" in refusal(tmp_path / "none.jsonl")
     assert "it is a folder" in refusal(tmp_path)
     assert "it cannot be read: Not a directory" in refusal(Path("/dev/null/x"))
+
+
+@pytest.mark.timeout(60)
+def test_a_pipe_in_place_of_an_export_should_be_refused_and_not_read_once_or_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    reading, writing = os.pipe()
+    os.write(writing, b'{"_id": "sample.raw"}')
+    os.close(writing)
+    words = "a named pipe, expected a file, for it is read more than once: unpack it to one first"
+    assert words in refusal(tmp_path / "pipe")
+    assert words in refusal(Path(f"/dev/fd/{reading}"))
+    assert "it is a device, expected a file" in refusal(Path("/dev/zero"))
+    os.close(reading)
 
 
 def test_a_byte_order_mark_should_not_disturb(tmp_path: Path) -> None:
