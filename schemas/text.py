@@ -6,9 +6,26 @@ from typing import TextIO
 MAX_SHOWN_BYTES = 1000
 _MOST_NAMES_LISTED = 12
 
+# Characters that cannot be seen, and that str.isprintable takes: the blank of Braille, and the letters and marks among
+# Default_Ignorable_Code_Point (https://www.unicode.org/Public/UCD/latest/ucd/DerivedCoreProperties.txt). What else has
+# that property is a format character or unassigned, which isprintable refuses.
+_INVISIBLE = frozenset(
+    [*"\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0"]
+    + [chr(number) for first, last in ((0xFE00, 0xFE0F), (0xE0100, 0xE01EF)) for number in range(first, last + 1)]
+)
+
+
+def is_visible(text: str) -> bool:
+    r"""Tell whether every character of a text can be printed and seen, blanks aside.
+
+    >>> is_visible("a b"), is_visible("a\ufe0f"), is_visible("a\n")
+    (True, False, False)
+    """
+    return text.isprintable() and _INVISIBLE.isdisjoint(text)
+
 
 def printable(text: str, limit: int = MAX_SHOWN_BYTES) -> str:
-    r"""Return the text on one line, with unprintable characters escaped and anything beyond a limit cut off.
+    r"""Return the text on one line, with unprintable and invisible characters escaped, and cut off beyond a limit.
 
     Args:
         text: any text, even one with lone surrogates.
@@ -22,7 +39,7 @@ def printable(text: str, limit: int = MAX_SHOWN_BYTES) -> str:
     shown: list[str] = []
     size = 0
     for number, character in enumerate(text):
-        piece = character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+        piece = character if is_visible(character) else character.encode("unicode_escape").decode("ascii")
         size += len(piece.encode())
         if size > limit:
             return f"{''.join(shown)}… ({len(text) - number} more characters)"

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from schemas.errors import ApprovalError
-from schemas.text import printable
+from schemas.text import is_visible, printable
 
 _PRINCIPALS = re.compile(r'[ \t]*(?:"([^"]*)"|([^ \t"]+))[ \t]+')
 _OPTIONS = re.compile(r'(?:\\"|"(?:\\"|[^"\\]|\\(?!"))*"|[^ \t"\\]|\\(?!"))+[ \t]+')
@@ -143,7 +143,7 @@ def _refuse_unclear(names: Iterable[str], place: str) -> None:
                 f"{place}: {printable(name, 100)} is a pattern, which names nobody: nobody would know how many people "
                 "have approved a plan. Give each person a line, with a name of their own"
             )
-        if not name.isprintable():
+        if not is_visible(name):
             raise ApprovalError(
                 f"{place}: the name {printable(name, 100)} has characters that cannot be seen: write it anew"
             )

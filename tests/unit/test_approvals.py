@@ -189,6 +189,8 @@ def test_a_key_with_and_without_a_certificate_should_be_one_person(approvers: Ap
         ("ben,b?n {ben}", r"line 2: b\?n is a pattern"),
         ('"*" cert-authority,namespaces="git" {ben}', r"line 2: \* is a pattern"),
         ("\ufeffben {ben}", r"line 2: the name \\ufeffben has characters that cannot be seen"),
+        ("ben\ufe0f {ben}", r"line 2: the name ben\\ufe0f has characters that cannot be seen"),
+        ("ben,\u3164 {ben}", r"line 2: the name \\u3164 has characters that cannot be seen"),
         ("ben\0 {ben}", "line 2: it has a NUL byte"),
         ("ben", "line 2: expected names, then a public key"),
         (", {ben}", "line 2: expected names, then a public key"),

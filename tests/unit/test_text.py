@@ -1,18 +1,25 @@
 """Texts for people: one line, nothing that steers a terminal, a bounded length."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.text import counted, human_size, printable, writable
+from schemas.text import counted, human_size, is_visible, printable, writable
 
 
 @given(st.text(st.characters(), max_size=50))
 def test_printable_should_be_printable_on_one_line_and_say_the_same(text: str) -> None:
     shown = printable(text)
-    assert shown.isprintable()
+    assert is_visible(shown)
     assert shown.encode().decode() == shown
-    if text.isprintable():
+    if is_visible(text):
         assert shown == text
+
+
+@pytest.mark.parametrize("number", [0x34F, 0x115F, 0x1160, 0x17B4, 0x180F, 0x2800, 0x3164, 0xFE0F, 0xFFA0, 0xE0100])
+def test_printable_should_escape_what_cannot_be_seen(number: int) -> None:
+    assert chr(number).isprintable()
+    assert printable(f"a{chr(number)}").startswith("a\\")
 
 
 def test_printable_should_cut_what_is_long() -> None:
