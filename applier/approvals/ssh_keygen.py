@@ -72,7 +72,7 @@ def identify_signer(message: bytes, signature: str, trusted: LentKeys) -> Signer
         found = _run(["-Y", "find-principals", "-s", str(path), "-f", allowed], b"", _CHECK_SECONDS)
         names = found.stdout.decode(errors="backslashreplace").splitlines()
         if found.returncode or not names:
-            raise SignatureProblem(_explain_unknown_key(found.stderr))
+            raise SignatureProblem(_explain_unknown_key(found.stderr, allowed))
         verify = ["-Y", "verify", "-s", str(path), "-f", allowed, "-I", names[0], "-n", NAMESPACE]
         verified = _run(verify, message, _CHECK_SECONDS)
         if verified.returncode:
@@ -192,15 +192,20 @@ def _run(
         raise ApprovalError(f"{program} cannot be started: {error.strerror or error}") from None
 
 
-def _explain_unknown_key(stderr: bytes) -> str:
-    """Return why no allowed signer was found: the key is not there, or not at this time."""
-    said = _said(stderr)
+def _explain_unknown_key(stderr: bytes, allowed_signers: str) -> str:
+    """Return why no allowed signer was found: the key is not there, not at this time, or in a line that is skipped."""
+    lines = [line for line in stderr.splitlines() if line != b"No principal matched."]
+    said = _said(b"\n".join(lines).replace(f"{allowed_signers}:".encode(), b"line "))
     if "usage:" in said or "unknown option" in said:
         raise ApprovalError(f"ssh-keygen is too old to check approvals: {_INSTALL}")
     for words in ("key has expired", "key is not yet valid"):
         if words in said:
             return f"the {words}"
-    return "its key is not among the allowed signers"
+    if "no valid principals" in said:
+        return f"its certificate has expired, is not valid yet, or names none of the allowed signers ({said})"
+    if "sshsig" in said:
+        return f"its signature cannot be read ({said})"
+    return f"its key is not among the allowed signers{f' ({said})' if said else ''}"
 
 
 def _explain_bad_signature(stderr: bytes) -> str:

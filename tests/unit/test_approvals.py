@@ -72,6 +72,37 @@ def test_a_forged_approval_should_not_count(approvers: Approvers) -> None:
     assert problem(replace(forged, signature=""), allowed) != "none"
 
 
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ('anna@x valid-before="2027-12-31" {anna}', 'line 2: bad options: invalid "valid-before" time'),
+        ("anna@x until=tomorrow {anna}", "line 2: bad options: unknown key option"),
+    ],
+)
+def test_a_line_that_ssh_keygen_skips_should_be_named(approvers: Approvers, line: str, words: str) -> None:
+    allowed = approvers.allow("ben")
+    with allowed.open("a", encoding="utf-8") as file:
+        file.write(line.format(anna=approvers.public_key("anna")))
+    assert problem(approve(approvers, "anna"), allowed) == f"its key is not among the allowed signers ({words})"
+
+
+def test_an_expired_certificate_should_be_said_to_be_one(approvers: Approvers) -> None:
+    authority, public = str(approvers.key("authority")), f"{approvers.key('anna')}.pub"
+    certify = ["ssh-keygen", "-q", "-s", authority, "-I", "x", "-n", "anna@x", "-V", "20200101:20200102", public]
+    subprocess.run(certify, check=True, stdin=subprocess.DEVNULL, timeout=30)
+    statement = approve(approvers, "anna").statement
+    expired = Approval(statement=statement, signature=sign(statement.message(), approvers.folder / "anna-cert.pub"))
+    allowed = approvers.folder / "allowed_signers"
+    allowed.write_text(f"anna@x cert-authority {approvers.public_key('authority')}\n", encoding="utf-8")
+    assert problem(expired, allowed).startswith("its certificate has expired, is not valid yet, or names none of")
+
+
+def test_a_signature_with_other_line_ends_should_be_said_to_be_unreadable(approvers: Approvers) -> None:
+    right = approve(approvers, "anna")
+    other = replace(right, signature=right.signature.replace("\n", "\r\n"))
+    assert problem(other, approvers.allow("anna")).startswith("its signature cannot be read (Couldn't parse signature")
+
+
 def test_a_replayed_approval_should_not_count(approvers: Approvers) -> None:
     """Somebody's approval of another plan, or signature for another purpose over the very same words."""
     allowed = approvers.allow("anna")
