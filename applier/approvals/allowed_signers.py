@@ -10,7 +10,7 @@ import binascii
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,9 +31,11 @@ class AllowedSigners:
 
     Args:
         people: of each person all names and keys, whatever lines they stand in.
+        names: of each key, by its fingerprint, in the order of the lines.
     """
 
     people: tuple[frozenset[str], ...]
+    names: Mapping[str, tuple[str, ...]]
 
     def identities(self, names: Iterable[str], fingerprint: str) -> frozenset[str]:
         """Return all names and keys of whoever has some of these names, or this key.
@@ -72,11 +74,16 @@ def parse_allowed_signers(content: bytes, name: str) -> AllowedSigners:
         ApprovalError: a line cannot be understood, or has a pattern for a name: then nobody knows who it is.
     """
     people: list[frozenset[str]] = []
+    names: dict[str, tuple[str, ...]] = {}
     for place, line in _lines(content, name):
-        one = _names_and_key(line, place)
+        own_names, key = _names_and_key(line, place)
+        if key is None:
+            continue
+        names[key] = (*names.get(key, ()), *own_names)
+        one = frozenset({*map(_folded, own_names), key})
         same = [person for person in people if person & one]
         people = [*(person for person in people if not person & one), one.union(*same)]
-    return AllowedSigners(people=tuple(people))
+    return AllowedSigners(people=tuple(people), names=names)
 
 
 def refuse_no_key_list(content: bytes, name: str) -> None:
@@ -107,8 +114,8 @@ def _lines(content: bytes, name: str) -> Iterator[tuple[str, str]]:
             yield place, text
 
 
-def _names_and_key(line: str, place: str) -> frozenset[str]:
-    """Return what a line says about a person: names and key; nothing where the key is an authority's."""
+def _names_and_key(line: str, place: str) -> tuple[list[str], str | None]:
+    """Return what a line says about a person: names and key; None for the key where it is an authority's."""
     found = _PRINCIPALS.match(line)
     names = [name for one in (found[1] or found[2] or "").split(",") if (name := one.strip())] if found else []
     rest = line[found.end() :] if found else ""
@@ -118,7 +125,7 @@ def _names_and_key(line: str, place: str) -> frozenset[str]:
     if not names or key is None:
         raise ApprovalError(f"{place}: expected names, then a public key, as in: anna@example.org ssh-ed25519 AAAA…")
     _refuse_unclear(names, place)
-    return frozenset() if _AUTHORITY.search(_QUOTED.sub("", options)) else frozenset({*map(_folded, names), key})
+    return names, None if _AUTHORITY.search(_QUOTED.sub("", options)) else key
 
 
 def _fingerprint(text: str) -> str | None:

@@ -30,7 +30,7 @@ class Signer:
     """Who has made a signature.
 
     Args:
-        person: the first name that the allowed signers have for the key.
+        person: the first name that the allowed signers have for the key and let sign plans.
         key: its type and fingerprint.
         identities: all names and keys of that person.
     """
@@ -73,16 +73,27 @@ def identify_signer(message: bytes, signature: str, trusted: LentKeys) -> Signer
         names = found.stdout.decode(errors="backslashreplace").splitlines()
         if found.returncode or not names:
             raise SignatureProblem(_explain_unknown_key(found.stderr, allowed))
-        verify = ["-Y", "verify", "-s", str(path), "-f", allowed, "-I", names[0], "-n", NAMESPACE]
-        verified = _run(verify, message, _CHECK_SECONDS)
-        if verified.returncode:
-            raise SignatureProblem(_explain_bad_signature(verified.stderr))
+        key = _check(message, path)
+        fingerprint = key.rpartition(" ")[2]
+        names += trusted.people.names.get(fingerprint, ())  # those above are of the first line that has the key
+        verify = ["-Y", "verify", "-s", str(path), "-f", allowed, "-n", NAMESPACE]
+        person = _first_who_signed(names, verify, message)
         if trusted.revoked_keys is not None:
-            verified = _run([*verify, "-r", str(trusted.revoked_keys)], message, _CHECK_SECONDS)
-            if verified.returncode:
-                raise SignatureProblem(f"the key of {printable(names[0])} is revoked")
-    key = _key_in(verified.stdout)
-    return Signer(person=names[0], key=key, identities=trusted.people.identities(names, key.rpartition(" ")[2]))
+            verify += ["-I", person, "-r", str(trusted.revoked_keys)]
+            if _run(verify, message, _CHECK_SECONDS).returncode:
+                raise SignatureProblem(f"the key of {printable(person)} is revoked")
+    return Signer(person=person, key=key, identities=trusted.people.identities(names, fingerprint))
+
+
+def _first_who_signed(names: Sequence[str], verify: Sequence[str], message: bytes) -> str:
+    """Return the first of a key's names with which ssh-keygen accepts the signature: lines may restrict the key."""
+    refusal = b""
+    for name in dict.fromkeys(names):
+        verified = _run([*verify, "-I", name], message, _CHECK_SECONDS)
+        if verified.returncode == 0:
+            return name
+        refusal = verified.stderr
+    raise SignatureProblem(_explain_bad_signature(refusal))
 
 
 def check_signature(message: bytes, signature: str) -> str:
@@ -93,7 +104,11 @@ def check_signature(message: bytes, signature: str) -> str:
         ApprovalError: ssh-keygen cannot be asked.
     """
     with lent_file("signature", signature.encode()) as path:
-        checked = _run(["-Y", "check-novalidate", "-n", NAMESPACE, "-s", str(path)], message, _CHECK_SECONDS)
+        return _check(message, path)
+
+
+def _check(message: bytes, signature: Path) -> str:
+    checked = _run(["-Y", "check-novalidate", "-n", NAMESPACE, "-s", str(signature)], message, _CHECK_SECONDS)
     if checked.returncode:
         raise SignatureProblem(_explain_bad_signature(checked.stderr))
     return _key_in(checked.stdout)
@@ -210,6 +225,8 @@ def _explain_unknown_key(stderr: bytes, allowed_signers: str) -> str:
 
 def _explain_bad_signature(stderr: bytes) -> str:
     said = _said(stderr)
+    if "not permitted for use in signature namespace" in said:
+        return "the allowed signers let its key sign other things only (namespaces=…)"
     if "namespace" in said:
         return "its signature was made for something else than a plan"
     if "incorrect signature" in said:

@@ -86,6 +86,31 @@ def test_a_line_that_ssh_keygen_skips_should_be_named(approvers: Approvers, line
     assert problem(approve(approvers, "anna"), allowed) == f"its key is not among the allowed signers ({words})"
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ['annagit@x namespaces="git" {anna}', "anna@x {anna}"],
+        ['annagit@x namespaces="git" {anna}', "Anna {ben}", 'anna@x namespaces="kraken-plan" {anna}'],
+    ],
+)
+def test_a_key_should_count_under_any_of_its_names_that_may_sign_plans(approvers: Approvers, lines: list[str]) -> None:
+    keys = {name: approvers.public_key(name) for name in ("anna", "ben")}
+    allowed = approvers.folder / "allowed_signers"
+    allowed.write_text("".join(f"{line.format(**keys)}\n" for line in lines), encoding="utf-8")
+
+    (anna,) = check([approve(approvers, "anna")], allowed)
+    (revoked,) = check([approve(approvers, "anna")], allowed, approvers.revoke("anna"))
+
+    assert (anna.problem, anna.person) == (None, "anna@x")
+    assert revoked.problem == "the key of anna@x is revoked"
+
+
+def test_a_key_that_may_sign_other_things_only_should_not_count(approvers: Approvers) -> None:
+    allowed = approvers.allow("anna", "boss=anna", options='namespaces="git"')
+    words = "the allowed signers let its key sign other things only (namespaces=…)"
+    assert problem(approve(approvers, "anna"), allowed) == words
+
+
 def test_an_expired_certificate_should_be_said_to_be_one(approvers: Approvers) -> None:
     authority, public = str(approvers.key("authority")), f"{approvers.key('anna')}.pub"
     certify = ["ssh-keygen", "-q", "-s", authority, "-I", "x", "-n", "anna@x", "-V", "20200101:20200102", public]
