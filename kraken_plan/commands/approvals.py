@@ -147,11 +147,14 @@ def _demands(options: ApprovalsOptions) -> Iterator[ApprovalRule]:
 def _own_rule(options: ApprovalsOptions) -> ApprovalRule:
     """Return what the command line asks for; what it leaves out is as the site has it."""
     site = site_rule(options.config)
+    max_age_seconds = options.max_approval_age
+    if max_age_seconds is None and site is not None:
+        max_age_seconds = site.max_age_seconds
     return ApprovalRule(
         required=options.require_approvals or (site.required if site else 0) or 1,
         allowed_signers=options.allowed_signers or (site.allowed_signers if site else ""),
         revoked_keys=options.revoked_keys or (site.revoked_keys if site else None),
-        max_age_seconds=options.max_approval_age or (site.max_age_seconds if site else None),
+        max_age_seconds=max_age_seconds,
         origin="the command line",
     )
 

@@ -163,6 +163,20 @@ def test_an_approved_plan_should_be_restored_elsewhere_only_where_the_site_allow
     assert report.count(words) == 2
 
 
+def test_an_age_of_zero_should_be_asked_for_as_apply_does(
+    run_cli: Cli, case: RestoreCase, approvers: Approvers
+) -> None:
+    plan = compile_plan(run_cli, case)
+    run_cli("approve", plan, "--key", approvers.key("anna"))
+    asked: list[str | Path] = ["--allowed-signers", approvers.allow("anna"), "--max-approval-age", "0"]
+
+    checked = run_cli("approvals", plan, *asked)
+    applied = run_cli("apply", plan, "--require-approvals", "1", *asked)
+
+    assert (checked.exit_code, applied.exit_code) == (1, 2)
+    assert "0 valid approvals of 1 needed" in checked.stdout
+
+
 def test_an_edited_plan_should_need_new_approvals(
     run_cli: Cli, case: RestoreCase, approvers: Approvers, faulty_proxy: FaultyProxy
 ) -> None:
