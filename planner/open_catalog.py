@@ -27,6 +27,8 @@ def open_catalog(address: str | None, environment: Mapping[str, str]) -> Iterato
             "no catalog is named: give a MongoDB URI (--catalog mongodb://… or KRAKEN_PLAN_CATALOG), an exported file "
             "(--catalog FILE), or set MONGO_HOST, MONGO_PORT, MONGO_USER and MONGO_PASSWORD"
         )
+    if address is not None and "://" in address:
+        address = address.strip()  # a secret out of a file ends with a newline
     if address is not None and "@" in address and "://" not in address and not Path(address).exists():
         raise ConfigError("the catalog's address is unknown: expected mongodb://…, or a file (not shown: the password)")
     if address is not None and "://" not in address:

@@ -30,6 +30,8 @@ def test_an_address_without_a_scheme_should_be_a_file() -> None:
         ("mongodb://user:hunt%40er2@a,b:1/krakendb", "mongodb://a:27017,b:1/krakendb.raw_file"),
         ("mongodb://[::1]:4000/x", "mongodb://[::1]:4000/x.raw_file"),
         ("mongodb+srv://user:hunter2@db.example.org/x", "mongodb+srv://db.example.org/x.raw_file"),
+        ("mongodb://user:hunter2@db/krakendb\n", "mongodb://db:27017/krakendb.raw_file"),
+        (" mongodb://db/?tls=false \r\n", "mongodb://db:27017/krakendb.raw_file"),
     ],
 )
 def test_a_uri_should_be_a_mongodb_described_without_its_password(uri: str, description: str) -> None:
