@@ -11,6 +11,7 @@ import click
 from kraken_plan.options.plan_options import refuse_empty, with_options
 from planner.raw_file_ids import split_at_commas
 from planner.search import Search, parse_since, parse_until
+from schemas.text import writable
 
 _Command = Callable[..., Any]
 
@@ -34,7 +35,7 @@ class CatalogOptions:
             instrument_ids=tuple(split_at_commas(self.instrument)),
             since=self.since,
             until=self.until,
-            patterns=self.match,
+            patterns=tuple(map(writable, self.match)),
         )
 
 

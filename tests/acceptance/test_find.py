@@ -153,6 +153,13 @@ def test_what_cannot_be_searched_for_should_be_refused(run_cli: Cli, arguments: 
     assert words in " ".join(result.stderr.split())
 
 
+@pytest.mark.parametrize("option", ["--match", "--project", "--instrument"])
+def test_a_text_that_is_not_utf8_should_be_found_nowhere(run_cli: Cli, address: str, option: str) -> None:
+    result = run_cli("find", option, "*\udcff*", "--catalog", address)
+    assert result.exit_code == 1
+    assert f"has no raw files of {option[2:]} '*\\\\udcff*'" in result.stderr
+
+
 def test_names_should_not_steer_the_terminal_nor_forge_a_line(run_cli: Cli) -> None:
     write_export(run_cli.folder / "catalog.jsonl", [acquired("a\nb\x1b[31m", 0, "P\n1", "\u202ex")])
     for form in ([], ["--json"]):
