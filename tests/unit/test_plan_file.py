@@ -452,14 +452,23 @@ def test_a_file_that_would_be_anothers_folder_should_name_both_entries() -> None
     assert "b: x/y/z conflicts with a: x" in message
 
 
-def test_a_password_in_what_a_plan_was_compiled_from_should_be_left_out() -> None:
+@pytest.mark.parametrize(
+    ("catalog", "shown"),
+    [
+        *(
+            (f"mongodb://user:{password}@host/krakendb", "mongodb://…@host/krakendb")
+            for password in ("PASS", "PA/SS", "PA@SS", "PA SS")
+        ),
+        ("s3://bucket/of@someone", "s3://bucket/of@someone"),
+    ],
+)
+def test_a_password_in_what_a_plan_was_compiled_from_should_be_left_out(catalog: str, shown: str) -> None:
     plan = make_plan(planned_raw_file("a", planned_file("a")))
-    catalog = "mongodb://user:PASSWORD@host/krakendb"
     by_hand = replace(plan, compiled_from=CompiledFrom(catalog=catalog, config=None))
 
     read = read_plan(plan_bytes(by_hand), "plan.json")
 
-    assert read.compiled_from == CompiledFrom(catalog="mongodb://…@host/krakendb", config=None)
+    assert read.compiled_from == CompiledFrom(catalog=shown, config=None)
 
 
 def test_a_key_that_is_the_relative_path_should_be_in_memory_once() -> None:
