@@ -198,8 +198,8 @@ def open_mongo_host(environment: Mapping[str, str]) -> Iterator[MongoCatalog]:
     """
     host, port = environment["MONGO_HOST"], environment.get("MONGO_PORT") or str(_DEFAULT_PORT)
     user, password = environment.get("MONGO_USER") or None, environment.get("MONGO_PASSWORD") or None
-    if not re.fullmatch(r"[A-Za-z0-9._-]+|\[?[0-9A-Fa-f:.]+\]?", host):
-        raise ConfigError("MONGO_HOST is no host name (a whole mongodb:// URI is given by --catalog)")
+    if not re.fullmatch(r"[A-Za-z0-9._-]+|\[?[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*\]?", host):
+        raise ConfigError("MONGO_HOST is not a host name (MONGO_PORT is for a port, --catalog for a mongodb:// URI)")
     if not re.fullmatch(r"[0-9]{1,5}", port) or not 0 < int(port) <= _MAX_PORT:
         raise ConfigError(f"MONGO_PORT is {printable(port, 60)!r}, expected a port number")
     if (user is None) != (password is None):

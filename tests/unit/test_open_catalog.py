@@ -113,13 +113,16 @@ def test_alphakrakens_own_variables_should_be_used_where_no_address_is_given() -
         assert isinstance(catalog, MongoCatalog)
         assert catalog.description == "mongodb://db:4000/krakendb.raw_file"
     assert describe(None, {"MONGO_HOST": "db", "MONGO_PORT": ""}) == "mongodb://db:27017/krakendb.raw_file"
+    assert describe(None, {"MONGO_HOST": "[::1]"}) == "mongodb://[::1]:27017/krakendb.raw_file"
 
 
 @pytest.mark.parametrize(
     ("environment", "words"),
     [
-        ({"MONGO_HOST": "mongodb://u:hunter2@db"}, "MONGO_HOST is no host name"),
-        ({"MONGO_HOST": "u:hunter2@db"}, "MONGO_HOST is no host name"),
+        ({"MONGO_HOST": "mongodb://u:hunter2@db"}, "MONGO_HOST is not a host name"),
+        ({"MONGO_HOST": "u:hunter2@db"}, "MONGO_HOST is not a host name"),
+        ({"MONGO_HOST": "db:27018"}, "MONGO_HOST is not a host name (MONGO_PORT is for a port"),
+        ({"MONGO_HOST": "127.0.0.1:27018"}, "MONGO_HOST is not a host name (MONGO_PORT is for a port"),
         ({"MONGO_HOST": "db", "MONGO_PORT": "tcp://1"}, "MONGO_PORT is 'tcp://1', expected a port number"),
         ({"MONGO_HOST": "db", "MONGO_PORT": "99999"}, "MONGO_PORT is '99999', expected a port number"),
         ({"MONGO_HOST": "db", "MONGO_USER": "u"}, "one is set and the other is not"),
