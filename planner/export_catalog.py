@@ -84,7 +84,9 @@ class ExportCatalog:
         except UnicodeDecodeError:
             raise self._error("it is not UTF-8 text, expected the JSON that mongoexport writes") from None
         except JsonStreamError as error:
-            raise self._error(str(error)) from None
+            is_other = str(error).startswith("line 1: not JSON: Expecting value")
+            hint = "; expected what mongoexport writes, without --type=csv, and not a dump" if is_other else ""
+            raise self._error(f"{error}{hint}") from None
 
     def _error(self, reason: str) -> CatalogError:
         return CatalogError(f"catalog {printable(str(self.path))}: {reason}")

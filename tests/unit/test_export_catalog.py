@@ -170,6 +170,8 @@ def test_a_raw_file_that_stands_twice_should_be_refused_when_asked_for(tmp_path:
     ("content", "words"),
     [
         (b'{"_id": "a"}\n{"_id": "b"', "line 2: not JSON"),
+        (b"_id,status\na,done\n", "line 1: not JSON: Expecting value"),
+        (b"_id,status\na,done\n", "; expected what mongoexport writes, without --type=csv"),
         (b'{"_id": "a"}\n5\n', "line 2: expected a document, found 5"),
         (b'{"_id": "a"}\n{"id": "b"}\n', "line 2: the document has no _id"),
         (b"[" * 200_000, "line 1: brackets too deep"),
