@@ -124,7 +124,7 @@ def _policy(settings: SessionSettings) -> SitePolicy:
         config=settings.place.config,
         allowed_roots=absolute_roots(settings.place.allowed_roots),
         own_output=settings.place.output_root is not None,
-        own_endpoint=settings.s3.endpoint_url is not None,
+        own_endpoint=bool(settings.s3.endpoint_url),
     )
 
 

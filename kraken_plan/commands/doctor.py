@@ -206,7 +206,7 @@ def _check_policy(subject: _Subject, options: DoctorOptions) -> Generator[Findin
         config=options.config,
         allowed_roots=(),
         own_output=options.output_root is not None,
-        own_endpoint=options.endpoint_url is not None,
+        own_endpoint=bool(options.endpoint_url),
     )
     try:
         trusted = policy.trusted_folder(subject.plan, name)

@@ -28,7 +28,7 @@ from schemas.results import RecordedRun
 from schemas.results_file import load_results
 from schemas.text import counted, human_size
 
-_KEPT = "\0"  # stands for RESULTS where --failed has none; no command line can give it
+_KEPT = "\0"  # stands for RESULTS where --failed has none: no file has that name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -167,6 +167,17 @@ def test_another_endpoint_should_be_applied_if_the_operator_names_one(
     assert case.unrestored() == []
 
 
+@pytest.mark.parametrize("command", ["apply", "status", "doctor", "thaw"])
+def test_an_empty_endpoint_should_not_pass_for_one_that_the_operator_names(
+    run_cli: Cli, case: RestoreCase, faulty_proxy: FaultyProxy, command: str
+) -> None:
+    """As `--endpoint-url "$S3"` gives where S3 is not set."""
+    plan = compile_plan(run_cli, case)
+    other = another_sites_yaml(case, endpoint_url="http://127.0.0.1:1")
+    result = run_cli(command, plan, "--config", other, "--endpoint-url", "")
+    assert_refused(result, case, faulty_proxy, "--endpoint-url", "empty: expected a value")
+
+
 def test_a_slash_at_the_end_should_not_make_another_endpoint(
     run_cli: Cli, case: RestoreCase, faulty_proxy: FaultyProxy
 ) -> None:

@@ -1,0 +1,43 @@
+"""Takes the text that an option is given, as all commands do: never an empty one, which stands for a mistake."""
+
+from typing import NoReturn
+
+import click
+
+
+def take_text_strictly(command: click.Command) -> None:
+    """Have the options of a command refuse an empty text: a script's variable that is not set makes one.
+
+    An empty environment variable is none, and refused nowhere.
+    """
+    for parameter in command.params:
+        if not isinstance(parameter, click.Option):
+            continue
+        if parameter.type is click.STRING:
+            parameter.type = _Text()
+        elif type(parameter.type) is click.Path:
+            parameter.type = _Path(path_type=parameter.type.type)
+
+
+class _Text(click.types.StringParamType):
+    """Text that is not empty."""
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """See `click.ParamType`."""
+        return super().convert(value, param, ctx) or _refuse_empty(param, ctx)
+
+
+class _Path(click.Path):
+    """A path that is not empty: that of the current folder is `.`."""
+
+    def convert(  # type: ignore[override]  # click's own is not more precise
+        self, value: str, param: click.Parameter | None, ctx: click.Context | None
+    ) -> object:
+        """See `click.ParamType`."""
+        return super().convert(value or _refuse_empty(param, ctx), param, ctx)
+
+
+def _refuse_empty(param: click.Parameter | None, ctx: click.Context | None) -> NoReturn:
+    raise click.BadParameter(
+        "empty: expected a value. Is a variable of your script not set? Otherwise leave the option out", ctx, param
+    )

@@ -1,0 +1,38 @@
+"""Text that options are given: an empty one is refused everywhere, for an unset variable of a script makes one."""
+
+from collections.abc import Iterator
+
+import click
+import pytest
+
+from kraken_plan.command_group import COMMANDS, cli
+
+GROUP = click.Context(cli, info_name="kraken-plan", auto_envvar_prefix="KRAKEN_PLAN")
+
+
+def command_named(name: str) -> click.Command:
+    command = cli.get_command(GROUP, name)
+    assert command is not None
+    return command
+
+
+def options_with_text(command: click.Command) -> Iterator[click.Option]:
+    """Every option of a command that takes text or a path."""
+    for parameter in command.params:
+        is_text = isinstance(parameter.type, click.types.StringParamType | click.Path)
+        if isinstance(parameter, click.Option) and is_text and not parameter.is_flag:
+            yield parameter
+
+
+@pytest.mark.parametrize("name", [*COMMANDS])
+def test_an_empty_value_should_be_refused(name: str) -> None:
+    for option in options_with_text(command_named(name)):
+        with pytest.raises(click.BadParameter, match=r"^empty: expected a value"):
+            option.process_value(GROUP, ("",) if option.multiple else "")
+
+
+def test_an_empty_variable_should_be_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KRAKEN_PLAN_FIND_MATCH", "")
+    monkeypatch.setenv("KRAKEN_PLAN_CATALOG", "")
+    found = command_named("find").make_context("find", [], parent=GROUP).params
+    assert (found["match"], found["catalog"]) == ((), None)
