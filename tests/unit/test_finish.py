@@ -14,6 +14,7 @@ from webhook_receiver import WebhookReceiver
 from applier.reports.run_summary import RunSummary
 from kraken_plan.finish import notify
 from kraken_plan.finish.finished_run import FinishedRun, Refusal
+from kraken_plan.finish.hook import run_hook
 from kraken_plan.finish.message import Message, word_message
 from kraken_plan.finish.metrics import render_metrics, write_metrics
 from schemas.results import (
@@ -179,4 +180,17 @@ def test_a_receiver_that_never_answers_should_hold_nobody_up(
         assert len(receiver.deliveries) == 1
     (record,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert record.getMessage().endswith("was not sent: no answer came in time")
+    assert "secret" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("command", "end"),
+    [(": {}; exit 3", "exit code 3"), (": {}; kill -9 $$", "exit code -9"), (f"{'x' * 200_000}{{}}", "cannot be run")],
+)
+def test_the_command_of_on_finish_should_not_be_said_where_it_fails(
+    caplog: pytest.LogCaptureFixture, command: str, end: str
+) -> None:
+    run_hook(command.format("https://hooks.example.org/secret"), {})
+    (record,) = caplog.records
+    assert record.getMessage().startswith(f"--on-finish: {end}")
     assert "secret" not in caplog.text
