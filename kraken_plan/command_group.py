@@ -13,7 +13,7 @@ import click
 
 from kraken_plan.logs import logging_options
 from kraken_plan.options.completion import offer_commands, offer_paths
-from kraken_plan.options.option_text import take_text_strictly
+from kraken_plan.options.option_types import take_text_strictly
 from kraken_plan.variables import PREFIX, name_the_variable, warn_of_unread_variables
 from schemas.errors import WrongSystemError
 from schemas.text import explain_unknown

@@ -10,6 +10,7 @@ import click
 from applier.restore.jobs import DEFAULT_JOBS, MOST_JOBS, SMALL_FILE_JOBS
 from applier.s3.bandwidth import parse_rate
 from applier.s3.outage import MAX_OUTAGE_SECONDS
+from kraken_plan.options.option_types import Seconds
 from kraken_plan.options.plan_options import plan_argument, site_option, take_duration, with_options
 from kraken_plan.screen.kinds import ProgressKind
 
@@ -124,7 +125,7 @@ _ACCESS_OPTIONS = (
     ),
     click.option(
         "--timeout",
-        type=click.FloatRange(0.1, 3600),
+        type=Seconds(0.1, 3600),
         default=20,
         show_default=True,
         metavar="SECONDS",
@@ -132,7 +133,7 @@ _ACCESS_OPTIONS = (
     ),
     click.option(
         "--max-outage",
-        type=click.FloatRange(0, 86400),
+        type=Seconds(0, 86400),
         default=MAX_OUTAGE_SECONDS,
         show_default=True,
         metavar="SECONDS",

@@ -98,7 +98,7 @@ def test_the_command_group_should_load_commands_by_name_only() -> None:
     entrance |= {
         "kraken_plan.log_format",
         "kraken_plan.options.completion",
-        "kraken_plan.options.option_text",
+        "kraken_plan.options.option_types",
         "kraken_plan.signals",
         "kraken_plan.variables",
         "schemas.errors",

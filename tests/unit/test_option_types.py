@@ -1,4 +1,4 @@
-"""Text that options are given: an empty one is refused everywhere, for an unset variable of a script makes one."""
+"""What options take: nowhere an empty text, which an unset variable of a script makes, nor a number that is not one."""
 
 from collections.abc import Iterator
 
@@ -36,3 +36,12 @@ def test_an_empty_variable_should_be_as_good_as_none(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("KRAKEN_PLAN_CATALOG", "")
     found = command_named("find").make_context("find", [], parent=GROUP).params
     assert (found["match"], found["catalog"]) == ((), None)
+
+
+@pytest.mark.parametrize("name", [*COMMANDS])
+@pytest.mark.parametrize("text", ["nan", "-nan", "inf"])
+def test_what_is_not_a_number_should_be_refused(name: str, text: str) -> None:
+    for option in command_named(name).params:
+        if isinstance(option.type, click.types.FloatParamType | click.types.IntParamType):
+            with pytest.raises(click.BadParameter, match="is not "):
+                option.process_value(GROUP, text)

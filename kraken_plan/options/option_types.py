@@ -1,5 +1,6 @@
-"""Takes the text that an option is given, as all commands do: never an empty one, which stands for a mistake."""
+"""Defines what options take as text and as seconds: never an empty text, nor a number that is not one."""
 
+import math
 from typing import NoReturn
 
 import click
@@ -17,6 +18,17 @@ def take_text_strictly(command: click.Command) -> None:
             parameter.type = _Text()
         elif type(parameter.type) is click.Path:
             parameter.type = _Path(path_type=parameter.type.type)
+
+
+class Seconds(click.FloatRange):
+    """A number within bounds; `nan`, which no comparison finds outside of them, is not one."""
+
+    def convert(self, value: float, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """See `click.ParamType`."""
+        seconds = super().convert(value, param, ctx)
+        if math.isnan(seconds):
+            self.fail(f"{value!r} is not a number of seconds.", param, ctx)
+        return seconds
 
 
 class _Text(click.types.StringParamType):
