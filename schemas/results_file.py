@@ -34,7 +34,7 @@ from schemas.results import (
     RunHead,
 )
 from schemas.results_fields import END_FIELDS, HEAD_FIELDS, LINE_FIELDS, OPTIONAL_LINE_FIELDS, check_fields, parse_json
-from schemas.text import printable
+from schemas.text import printable, writable
 from schemas.version import CREATED_BY
 
 logger = logging.getLogger(__name__)
@@ -117,7 +117,7 @@ def _failure_record(failure: Failure | None) -> dict[str, str | None]:
 def _line(record: Mapping[str, object]) -> str:
     line = json.dumps(record, ensure_ascii=False)
     if not line.isprintable():  # only within strings: everything else that json writes is
-        line = "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in line)
+        line = "".join(c if c.isprintable() else json.dumps(writable(c))[1:-1] for c in line)
     return line + "\n"
 
 

@@ -1,6 +1,5 @@
 """Defines the options by which a command passes on how its run has ended, and does so."""
 
-import json
 import logging
 import platform
 import sys
@@ -21,6 +20,7 @@ from kraken_plan.report_results import print_paths
 from schemas.atomic_file import write_atomically
 from schemas.errors import ConfigError, KrakenPlanError
 from schemas.plan_source import plan_name
+from schemas.results_file import summary_line
 
 logger = logging.getLogger(__name__)
 
@@ -154,7 +154,7 @@ class Finish:
     def _write_summary(self, record: Mapping[str, object]) -> bool:
         if self.summary is None:
             return True
-        line = json.dumps(record, ensure_ascii=False) + "\n"
+        line = summary_line(record)
         try:
             if not self.owns_stdout:
                 write_atomically(Path(self.summary), [line.encode()])

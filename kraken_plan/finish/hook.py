@@ -3,11 +3,12 @@
 No message names the command: it may hold the address of a webhook, or a password.
 """
 
-import json
 import logging
 import subprocess
 import sys
 from collections.abc import Mapping
+
+from schemas.results_file import summary_line
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +25,7 @@ def run_hook(command: str, record: Mapping[str, object]) -> None:
     try:
         done = subprocess.run(
             ["/bin/sh", "-c", command],
-            input=json.dumps(record).encode() + b"\n",
+            input=summary_line(record).encode(),
             stdout=sys.stderr.fileno() if sys.stderr is not None else subprocess.DEVNULL,
             timeout=LONGEST_SECONDS,
             check=False,

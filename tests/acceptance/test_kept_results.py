@@ -1,6 +1,8 @@
 """Reports where people want them, and results that are kept and found again without being named."""
 
 import json
+import os
+from pathlib import Path
 
 from apply_case import compile_plan, left_staged, thermo
 from cli import Cli
@@ -80,3 +82,25 @@ def test_results_of_another_plan_should_not_be_replaced(run_cli: Cli, make_resto
     assert f"it holds the results of another plan, {json.loads(other)['plan_digest']}" in refused.stderr
     assert results.read_bytes() == before
     assert not case.destination().joinpath("b.raw").exists()
+
+
+def test_a_path_that_is_not_utf_8_should_stand_escaped_in_results_that_can_be_read(
+    run_cli: Cli, make_restore_case: MakeRestoreCase
+) -> None:
+    # given folders of a time when names were Latin-1
+    case = make_restore_case(thermo(size_bytes=100))
+    latin_1 = Path(os.fsdecode(bytes(case.folder) + b"/gr\xf6\xdfe"))
+    latin_1.mkdir()
+    plan = compile_plan(run_cli, case).rename(latin_1 / "plan.json")
+
+    # when
+    done = run_cli("apply", plan, "--report-dir", latin_1, "--summary", "summary.json", "--results", "results.jsonl")
+
+    # then
+    assert done.exit_code == 0, done.stderr
+    last = run_cli("status", plan, "--last")
+    assert (last.exit_code, last.stderr) == (0, "")
+    assert run_cli("report", "results.jsonl", "--plan", plan).exit_code == 0
+    written = (run_cli.folder / "summary.json").read_bytes().decode("utf-8")
+    named = (*json.loads(written)["reports"], json.loads(written)["plan"])
+    assert all(r"/gr\udcf6\udcdfe/" in path for path in named), named
