@@ -1,4 +1,8 @@
-"""Defines what options take as text and as seconds: never an empty text, nor a number that is not one."""
+"""Defines what options take as text and as seconds: never an empty text, nor a number that is not one.
+
+A variable that sets an option that can be repeated has a value a line, because names and patterns may have blanks;
+folders are separated as in PATH.
+"""
 
 import math
 from typing import NoReturn
@@ -32,11 +36,15 @@ class Seconds(click.FloatRange):
 
 
 class _Text(click.types.StringParamType):
-    """Text that is not empty."""
+    """Text that is not empty; a variable may have several, one a line."""
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """See `click.ParamType`."""
         return super().convert(value, param, ctx) or _refuse_empty(param, ctx)
+
+    def split_envvar_value(self, rv: str) -> list[str]:
+        """See `click.ParamType`."""
+        return [line for line in rv.split("\n") if line]
 
 
 class _Path(click.Path):

@@ -39,6 +39,22 @@ def test_an_empty_variable_should_be_as_good_as_none(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("name", [*COMMANDS])
+def test_a_variable_should_have_a_value_a_line_or_folders_as_path_has_them(name: str) -> None:
+    """A YAML block or a heredoc ends with a line end."""
+    for option in options_with_text(command_named(name)):
+        if isinstance(option.type, click.Path):
+            assert [*option.type.split_envvar_value("/my a:/b")] == ["/my a", "/b"]
+        else:
+            assert option.type.split_envvar_value("my sample *.d\n\nb\n") == ["my sample *.d", "b"]
+
+
+def test_a_pattern_with_blanks_should_stay_one_in_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KRAKEN_PLAN_FIND_MATCH", "my sample *.d")
+    find = command_named("find").make_context("find", [], parent=GROUP, auto_envvar_prefix="KRAKEN_PLAN_FIND")
+    assert find.params["match"] == ("my sample *.d",)
+
+
+@pytest.mark.parametrize("name", [*COMMANDS])
 @pytest.mark.parametrize("text", ["nan", "-nan", "inf"])
 def test_what_is_not_a_number_should_be_refused(name: str, text: str) -> None:
     for option in command_named(name).params:
