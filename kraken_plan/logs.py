@@ -1,6 +1,8 @@
 """Sends the log to stderr and to `--log-file`, as much of it as -v, -q and --debug ask for."""
 
 import logging
+import os.path
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,6 +12,7 @@ import click
 from kraken_plan.log_format import OUR_LOGGERS, JsonFormatter, TextFormatter
 from schemas.text import printable
 
+_LOG_BEGINS = re.compile(rb'[^\w{]?\d{4}-\d\d-\d\d|\{"time": ')  # others write logs, too, mostly with the time first
 _LEVEL = "kraken_plan.logs.level"
 _tracebacks = logging.getLogger("kraken_plan.tracebacks")  # at DEBUG with --debug and -vv
 
@@ -28,7 +31,7 @@ class _LogSettings:
     level: int = logging.WARNING
     as_json: bool = False
     stderr: logging.Handler = field(default_factory=logging.NullHandler)
-    file: logging.Handler | None = None
+    file: logging.FileHandler | None = None
 
     def apply(self) -> None:
         """Set levels and formats; the file has a line for each file, too."""
@@ -140,6 +143,11 @@ def note_said(words: str, level: int = logging.INFO) -> str:
     return "\n".join(_settings.formatter().format(record) for record in records)
 
 
+def log_file_path() -> str | None:
+    """Return where the log file is; None without one."""
+    return None if _settings.file is None else _settings.file.baseFilename
+
+
 def is_quiet() -> bool:
     """Tell whether only errors are wanted on stderr."""
     return _settings.level > logging.WARNING
@@ -187,6 +195,10 @@ def _show_tracebacks(_ctx: click.Context, _parameter: click.Parameter, wanted: b
 def _log_to_file(_ctx: click.Context, _parameter: click.Parameter, path: str | None) -> None:
     if path is None:
         return
+    if _is_something_else(path):
+        raise click.BadParameter(
+            f"{printable(path)}: something that is not a log already exists there; it was left untouched"
+        )
     try:
         handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
     except (OSError, ValueError) as error:  # a path with a NUL
@@ -198,6 +210,18 @@ def _log_to_file(_ctx: click.Context, _parameter: click.Parameter, path: str | N
     _settings.file = handler
     logging.getLogger().addHandler(handler)
     _settings.apply()
+
+
+def _is_something_else(path: str) -> bool:
+    """Tell whether a path is that of a file that is not a log; streams and devices take anything."""
+    try:
+        if not os.path.isfile(path) or os.path.abspath(path).startswith("/dev/"):  # noqa: PTH100, PTH113  # pathlib takes time to load
+            return False
+        with open(path, "rb") as file:  # noqa: PTH123
+            begin = file.read(32)
+    except (OSError, ValueError):  # opening it for writing says why
+        return False
+    return begin != b"" and _LOG_BEGINS.match(begin) is None
 
 
 def _choose_format(_ctx: click.Context, _parameter: click.Parameter, name: str | None) -> None:

@@ -5,7 +5,7 @@ Refuses to replace anything but an older plan or page: a catalog, settings or a 
 
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from schemas.atomic_file import write_atomically
@@ -96,3 +96,23 @@ def refuse_anything_but(path: Path, kind: str, may_be_replaced: Callable[[bytes]
     except OSError as error:
         raise ConfigError(f"cannot write {name}: {error.strerror or error}") from None
     raise ConfigError(f"{name}: something that is not {kind} already exists there; it was left untouched")
+
+
+def refuse_one_file_for_two(outputs: Mapping[str, str | Path | None]) -> None:
+    """Refuse to write two outputs to one file, where only the last would be left.
+
+    Args:
+        outputs: the option that names each, and its path; None where it is not given, `-` for stdout.
+
+    Raises:
+        ConfigError: two name one file.
+    """
+    named: dict[str, str] = {}
+    for option, path in outputs.items():
+        if path is None or path == STDOUT:
+            continue
+        other = named.setdefault(os.path.realpath(path), option)
+        if other != option:
+            raise ConfigError(
+                f"{other} and {option} name one file, {printable(str(path))}: give each its own"
+            )

@@ -14,8 +14,9 @@ import click
 
 from applier.reports.run_summary import RunSummary
 from kraken_plan.finish.finished_run import SUMMARY_BEGINS, FinishedRun, Refusal
+from kraken_plan.logs import log_file_path
 from kraken_plan.options.plan_options import with_options
-from kraken_plan.output_files import STDOUT, refuse_anything_but
+from kraken_plan.output_files import STDOUT, refuse_anything_but, refuse_one_file_for_two
 from kraken_plan.report_results import print_paths
 from schemas.atomic_file import write_atomically
 from schemas.errors import ConfigError, KrakenPlanError
@@ -27,6 +28,7 @@ logger = logging.getLogger(__name__)
 _Command = Callable[..., Any]
 _META = "kraken_plan.finish"
 _ALWAYS, _PROBLEM = "always", "problem"
+_OUTPUTS = frozenset({"results", "html", "output"})
 _SITES_OWN = ("ops", "business")
 
 
@@ -230,6 +232,14 @@ def take_finish(context: click.Context, plan: str, config: str | None) -> Finish
         notify_on=kept("notify_on") or _ALWAYS,
         on_finish=kept("on_finish"),
     )
+    refuse_one_file_for_two(
+        {
+            "--summary": finish.summary,
+            "--metrics": finish.metrics,
+            "--log-file": log_file_path(),
+            **{f"--{name}": context.params[name] for name in _own_outputs(context.command)},
+        }
+    )
     if finish.summary is not None and not finish.owns_stdout:
         refuse_anything_but(
             Path(finish.summary), "a summary", lambda begin: not begin or begin.startswith(SUMMARY_BEGINS)
@@ -239,6 +249,12 @@ def take_finish(context: click.Context, plan: str, config: str | None) -> Finish
 
         refuse_anything_but(finish.metrics, "metrics", lambda begin: not begin or begin.startswith(FILE_BEGINS))
     return finish
+
+
+def _own_outputs(command: click.Command) -> Iterator[str]:
+    """Yield the names of the options by which a command itself writes files."""
+    names = (parameter.name for parameter in command.params if isinstance(parameter, click.Option))
+    return (name for name in names if name in _OUTPUTS)
 
 
 def _address(where: str, config: str | None) -> str:

@@ -219,6 +219,9 @@ def test_the_summary_should_be_alone_on_stdout(run_cli: Cli, case: RestoreCase) 
         (["--notify", f"nonsense:{TOKEN}"], "nor an address that apprise knows"),
         (["--summary", "taken"], "taken: something that is not a summary already exists there"),
         (["--metrics", "taken"], "taken: something that is not metrics already exists there"),
+        (["--summary", "one", "--metrics", "./one"], "--summary and --metrics name one file, one: give each its own"),
+        (["--summary", "one", "--results", "one"], "--summary and --results name one file"),
+        (["--metrics", "one", "--log-file", "one"], "--metrics and --log-file name one file"),
     ],
 )
 def test_what_cannot_be_passed_on_should_be_refused_at_first(

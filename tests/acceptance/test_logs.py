@@ -4,8 +4,9 @@ import json
 import re
 from typing import TYPE_CHECKING
 
+import pytest
 from apply_case import compile_plan, thermo
-from cli import Cli
+from cli import Cli, shell
 from conftest import MakeRestoreCase
 from faulty_proxy import FaultyProxy
 from network_faults import Answer, Fault
@@ -106,3 +107,32 @@ def test_a_log_file_that_cannot_be_written_should_be_refused(run_cli: Cli) -> No
     refused = run_cli("apply", "plan.json", "--log-file", "no/such/folder/apply.log")
     assert refused.exit_code == 2
     assert "'--log-file': no/such/folder/apply.log cannot be written: No such file or directory" in refused.stderr
+
+
+@pytest.mark.parametrize("begin", ["{\n", "\x01\xa1F", "BEGIN IONS\n", '{"results_version": '])
+def test_a_file_that_is_not_a_log_should_not_become_one(run_cli: Cli, begin: str) -> None:
+    other = run_cli.folder / "other"
+    other.write_text(begin, encoding="latin-1")
+    refused = run_cli("validate", "plan.json", "--log-file", other)
+    assert refused.exit_code == 2
+    assert "other: something that is not a log already exists there; it was left untouched" in refused.stderr
+    assert other.read_text(encoding="latin-1") == begin
+
+
+@pytest.mark.parametrize("begin", ["", "2026-11-29 02:10:11,123 INFO started\n", "[2026-11-29] started\n"])
+def test_a_log_should_be_appended_to_whoever_began_it(run_cli: Cli, begin: str) -> None:
+    log = run_cli.folder / "restore.log"
+    log.write_text(begin, encoding="utf-8")
+    for log_format in ("json", "text"):
+        run_cli("validate", "none.json", "--log-file", log, "--log-format", log_format)
+    text = log.read_text(encoding="utf-8")
+    assert text.startswith(begin)
+    assert text.count("there is no such plan file") == 2
+
+
+def test_a_log_should_be_appended_to_a_stream_whatever_it_holds(run_cli: Cli) -> None:
+    (run_cli.folder / "all.txt").write_text("begun\n", encoding="utf-8")
+    run_cli("validate", "none.json", "--log-file", "/dev/stderr", under=shell('exec "$@" 2>>all.txt'))
+    text = (run_cli.folder / "all.txt").read_text(encoding="utf-8")
+    assert text.startswith("begun\n")
+    assert text.count("there is no such plan file") == 2
