@@ -8,13 +8,17 @@ import gc
 import os.path
 import sys
 from importlib.machinery import ModuleSpec, PathFinder
-from typing import NoReturn
+
+TYPE_CHECKING = False  # typing would be loaded before `main` can bear an interruption
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 __all__ = ["main"]
 
 _HOME = os.path.dirname(os.path.dirname(__file__))  # noqa: PTH120  # pathlib takes time to load
 _OWN_PACKAGES = frozenset({"planner", "applier", "schemas"})
 _EXIT_UNUSABLE = 2
+_EXIT_INTERRUPTED = 130
 
 
 class _OwnPackagesFirst:
@@ -29,7 +33,7 @@ class _OwnPackagesFirst:
 sys.meta_path.insert(0, _OwnPackagesFirst)
 
 
-def main() -> NoReturn:
+def main() -> "NoReturn":
     """Run the command line and exit."""
     gc.disable()  # until a command is loaded: collecting while modules load takes time and finds nothing
     for name in _OWN_PACKAGES & sys.modules.keys():  # loaded before us, by a sitecustomize or a .pth file
@@ -38,12 +42,15 @@ def main() -> NoReturn:
             _refuse(f"another {name} is loaded already, from {', '.join(found) or 'a file'}")
     try:
         from kraken_plan.entry_point import run_and_exit  # noqa: PLC0415  # what it imports may be in somebody's way
+
+        run_and_exit()
     except ImportError as error:
         _refuse(f"{error}{f' (found {error.path})' if error.path else ''}")
-    run_and_exit()
+    except KeyboardInterrupt:  # while the program is loaded, which may take seconds from a cold disk
+        sys.exit(_EXIT_INTERRUPTED)
 
 
-def _refuse(reason: str) -> NoReturn:
+def _refuse(reason: str) -> "NoReturn":
     if sys.stderr is not None:
         sys.stderr.write(
             f"kraken-plan: error: cannot start: {ascii(reason)[1:-1]}. Is something else of this name in the way? "

@@ -113,6 +113,4 @@ def refuse_one_file_for_two(outputs: Mapping[str, str | Path | None]) -> None:
             continue
         other = named.setdefault(os.path.realpath(path), option)
         if other != option:
-            raise ConfigError(
-                f"{other} and {option} name one file, {printable(str(path))}: give each its own"
-            )
+            raise ConfigError(f"{other} and {option} name one file, {printable(str(path))}: give each its own")

@@ -36,6 +36,8 @@ def find_schema_issues(document: object) -> list[str]:
 
 @functools.cache
 def _compiled() -> "jsonschema_rs.Draft202012Validator":
+    import decimal  # noqa: F401, PLC0415  # jsonschema-rs would load it, and panic if Ctrl-C came then
+
     import jsonschema_rs  # noqa: PLC0415  # nothing but reading a plan needs it
 
     return jsonschema_rs.Draft202012Validator(json.loads(schema_text()))

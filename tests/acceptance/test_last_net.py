@@ -136,3 +136,22 @@ def test_a_thread_that_dies_should_be_one_line_and_end_nothing(run_cli: Cli, pla
     (line,) = done.stderr.splitlines()
     assert line.startswith("kraken-plan: this is a bug: KeyError: 'what' (thread Thread-1")
     assert done.stdout.startswith("<stdin>: valid, ")
+
+
+def test_an_interruption_while_the_program_is_loaded_should_be_quiet(run_cli: Cli, plan_path: Path) -> None:
+    environment = in_the_way(run_cli, "click.py", "raise KeyboardInterrupt\n")
+
+    result = run_cli("validate", plan_path, environment=environment)
+
+    assert (result.exit_code, result.stdout, result.stderr) == (130, "", "")
+
+
+def test_the_validator_should_have_nothing_left_to_load_where_an_interruption_makes_it_panic(
+    run_cli: Cli, plan_path: Path
+) -> None:
+    fake = "import sys\n\nassert 'decimal' in sys.modules\n\nclass Draft202012Validator:\n"
+    fake += "    def __init__(self, schema):\n        pass\n    def is_valid(self, document):\n        return True\n"
+
+    result = run_cli("validate", plan_path, environment=in_the_way(run_cli, "jsonschema_rs.py", fake))
+
+    assert result.exit_code == 0, result.stderr
