@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from applier.restore.decide import judge_encryption, judge_s3
 from applier.restore.failures import FileFailedError
-from applier.s3.faults import S3Fault
+from applier.s3.faults import BAD_CREDENTIALS_CODES, S3Fault
 from applier.s3.fetcher import Fetcher
 from applier.s3.lists.objects_ahead import ObjectsAhead
 from applier.s3.protocol import ObjectInfo, ObjectVersion
@@ -178,11 +178,7 @@ def _find_older_version(target: Target, fetcher: Fetcher, accept: Acceptance, fa
         versions = fetcher.list_versions(target.location)
     except S3Fault as fault:
         logger.info("%s: its versions cannot be listed: %s", printable(target.file.relative_path), fault)
-        if fault.failure.kind is not FailureKind.ACCESS_DENIED:
-            raise FileFailedError(failure) from fault
-        detail = (
-            f"{failure.detail}; cannot tell whether an older version has it: s3:ListBucketVersions is not permitted"
-        )
+        detail = f"{failure.detail}; cannot tell whether an older version has it: {_why_not_listed(fault)}"
         raise FileFailedError(Failure(failure.kind, detail)) from fault
     place = next((place for place, version in enumerate(versions) if _is_planned(target.file, version)), None)
     if place is None:
@@ -199,6 +195,12 @@ def _find_older_version(target: Target, fetcher: Fetcher, accept: Acceptance, fa
     return FoundObject(location=location, info=info, note=described)
 
 
+def _why_not_listed(fault: S3Fault) -> str:
+    if fault.failure.kind is FailureKind.ACCESS_DENIED and fault.code not in BAD_CREDENTIALS_CODES:
+        return "s3:ListBucketVersions is not permitted"
+    return fault.failure.detail
+
+
 def _is_planned(file: PlannedFile, version: ObjectVersion) -> bool:
     if version.etag is None or file.expected_size not in {None, version.size_bytes}:
         return False
@@ -210,9 +212,10 @@ def _is_planned(file: PlannedFile, version: ObjectVersion) -> bool:
 
 def _describe(versions: Sequence[ObjectVersion], place: int) -> str:
     """Return when a version was uploaded, and when it was overwritten or deleted; place 0 is the newest."""
-    words = f"version of {versions[place].last_modified:%Y-%m-%d %H:%M} UTC"
+    uploaded = versions[place].last_modified
+    words = f"version of {uploaded:%Y-%m-%d %H:%M} UTC" if uploaded else "version of unknown date"
     if place == 0:
         return words
     next_version = versions[place - 1]
-    became = "deleted" if next_version.etag is None else "overwritten"
-    return f"{words}, which was {became} on {next_version.last_modified:%Y-%m-%d %H:%M} UTC"
+    words += ", which was deleted" if next_version.etag is None else ", which was overwritten"
+    return f"{words} on {next_version.last_modified:%Y-%m-%d %H:%M} UTC" if next_version.last_modified else words

@@ -34,13 +34,13 @@ class ObjectVersion:
 
     Args:
         version_id: names it; `null` for what was uploaded before the bucket kept versions.
-        last_modified: when it was uploaded or deleted (UTC).
+        last_modified: when it was uploaded or deleted (UTC); None where S3 does not say so in ISO 8601.
         etag: without quotes; None of a delete marker.
         size_bytes: of the object; None of a delete marker.
     """
 
     version_id: str
-    last_modified: datetime
+    last_modified: datetime | None
     etag: str | None = None
     size_bytes: int | None = None
 

@@ -175,6 +175,45 @@ def test_a_missing_permission_to_list_versions_should_be_said_and_change_nothing
     assert case.unrestored() == ["PRID001/u.d/small"]
 
 
+@pytest.mark.parametrize(("status", "code"), [(405, "MethodNotAllowed"), (400, "InvalidArgument")])
+def test_versions_that_could_not_be_listed_should_not_read_as_if_there_were_none(
+    run_cli: Cli, case: RestoreCase, s3: "S3Client", faulty_proxy: FaultyProxy, *, status: int, code: str
+) -> None:
+    plan = compile_plan(run_cli, case)
+    delete(s3, case, "u.d/small")
+    faulty_proxy.add(Fault(action=Answer(status=status, code=code), query="versions"))
+
+    result = run_cli("apply", plan, "--recover-versions", "--endpoint-url", faulty_proxy.endpoint_url)
+
+    assert result.exit_code == 1
+    (line,) = [line for line in last_report(case).splitlines() if line.startswith("u.d/small: ")]
+    assert "FAILURE - S3 key not found: s3://" in line
+    assert f"; cannot tell whether an older version has it: s3://{case.bucket()}/: S3 answered {status} {code}" in line
+
+
+def test_an_older_version_should_be_restored_where_s3_writes_times_in_its_own_way(
+    run_cli: Cli, case: RestoreCase, s3: "S3Client", faulty_proxy: FaultyProxy
+) -> None:
+    plan = compile_plan(run_cli, case)
+    delete(s3, case, "u.d/small")
+    listed = s3.list_object_versions(Bucket=case.bucket(), Prefix="u.d/small")
+    (version,) = listed["Versions"]
+    entries = (
+        "<DeleteMarker><Key>u.d/small</Key><VersionId>1</VersionId><IsLatest>true</IsLatest></DeleteMarker>"
+        f"<Version><Key>u.d/small</Key><VersionId>{version['VersionId']}</VersionId><ETag>{version['ETag']}</ETag>"
+        f"<Size>{version['Size']}</Size><LastModified>Sat, 01 Mar 2025 14:02:00 GMT</LastModified></Version>"
+    )
+    body = f"<ListVersionsResult>{entries}</ListVersionsResult>".encode()
+    faulty_proxy.add(Fault(action=Answer(status=200, body=body), query="versions"))
+
+    result = run_cli("apply", plan, "--recover-versions", "--endpoint-url", faulty_proxy.endpoint_url)
+
+    assert result.exit_code == 0, result.stderr
+    report = last_report(case)
+    assert "OK - Downloaded and verified from version of unknown date, which was deleted (0.0 MB" in report
+    assert case.unrestored() == []
+
+
 def test_corruption_should_still_be_called_that_where_no_version_has_the_planned_etag(
     run_cli: Cli, case: RestoreCase, s3: "S3Client"
 ) -> None:

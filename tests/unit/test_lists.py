@@ -1,8 +1,8 @@
-"""A page of S3's list of objects: what it says, and that anything else is refused."""
+"""S3's lists of objects and of versions: what they say, and that anything else is refused."""
 
 import pytest
 
-from applier.s3.lists.read_lists import read_object_page
+from applier.s3.lists.read_lists import read_object_page, read_version_list
 from schemas.s3_location import ListedObject
 
 MD5 = "d8e8fca2dc0f896fd7cb4cb0031ba249"
@@ -55,3 +55,13 @@ def test_entities_should_be_refused_in_every_encoding() -> None:
         text = "<?xml version='1.0' encoding='UTF-16'?><!DOCTYPE x [<!ENTITY a 'b'>]><ListBucketResult/>"
         with pytest.raises(ValueError, match="entities"):
             read_object_page(text.encode(encoding))
+
+
+@pytest.mark.parametrize("time", ["", "Sat, 01 Mar 2025 14:02:00 GMT", "1740837720", "2025-02-30T00:00:00Z"])
+def test_versions_should_be_listed_in_s3s_order_where_their_times_cannot_be_read(time: str) -> None:
+    versions = "".join(
+        f"<Version><Key>a</Key><VersionId>{name}</VersionId><LastModified>{time}</LastModified></Version>"
+        for name in ("new", "older", "oldest")
+    )
+    found = read_version_list(f"<ListVersionsResult>{versions}</ListVersionsResult>".encode(), "a")
+    assert [(one.version_id, one.last_modified) for one in found] == [("new", None), ("older", None), ("oldest", None)]

@@ -9,7 +9,6 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from operator import itemgetter
 from typing import Protocol
 from urllib.parse import unquote_plus
 from xml.etree import ElementTree as ET
@@ -28,6 +27,7 @@ PART_ALGORITHMS = ("CRC32", "SHA256", "SHA1")
 _MOST_TAGS = 100_000  # four times those of 1,000 entries; each is an object in memory
 _KINDS = frozenset({"Version", "DeleteMarker"})
 _LISTED = _KINDS | {"Contents"}
+_BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 
 
 class Asker(Protocol):
@@ -158,11 +158,12 @@ def read_version_list(text: bytes, key: str) -> list[ObjectVersion]:
     entries = [_fields(element) for element in root if _name(element) in _KINDS]
     is_encoded = "EncodingType" in _fields(root)
     found = [
-        (_time(entry.get("LastModified", "")), entry.get("IsLatest") == "true", entry)
+        (_time(entry.get("LastModified", "")), entry)
         for entry in entries
         if (unquote_plus(entry.get("Key", "")) if is_encoded else entry.get("Key")) == key
     ]
-    found.sort(key=itemgetter(0, 1), reverse=True)  # the time has seconds: of two in one, the latest comes first
+    # The time has seconds: of two in one, the latest comes first. Where there is none, S3's own order stands.
+    found.sort(key=lambda dated: (dated[0] or _BEFORE_ALL, dated[1].get("IsLatest") == "true"), reverse=True)
     return [
         ObjectVersion(
             version_id=entry.get("VersionId") or "null",
@@ -170,7 +171,7 @@ def read_version_list(text: bytes, key: str) -> list[ObjectVersion]:
             etag=normalized_etag(etag) if (etag := entry.get("ETag")) else None,
             size_bytes=int(size) if _SIZE.fullmatch(size := entry.get("Size", "")) else None,
         )
-        for last_modified, _, entry in found
+        for last_modified, entry in found
     ]
 
 
@@ -265,9 +266,9 @@ def _fields(element: ET.Element) -> dict[str, str]:
     return {_name(child): child.text or "" for child in element}
 
 
-def _time(text: str) -> datetime:
+def _time(text: str) -> datetime | None:
     try:
         time = datetime.fromisoformat(text)
     except ValueError:
-        raise ValueError(f"{text[:40]!r} is not a time") from None
+        return None
     return time if time.tzinfo else time.replace(tzinfo=UTC)
