@@ -1,13 +1,13 @@
 """Checks the way to S3: credentials and whose they are, endpoint, clock, and buckets."""
 
 from collections.abc import Callable, Generator, Iterator
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from applier.finding import Finding, State, refused, right, unknown, warning, wrong
 from applier.s3.faults import BAD_CREDENTIALS_CODES, S3Fault, fault_of_answer
+from applier.s3.protocol import http_date
 from schemas.errors import KrakenPlanError
 from schemas.s3_location import ObjectLocation
 from schemas.text import printable
@@ -77,11 +77,10 @@ def _identity(identity: str | None) -> Finding:
 
 
 def _clock(date: str, now: datetime, *, is_refused: bool) -> Finding:
-    try:
-        theirs = parsedate_to_datetime(date)
-    except (ValueError, IndexError, OverflowError):
+    theirs = http_date(date)
+    if theirs is None:
         return unknown("clock", "S3 does not say what time it is")
-    skew = now - (theirs if theirs.tzinfo else theirs.replace(tzinfo=UTC))
+    skew = now - theirs
     seconds = skew.total_seconds()
     words = f"{abs(seconds):.0f} s {'ahead of' if seconds > 0 else 'behind'} S3's"
     if is_refused or abs(skew) >= _REFUSED_SKEW:

@@ -13,7 +13,7 @@ from enum import Enum
 from applier.restore.check_file import look_at_local_file
 from applier.restore.decide import Action, decide
 from applier.restore.failures import failure_of
-from applier.restore.find_object import FoundObject, find_object
+from applier.restore.find_object import find_object
 from applier.restore.tools import CheckTools
 from applier.s3.archive import Archive, ArchivedObject, Archives, RestoreRequest, ThawWait, is_readable
 from applier.s3.faults import S3Fault
@@ -46,7 +46,7 @@ class ThawFile:
         state: what that comes to.
         size_bytes: of the object, or of the plan's entry; None where neither is known.
         location: the object that apply reads; None where S3 has none.
-        archive: where it is; None where it is in no archive.
+        archive: where it is; None where it is in no archive, or in none that is known.
         failure: why it cannot be restored; given exactly in the state CANNOT.
     """
 
@@ -173,8 +173,9 @@ def _look(file: ThawFile, tools: ThawTools) -> ThawFile:
     target = file.target
     found = find_object(target, tools.check.fetcher, tools.check.ahead, tools.check.accept)
     seen = replace(file, failure=None, location=found.location, size_bytes=found.info.size_bytes)
-    archived = None if is_readable(found.info.storage_class) else _ask(found.location, tools)
-    if archived is None or archived.is_restored or found.info.size_bytes == 0:
+    is_ready = is_readable(found.info.storage_class) or found.info.size_bytes == 0
+    archived = None if is_ready else _ask(found.location, tools)
+    if archived is None or archived.is_restored:
         return replace(seen, state=ThawState.READY)
     action = decide(look_at_local_file(target, found.info.size_bytes, tools.check, read=True))
     seen = replace(seen, archive=archived.archive)
@@ -185,15 +186,19 @@ def _look(file: ThawFile, tools: ThawTools) -> ThawFile:
             return replace(seen, state=ThawState.CANNOT, failure=action)
     if archived.is_being_restored:
         return replace(seen, state=ThawState.UNDER_WAY)
-    if tools.request.tier not in archived.archive.tiers:
-        return replace(seen, state=ThawState.CANNOT, failure=_not_with_this_tier(found, archived.archive, tools))
+    if words := _why_not_asked_for(archived.archive, tools.request):
+        failure = Failure(FailureKind.ARCHIVED, f"{archived.storage_class}: {found.location}: {words}")
+        return replace(seen, state=ThawState.CANNOT, failure=failure)
     return replace(seen, state=ThawState.ARCHIVED)
 
 
-def _not_with_this_tier(found: FoundObject, archive: Archive, tools: ThawTools) -> Failure:
+def _why_not_asked_for(archive: Archive | None, request: RestoreRequest) -> str | None:
+    if archive is None:
+        return "not an archive that thaw knows: have it restored by hand, then apply again"
+    if request.tier in archive.tiers:
+        return None
     others = " or ".join(tier.value for tier in archive.tiers)
-    detail = f"{archive.value}: {found.location}: not to be had with --tier {tools.request.tier.value}, give {others}"
-    return Failure(FailureKind.ARCHIVED, detail)
+    return f"not to be had with --tier {request.tier.value}, give {others}"
 
 
 def _request(file: ThawFile, tools: ThawTools) -> ThawFile:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from applier.s3.faults import S3Fault, being_restored
+from applier.s3.faults import COLD, S3Fault, being_restored
+from applier.s3.protocol import current_restore
 from schemas.results import FailureKind
 from schemas.s3_location import ObjectLocation
 
@@ -55,6 +56,8 @@ class Archive(Enum):
 
 # All but INTELLIGENT_TIERING, which may have moved an object to an archive: its class does not say so.
 _READABLE_CLASSES = frozenset({"STANDARD", "STANDARD_IA", "ONEZONE_IA", "REDUCED_REDUNDANCY", "GLACIER_IR"})
+# A HEAD names the archive of an object of this class, so that nobody has to read it, which would move it.
+_TELLING_CLASS = "INTELLIGENT_TIERING"
 
 
 def is_readable(storage_class: str | None) -> bool:
@@ -67,12 +70,14 @@ class ArchivedObject:
     """An object in an archive.
 
     Args:
-        archive: which one.
+        storage_class: where it is, for people.
+        archive: which one; None where it is one of the server's own, which S3's request does not know.
         is_being_restored: whether a restore is under way.
         is_restored: whether there is a copy that can be read.
     """
 
-    archive: Archive
+    storage_class: str
+    archive: Archive | None
     is_being_restored: bool
     is_restored: bool
 
@@ -108,7 +113,9 @@ class Archives:
         self._boto = boto
 
     def look(self, location: ObjectLocation) -> ArchivedObject | None:
-        """Return how an object is archived; None if it is in no archive.
+        """Return how an object that is not empty is archived; None if it is in no archive.
+
+        Other servers have classes of their own, or name none: only asking for a byte tells then.
 
         Raises:
             S3Fault: there is no such answer.
@@ -117,14 +124,24 @@ class Archives:
         # https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
         name = headers.get("x-amz-archive-status") or headers.get("x-amz-storage-class")
         archive = next((archive for archive in Archive if archive.value == name), None)
-        if archive is None:
+        if archive is None and (is_readable(name) or name == _TELLING_CLASS or self._gives_a_byte(location)):
             return None
-        restore = headers.get("x-amz-restore", "")
+        restore = current_restore(headers)
         return ArchivedObject(
+            storage_class=name or COLD,
             archive=archive,
             is_being_restored=being_restored(restore),
-            is_restored='ongoing-request="false"' in restore,
+            is_restored=archive is not None and 'ongoing-request="false"' in restore,
         )
+
+    def _gives_a_byte(self, location: ObjectLocation) -> bool:
+        try:
+            self._boto.check_readable(location)
+        except S3Fault as fault:
+            if fault.failure.kind not in {FailureKind.ARCHIVED, FailureKind.THAWING}:
+                raise
+            return False
+        return True
 
     def request_restore(self, location: ObjectLocation, archive: Archive, request: RestoreRequest) -> None:
         """Ask S3 to restore an object; where a restore is under way, or done, nothing changes but the copy's last day.

@@ -26,7 +26,15 @@ from applier.s3.faults import (
 )
 from applier.s3.lists.read_lists import ask_for_page, ask_for_parts, ask_for_versions
 from applier.s3.network import S3Address
-from applier.s3.protocol import ListedPage, ObjectInfo, ObjectVersion, PartChecksum, kept_version, normalized_etag
+from applier.s3.protocol import (
+    ListedPage,
+    ObjectInfo,
+    ObjectVersion,
+    PartChecksum,
+    current_restore,
+    kept_version,
+    normalized_etag,
+)
 from applier.s3.signed_http import MAX_TOLD_BYTES, Answer, Question, SignedHttp, Timeouts
 from schemas.etag import MIB
 from schemas.paths import STAGING_FOLDER
@@ -234,7 +242,7 @@ class BotoStore:
                 headers = self._head(location).headers
                 # https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
                 storage_class = headers.get("x-amz-archive-status") or headers.get("x-amz-storage-class", COLD)
-                failure = archived(location, storage_class, headers.get("x-amz-restore", ""))
+                failure = archived(location, storage_class, current_restore(headers))
                 return S3Fault(failure.kind, failure.detail)
         return fault
 

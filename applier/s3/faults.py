@@ -102,8 +102,7 @@ def archived(location: ObjectLocation, storage_class: str, restore: str = "") ->
     Args:
         location: the object.
         storage_class: where it is archived.
-        restore: S3's `x-amz-restore` header, empty if no restore was requested:
-            https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
+        restore: see `current_restore`.
     """
     if restore:  # also where it was done a moment after the bytes were asked for
         detail = f"{storage_class}: {location}: its restore is under way, apply again when it is done"

@@ -3,12 +3,15 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Protocol
 
 from schemas.s3_location import ObjectLocation
 
 _MD5_ETAG = re.compile(r"[0-9a-fA-F]{32}(-[0-9]{1,5})?")
+# https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
+_EXPIRY_DATE = re.compile(r'expiry-date="([^"]{1,40})"')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +126,30 @@ def normalized_etag(header: str | None) -> str:
     """
     etag = (header or "").strip().removeprefix("W/").strip('"')
     return etag.lower() if _MD5_ETAG.fullmatch(etag) else etag
+
+
+def http_date(header: str | None) -> datetime | None:
+    """Return the time in a header such as Date; None if it has none.
+
+    >>> http_date("Fri, 21 Dec 2012 00:00:00 GMT")
+    datetime.datetime(2012, 12, 21, 0, 0, tzinfo=datetime.timezone.utc)
+    """
+    try:
+        time = parsedate_to_datetime(header or "")
+    except (ValueError, IndexError, OverflowError):
+        return None
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def current_restore(headers: Mapping[str, str]) -> str:
+    """Return S3's `x-amz-restore` header; empty if no restore was requested, or its copy has expired.
+
+    The time is S3's own, by the Date of the same answer: the clock here may be wrong, and counts only without one.
+    """
+    restore = headers.get("x-amz-restore", "")
+    expiry = _EXPIRY_DATE.search(restore)
+    ends, now = http_date(expiry[1] if expiry else None), http_date(headers.get("date")) or datetime.now(UTC)
+    return "" if ends is not None and ends <= now else restore
 
 
 def kept_version(version_id: str | None) -> str | None:

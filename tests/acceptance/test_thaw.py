@@ -86,6 +86,23 @@ def test_thaw_should_ask_for_what_is_archived_and_needed_and_for_nothing_else(
     assert asked_for(proxy) == []
 
 
+def test_a_copy_that_has_expired_should_be_no_copy_for_any_command(
+    run_cli: Cli, case: RestoreCase, proxy: FaultyProxy
+) -> None:
+    # given an S3 that still names the last day of a copy that is gone
+    plan = compile_plan(run_cli, case)
+    expired = 'ongoing-request="false", expiry-date="Fri, 21 Dec 2012 00:00:00 GMT"'
+    proxy.add(Fault(action=Rewrite(headers={"x-amz-restore": expired}), method="HEAD", key="cold.raw"))
+    todo = f"Archived in GLACIER: s3://{case.bucket()}/cold.raw: request a restore (kraken-plan thaw"
+
+    # when / then
+    for command in (["status"], ["apply", "--dry-run"]):
+        assert todo in run_cli(*command, plan, "--endpoint-url", proxy.endpoint_url).stdout
+    thawed = run_cli("thaw", plan, "--yes", "--endpoint-url", proxy.endpoint_url)
+    assert asked_for(proxy) == ["cold.raw", "deep.raw"]
+    assert thawed.stdout.endswith("6 files: 2 ready, 1 right already, 3 under way\n")
+
+
 def test_an_answer_that_it_is_under_way_already_should_be_fine(
     run_cli: Cli, case: RestoreCase, proxy: FaultyProxy
 ) -> None:
@@ -165,6 +182,26 @@ def test_the_archives_of_intelligent_tiering_should_be_thawed_too(
     assert ("warm.raw" in asked_for(proxy)) is asked
     assert "INTELLIGENT_TIERING" not in result.stdout
     assert (("archived" if asked else "cannot"), archive_status) in table(result.stdout)
+
+
+@pytest.mark.parametrize(
+    ("headers", "named"),
+    [({"x-amz-storage-class": "CLOUDTIER"}, "CLOUDTIER"), ({"x-amz-storage-class": None}, "a cold storage class")],
+)
+def test_what_s3_keeps_in_an_archive_of_its_own_should_not_be_called_ready(
+    run_cli: Cli, case: RestoreCase, proxy: FaultyProxy, *, headers: dict[str, str | None], named: str
+) -> None:
+    """As Ceph does, for one, where it moves objects to a cloud."""
+    plan = compile_plan(run_cli, case)
+    proxy.add(Fault(action=Rewrite(headers=headers), method="HEAD", key="(cold|here).raw"))
+
+    result = run_cli("thaw", plan, "--yes", "--endpoint-url", proxy.endpoint_url)
+
+    assert result.exit_code == 1
+    assert asked_for(proxy) == ["deep.raw"]
+    todo = "not an archive that thaw knows: have it restored by hand, then apply again"
+    assert f"cannot  cold.raw: Archived in {named}: s3://{case.bucket()}/cold.raw: {todo}\n" in result.stdout
+    assert result.stdout.endswith("6 files: 2 ready, 1 right already, 2 under way, 1 cannot\n")
 
 
 def test_an_object_that_is_not_the_planned_one_should_not_be_thawed(

@@ -5,6 +5,9 @@ import threading
 import pytest
 
 from applier.s3.archive import Archive, RestoreRequest, ThawWait, Tier
+from applier.s3.protocol import current_restore
+
+COPY = 'ongoing-request="false", expiry-date="Fri, 21 Dec 2012 00:00:00 GMT"'
 
 
 @pytest.mark.parametrize("archive", Archive)
@@ -18,6 +21,21 @@ def test_only_archives_that_make_copies_should_be_told_for_how_many_days(archive
 @pytest.mark.parametrize("archive", Archive)
 def test_deep_archives_should_have_no_expedited_tier(archive: Archive) -> None:
     assert (Tier.EXPEDITED in archive.tiers) is not archive.value.startswith("DEEP")
+
+
+@pytest.mark.parametrize(
+    ("restore", "date", "is_current"),
+    [
+        (COPY, "Fri, 21 Dec 2012 00:00:00 GMT", False),
+        (COPY, "Sat, 22 Dec 2012 00:00:00 GMT", False),
+        (COPY, "Thu, 20 Dec 2012 23:59:59 GMT", True),
+        (COPY, "", False),
+        ('ongoing-request="false", expiry-date="never"', "Sat, 22 Dec 2012 00:00:00 GMT", True),
+        ('ongoing-request="true"', "Sat, 22 Dec 2012 00:00:00 GMT", True),
+    ],
+)
+def test_a_copy_should_expire_by_the_clock_of_s3(restore: str, date: str, *, is_current: bool) -> None:
+    assert current_restore({"x-amz-restore": restore, "date": date}) == (restore if is_current else "")
 
 
 class Stop(threading.Event):
