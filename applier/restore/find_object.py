@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from applier.restore.decide import judge_encryption, judge_s3
 from applier.restore.failures import FileFailedError
-from applier.s3.faults import BAD_CREDENTIALS_CODES, S3Fault
+from applier.s3.faults import MISSING_PERMISSION_CODES, S3Fault
 from applier.s3.fetcher import Fetcher
 from applier.s3.lists.objects_ahead import ObjectsAhead
 from applier.s3.protocol import ObjectInfo, ObjectVersion
@@ -196,7 +196,7 @@ def _find_older_version(target: Target, fetcher: Fetcher, accept: Acceptance, fa
 
 
 def _why_not_listed(fault: S3Fault) -> str:
-    if fault.failure.kind is FailureKind.ACCESS_DENIED and fault.code not in BAD_CREDENTIALS_CODES:
+    if fault.failure.kind is FailureKind.ACCESS_DENIED and fault.code in MISSING_PERMISSION_CODES:
         return "s3:ListBucketVersions is not permitted"
     return fault.failure.detail
 

@@ -123,15 +123,19 @@ COLD = "a cold storage class"
 _TRANSIENT_CODES = frozenset(
     {"InternalError", "OperationAborted", "RequestTimeout", "ServiceUnavailable", "SlowDown", "TooManyRequests"}
     | {"BadGateway", "Throttling", "ThrottlingException", "RequestLimitExceeded", "503 SlowDown"}
+    | {"KMS.ThrottlingException"}
 )
+_KEY_SERVICE = "KMS."  # S3 passes on the codes of the service that keeps the keys
 # Ours, in place of a code of S3's: no request could be signed.
 NO_CREDENTIALS = "NoCredentials"
 # With these, no request can succeed until somebody acts.
 BAD_CREDENTIALS_CODES = frozenset(
     {"ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "RequestTimeTooSkewed", "SignatureDoesNotMatch"}
-    | {NO_CREDENTIALS}
+    | {"InvalidTokenId", "RequestExpired", "TokenRefreshRequired", NO_CREDENTIALS}
 )
-_THROTTLING_CODES = frozenset({"SlowDown", "Throttling"})
+# With these, and where a HEAD has none, a permission may be missing; any other 403 is about something else.
+MISSING_PERMISSION_CODES = frozenset({"", "AccessDenied"})
+_THROTTLING_CODES = frozenset({"SlowDown", "Throttling", "KMS.ThrottlingException"})
 _THROTTLING_STATUS = frozenset({429, 503})
 _TRANSIENT_STATUS = _THROTTLING_STATUS | {408}
 _SERVER_ERROR = 500
@@ -169,9 +173,9 @@ def _meaning(  # noqa: PLR0911  # a table
     if code == "InvalidObjectState":
         failure = archived(location, COLD)
         return failure.kind, failure.detail
-    if code in BAD_CREDENTIALS_CODES or status in _DENIED_STATUS:
-        return FailureKind.ACCESS_DENIED, said + _advice(code)
-    if code == "InvalidRequest":
+    if code in BAD_CREDENTIALS_CODES or status in _DENIED_STATUS or code.startswith(_KEY_SERVICE):
+        return FailureKind.ACCESS_DENIED, said + _advice(code, location)
+    if code == "InvalidRequest" and location.key:
         return FailureKind.NOT_VERIFIABLE, f"{said} (encrypted with a customer's key, SSE-C?)"
     match status:
         case 404:
@@ -184,7 +188,12 @@ def _meaning(  # noqa: PLR0911  # a table
             return FailureKind.NETWORK, said
 
 
-def _advice(code: str) -> str:
+def _advice(code: str, location: ObjectLocation) -> str:  # noqa: PLR0911  # a table
+    if code in MISSING_PERMISSION_CODES:
+        action = "s3:GetObjectVersion" if location.version_id else "s3:GetObject"
+        return f" (missing, or not permitted to these credentials: {action}, s3:ListBucket)"
+    if code.startswith(_KEY_SERVICE):
+        return " (the KMS key that encrypts it is disabled, gone, or not permitted to these credentials)"
     match code:
         case "ExpiredToken" | "TokenRefreshRequired" | "RequestExpired":
             return " (the credentials have expired: log in again, then apply again)"
@@ -192,5 +201,9 @@ def _advice(code: str) -> str:
             return " (this machine's clock is wrong: set it, then apply again)"
         case "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "InvalidToken":
             return " (the credentials are not those of this S3: check profile, keys and endpoint)"
+        case "InvalidTokenId":
+            return " (the session token has expired, or is not one of this S3: log in again, then apply again)"
+        case "SecondLevelDomainForbidden":
+            return " (this S3 refuses requests in path style, and kraken-plan makes no others)"
         case _:
-            return " (missing, or not permitted to these credentials: s3:GetObject, s3:ListBucket)"
+            return ""

@@ -28,7 +28,7 @@ from schemas.version import __version__
 
 # Enough for any error or short listing that S3 sends.
 MAX_TOLD_BYTES = 64 * 1024
-_CODE = re.compile(rb"<Code>\s*(\w{1,64})\s*</Code>")
+_CODE = re.compile(rb"<Code>\s*([\w.]{1,64})\s*</Code>")
 _ERROR_STATUS = 300
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MOST_CONNECTIONS = 256  # kept open: as many as there can be jobs
