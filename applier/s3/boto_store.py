@@ -105,7 +105,7 @@ class BotoStore:
 
     def _learn_region(self, bucket_name: str, answer: Answer) -> bool:
         """Note the region that S3 names, and tell whether it is another than the one that was signed for."""
-        region = answer.headers.get("x-amz-bucket-region", "")
+        region = answer.region
         if not region or region == self.address(bucket_name).region:
             return False
         if not is_region(region):

@@ -175,6 +175,8 @@ def _meaning(  # noqa: PLR0911  # a table
         return failure.kind, failure.detail
     if code in BAD_CREDENTIALS_CODES or status in _DENIED_STATUS or code.startswith(_KEY_SERVICE):
         return FailureKind.ACCESS_DENIED, said + _advice(code, location)
+    if code == "AuthorizationHeaderMalformed":
+        return FailureKind.NETWORK, f"{said} (the region is likely not this server's: check --region)"
     if code == "InvalidRequest" and location.key:
         return FailureKind.NOT_VERIFIABLE, f"{said} (encrypted with a customer's key, SSE-C?)"
     match status:

@@ -29,6 +29,7 @@ from schemas.version import __version__
 # Enough for any error or short listing that S3 sends.
 MAX_TOLD_BYTES = 64 * 1024
 _CODE = re.compile(rb"<Code>\s*([\w.]{1,64})\s*</Code>")
+_REGION = re.compile(rb"<Region>\s*([\w-]{1,64})\s*</Region>")
 _ERROR_STATUS = 300
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MOST_CONNECTIONS = 256  # kept open: as many as there can be jobs
@@ -63,6 +64,12 @@ class Answer:
     headers: Mapping[str, str]
     code: str = ""
     text: bytes = b""
+
+    @property
+    def region(self) -> str:
+        """The bucket's region where S3 names it, in a header or only in an error's body; else empty."""
+        named = _REGION.search(self.text) if self.code else None
+        return self.headers.get("x-amz-bucket-region") or (named[1].decode() if named else "")
 
     def raise_for_status(self) -> None:
         """Raise the `S3Fault` that an answer with an error stands for."""

@@ -119,21 +119,38 @@ def test_store_should_tell_a_missing_key_from_a_missing_bucket(store: ObjectStor
     store.check_bucket(located.bucket_name)
 
 
+ELSEWHERE = b"<Error><Code>AuthorizationHeaderMalformed</Code><Region>eu-west-3</Region></Error>"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(status=301, code="PermanentRedirect", headers={"x-amz-bucket-region": "eu-west-3"}),
+        Answer(status=400, body=ELSEWHERE),
+    ],
+    ids=["header", "body"],
+)
 def test_a_bucket_in_another_region_should_be_asked_with_signatures_for_that_region(
-    store: ObjectStore, located: ObjectLocation, faulty_proxy: FaultyProxy
+    store: ObjectStore, located: ObjectLocation, faulty_proxy: FaultyProxy, answer: Answer
 ) -> None:
-    """As AWS answers: 301 without a location, and the region in a header."""
-    elsewhere = {"x-amz-bucket-region": "eu-west-3"}
-    bucket = f"^/{located.bucket_name}/?$"
-    faulty_proxy.add(
-        Fault(action=Answer(status=301, code="PermanentRedirect", headers=elsewhere), method="GET", key=bucket),
-        Fault(action=Rewrite(headers=elsewhere), method="HEAD", key=bucket),
-    )
+    """As AWS answers: 301 without a location, and the region in a header; others name it in the body only."""
+    faulty_proxy.add(Fault(action=answer, method="GET", key=f"^/{located.bucket_name}/?$"))
 
     store.check_bucket(located.bucket_name)
 
     assert store.head(located).size_bytes == len(CONTENT)
     assert faulty_proxy.log[-1].request.signed_region == "eu-west-3"
+
+
+def test_a_region_that_is_named_nowhere_should_be_asked_for(
+    store: ObjectStore, located: ObjectLocation, faulty_proxy: FaultyProxy
+) -> None:
+    """As Garage answers, which names it in its message."""
+    answer = Answer(status=400, code="AuthorizationHeaderMalformed", message="expected: garage")
+    faulty_proxy.add(Fault(action=answer, key=f"^/{located.bucket_name}/?$"))
+
+    with pytest.raises(S3Fault, match=r"AuthorizationHeaderMalformed \(the region is likely not .* check --region\)"):
+        store.check_bucket(located.bucket_name)
 
 
 def test_a_bucket_that_may_not_be_listed_should_count_as_there(
