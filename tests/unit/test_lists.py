@@ -25,8 +25,20 @@ def test_keys_should_stay_as_they_are_where_they_are_not_encoded() -> None:
 
 
 def test_the_last_page_should_have_no_token() -> None:
-    assert read_object_page(PAGE.replace("<IsTruncated>true", "<IsTruncated>false").encode()).next_token is None
+    last = PAGE.replace("<IsTruncated>true", "<IsTruncated>false").replace("to/ken==", "")
+    assert read_object_page(last.encode()).next_token is None
     assert read_object_page(b"<ListBucketResult/>").objects == ()
+
+
+@pytest.mark.parametrize("said", ["true", "True", "TRUE", "1", "false", "0", ""])
+def test_a_page_with_a_token_should_go_on_however_it_says_so(said: str) -> None:
+    page = PAGE.replace("<IsTruncated>true", f"<IsTruncated>{said}")
+    assert read_object_page(page.encode()).next_token == "to/ken=="
+
+
+def test_an_empty_page_should_be_the_last_one_where_it_says_so() -> None:
+    fields = "<IsTruncated>false</IsTruncated><NextContinuationToken>t</NextContinuationToken>"
+    assert read_object_page(f"<ListBucketResult>{fields}</ListBucketResult>".encode()).next_token is None
 
 
 @pytest.mark.parametrize(
@@ -41,6 +53,8 @@ def test_the_last_page_should_have_no_token() -> None:
         PAGE.replace("<Key>b</Key>", ""),
         PAGE.replace("<NextContinuationToken>to/ken==</NextContinuationToken>", ""),
         PAGE.replace("to/ken==", ""),
+        PAGE.replace("to/ken==", "").replace("<IsTruncated>true", "<IsTruncated>1"),
+        PAGE.replace("<IsTruncated>true", "<IsTruncated>yes"),
         "<!DOCTYPE x [<!ENTITY a 'b'>]><ListBucketResult/>",
         "<ListBucketResult>" + "<a>" * 200_000 + "</a>" * 200_000 + "</ListBucketResult>",
     ],

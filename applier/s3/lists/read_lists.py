@@ -27,6 +27,7 @@ PART_ALGORITHMS = ("CRC32", "SHA256", "SHA1")
 _MOST_TAGS = 100_000  # four times those of 1,000 entries; each is an object in memory
 _KINDS = frozenset({"Version", "DeleteMarker"})
 _LISTED = _KINDS | {"Contents"}
+_FLAGS = {"true": True, "1": True, "false": False, "0": False, "": False}  # XML knows all of these, in small letters
 _BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 
 
@@ -63,13 +64,12 @@ def read_object_page(text: bytes) -> ObjectPage:
         raise ValueError("it is not a list of objects")
     fields = _fields(root)
     is_encoded = "EncodingType" in fields
-    next_token = fields.get("NextContinuationToken") if fields.get("IsTruncated") == "true" else None
-    if next_token == "" or (fields.get("IsTruncated") == "true" and next_token is None):
+    is_truncated, next_token = _flag(fields, "IsTruncated"), fields.get("NextContinuationToken", "")
+    if is_truncated and not next_token:
         raise ValueError("it does not say how it goes on")
-    return ObjectPage(
-        objects=tuple(_object(child, is_encoded=is_encoded) for child in root if _name(child) == "Contents"),
-        next_token=next_token,
-    )
+    objects = tuple(_object(child, is_encoded=is_encoded) for child in root if _name(child) == "Contents")
+    # A token counts even where this is said to be all: one more request is better than half a bucket.
+    return ObjectPage(objects=objects, next_token=next_token if next_token and (is_truncated or objects) else None)
 
 
 def ask_for_page(
@@ -117,10 +117,10 @@ def read_listed_page(text: bytes, read_etag: Callable[[str | None], str]) -> Lis
         )
         if has_versions:
             objects[key, entry.get("VersionId")] = info
-        is_current = not has_versions or entry.get("IsLatest") == "true"
+        is_current = not has_versions or _flag(entry, "IsLatest")
         if is_current and objects.setdefault((key, None), info) != info:
             raise ValueError("it has an object twice, and not alike")
-    if page.get("IsTruncated") != "true":
+    if not _flag(page, "IsTruncated"):
         return ListedPage(objects=objects, last_key=None)
     if has_versions:  # of the last one, more versions may follow
         keys = [key for key in keys if key != keys[-1]]
@@ -163,7 +163,7 @@ def read_version_list(text: bytes, key: str) -> list[ObjectVersion]:
         if (unquote_plus(entry.get("Key", "")) if is_encoded else entry.get("Key")) == key
     ]
     # The time has seconds: of two in one, the latest comes first. Where there is none, S3's own order stands.
-    found.sort(key=lambda dated: (dated[0] or _BEFORE_ALL, dated[1].get("IsLatest") == "true"), reverse=True)
+    found.sort(key=lambda dated: (dated[0] or _BEFORE_ALL, _flag(dated[1], "IsLatest")), reverse=True)
     return [
         ObjectVersion(
             version_id=entry.get("VersionId") or "null",
@@ -226,7 +226,7 @@ def read_part_page(text: bytes) -> PartPage:
     return PartPage(
         etag=normalized_etag(_fields(root).get("ETag")),
         parts=tuple(part for part in parts if part is not None),
-        next_marker=fields.get("NextPartNumberMarker") if fields.get("IsTruncated") == "true" else None,
+        next_marker=fields.get("NextPartNumberMarker") if _flag(fields, "IsTruncated") else None,
     )
 
 
@@ -264,6 +264,18 @@ def _name(element: ET.Element) -> str:
 
 def _fields(element: ET.Element) -> dict[str, str]:
     return {_name(child): child.text or "" for child in element}
+
+
+def _flag(fields: Mapping[str, str], name: str) -> bool:
+    """Return what a list says of itself or of an entry; false where it says nothing.
+
+    Raises:
+        ValueError: it says neither yes nor no.
+    """
+    flag = _FLAGS.get(fields.get(name, "").strip().lower())
+    if flag is None:
+        raise ValueError(f"it has {fields[name][:40]!r} as {name}, expected true or false")
+    return flag
 
 
 def _time(text: str) -> datetime | None:
