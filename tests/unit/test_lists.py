@@ -2,7 +2,8 @@
 
 import pytest
 
-from applier.s3.lists.read_lists import read_object_page, read_version_list
+from applier.s3.lists.read_lists import read_listed_page, read_object_page, read_version_list
+from applier.s3.protocol import normalized_etag
 from schemas.s3_location import ListedObject
 
 MD5 = "d8e8fca2dc0f896fd7cb4cb0031ba249"
@@ -19,9 +20,19 @@ def test_a_page_should_be_read_with_its_keys_decoded() -> None:
     assert page.next_token == "to/ken=="  # of a list
 
 
-def test_keys_should_stay_as_they_are_where_they_are_not_encoded() -> None:
-    page = read_object_page(PAGE.replace("<EncodingType>url</EncodingType>", "").encode())
-    assert page.objects[0].key == "a+b%2Bc%0A%C3%A4.raw"
+@pytest.mark.parametrize("said", ["", "<EncodingType/>", "<EncodingType></EncodingType>"])
+def test_keys_should_stay_as_they_are_where_they_are_not_encoded(said: str) -> None:
+    page = PAGE.replace("<EncodingType>url</EncodingType>", said).encode()
+    assert read_object_page(page).objects[0].key == "a+b%2Bc%0A%C3%A4.raw"
+    assert ("a+b%2Bc%0A%C3%A4.raw", None) in read_listed_page(page, normalized_etag).objects
+
+
+@pytest.mark.parametrize("said", ["<encodingType>url</encodingType>", "<EncodingType> URL </EncodingType>"])
+def test_keys_should_be_decoded_however_it_is_written_that_they_are_encoded(said: str) -> None:
+    """As old versions of Apache Ozone write it."""
+    page = PAGE.replace("<EncodingType>url</EncodingType>", said).encode()
+    assert read_object_page(page).objects[0].key == "a b+c\nä.raw"
+    assert ("a b+c\nä.raw", None) in read_listed_page(page, normalized_etag).objects
 
 
 def test_the_last_page_should_have_no_token() -> None:

@@ -63,11 +63,11 @@ def read_object_page(text: bytes) -> ObjectPage:
     if _name(root) != "ListBucketResult":
         raise ValueError("it is not a list of objects")
     fields = _fields(root)
-    is_encoded = "EncodingType" in fields
+    read_key = _key_reader(fields)
     is_truncated, next_token = _flag(fields, "IsTruncated"), fields.get("NextContinuationToken", "")
     if is_truncated and not next_token:
         raise ValueError("it does not say how it goes on")
-    objects = tuple(_object(child, is_encoded=is_encoded) for child in root if _name(child) == "Contents")
+    objects = tuple(_object(child, read_key) for child in root if _name(child) == "Contents")
     # A token counts even where this is said to be all: one more request is better than half a bucket.
     return ObjectPage(objects=objects, next_token=next_token if next_token and (is_truncated or objects) else None)
 
@@ -103,7 +103,7 @@ def read_listed_page(text: bytes, read_etag: Callable[[str | None], str]) -> Lis
         raise ValueError("it is not a list of objects")
     has_versions, page = _name(root) == "ListVersionsResult", _fields(root)
     entries = [_fields(element) for element in root if _name(element) in _LISTED]
-    read_key = unquote_plus if "EncodingType" in page else str
+    read_key = _key_reader(page)
     keys = [read_key(entry.get("Key", "")) for entry in entries]
     objects: dict[tuple[str, str | None], ObjectInfo] = {}
     for key, entry in zip(keys, entries, strict=True):
@@ -156,11 +156,9 @@ def read_version_list(text: bytes, key: str) -> list[ObjectVersion]:
     """
     root = _parse(text)
     entries = [_fields(element) for element in root if _name(element) in _KINDS]
-    is_encoded = "EncodingType" in _fields(root)
+    read_key = _key_reader(_fields(root))
     found = [
-        (_time(entry.get("LastModified", "")), entry)
-        for entry in entries
-        if (unquote_plus(entry.get("Key", "")) if is_encoded else entry.get("Key")) == key
+        (_time(entry.get("LastModified", "")), entry) for entry in entries if read_key(entry.get("Key", "")) == key
     ]
     # The time has seconds: of two in one, the latest comes first. Where there is none, S3's own order stands.
     found.sort(key=lambda dated: (dated[0] or _BEFORE_ALL, _flag(dated[1], "IsLatest")), reverse=True)
@@ -249,12 +247,18 @@ def _parse(text: bytes) -> ET.Element:
         raise ValueError("it is not XML, or cut short") from None
 
 
-def _object(element: ET.Element, *, is_encoded: bool) -> ListedObject:
+def _key_reader(fields: Mapping[str, str]) -> Callable[[str], str]:
+    """Return what decodes the keys of a list, which not every server encodes when it is asked to."""
+    encodings = {text.strip().lower() for name, text in fields.items() if name.lower() == "encodingtype"}
+    return unquote_plus if "url" in encodings else str
+
+
+def _object(element: ET.Element, read_key: Callable[[str], str]) -> ListedObject:
     fields = _fields(element)
     key, size = fields.get("Key", ""), fields.get("Size", "")
     if not key or not _SIZE.fullmatch(size):
         raise ValueError("it has an object without a key or a size")
-    return ListedObject(unquote_plus(key) if is_encoded else key, normalized_etag(fields.get("ETag")) or "", int(size))
+    return ListedObject(read_key(key), normalized_etag(fields.get("ETag")) or "", int(size))
 
 
 def _name(element: ET.Element) -> str:
