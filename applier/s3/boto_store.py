@@ -44,6 +44,7 @@ from schemas.text import printable
 
 logger = logging.getLogger(__name__)
 
+_BUCKET_LIST = re.compile(rb"<(\w{1,20}:)?ListBucketResult\b")
 # A list of what is below our own folder, which is never backed up, is short in any bucket.
 _SHORT_LIST = {"list-type": "2", "max-keys": "1", "prefix": f"{STAGING_FOLDER}/"}
 # No object of S3 has more digits: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
@@ -100,7 +101,7 @@ class BotoStore:
                     return  # s3:ListBucket may be missing where s3:GetObject is not: each file will tell
                 case _:
                     raise
-        if b"<ListBucketResult" not in answer.text:
+        if _BUCKET_LIST.search(answer.text) is None:
             raise bad_answer(location, "it is not a list of objects")
 
     def _learn_region(self, bucket_name: str, answer: Answer) -> bool:

@@ -163,6 +163,15 @@ def test_a_bucket_that_may_not_be_listed_should_count_as_there(
     assert len(faulty_proxy.log) == 1
 
 
+def test_a_list_should_be_one_however_its_namespace_is_written(
+    store: ObjectStore, located: ObjectLocation, faulty_proxy: FaultyProxy
+) -> None:
+    body = b'<ns2:ListBucketResult xmlns:ns2="http://s3.amazonaws.com/doc/2006-03-01/"></ns2:ListBucketResult>'
+    faulty_proxy.add(Fault(action=Answer(status=200, body=body), key=f"^/{located.bucket_name}/?$"))
+
+    store.check_bucket(located.bucket_name)
+
+
 def test_a_bucket_that_bad_credentials_ask_for_should_be_refused(
     store: ObjectStore, located: ObjectLocation, faulty_proxy: FaultyProxy
 ) -> None:
