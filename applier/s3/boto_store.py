@@ -50,6 +50,7 @@ _SHORT_LIST = {"list-type": "2", "max-keys": "1", "prefix": f"{STAGING_FOLDER}/"
 # No object of S3 has more digits: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 LENGTH = re.compile(r"[0-9]{1,18}")
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)")
+_LISTS_NOTHING = frozenset({"MethodNotAllowed", "NotImplemented"})  # as gateways that only give objects say
 _PARTIAL_CONTENT = 206
 _BUFFER_BYTES = MIB // 4
 
@@ -99,6 +100,8 @@ class BotoStore:
                     raise S3Fault(FailureKind.BUCKET_MISSING, bucket_name) from fault
                 case FailureKind.ACCESS_DENIED if fault.code not in BAD_CREDENTIALS_CODES:
                     return  # s3:ListBucket may be missing where s3:GetObject is not: each file will tell
+                case _ if fault.code in _LISTS_NOTHING:
+                    return
                 case _:
                     raise
         if _BUCKET_LIST.search(answer.text) is None:

@@ -153,10 +153,13 @@ def test_a_region_that_is_named_nowhere_should_be_asked_for(
         store.check_bucket(located.bucket_name)
 
 
+@pytest.mark.parametrize(
+    ("status", "code"), [(403, "AccessDenied"), (405, "MethodNotAllowed"), (501, "NotImplemented")]
+)
 def test_a_bucket_that_may_not_be_listed_should_count_as_there(
-    store: ObjectStore, located: ObjectLocation, faulty_proxy: FaultyProxy
+    store: ObjectStore, located: ObjectLocation, faulty_proxy: FaultyProxy, status: int, code: str
 ) -> None:
-    faulty_proxy.add(Fault(action=Answer(status=403, code="AccessDenied"), key=f"^/{located.bucket_name}/?$"))
+    faulty_proxy.add(Fault(action=Answer(status=status, code=code), key=f"^/{located.bucket_name}/?$"))
 
     store.check_bucket(located.bucket_name)
 
@@ -170,6 +173,16 @@ def test_a_list_should_be_one_however_its_namespace_is_written(
     faulty_proxy.add(Fault(action=Answer(status=200, body=body), key=f"^/{located.bucket_name}/?$"))
 
     store.check_bucket(located.bucket_name)
+
+
+@pytest.mark.parametrize("status", [405, 501])
+def test_a_server_that_says_no_word_of_s3s_should_not_count_as_one(
+    store: ObjectStore, located: ObjectLocation, faulty_proxy: FaultyProxy, status: int
+) -> None:
+    faulty_proxy.add(Fault(action=Answer(status=status, body=b"<html>"), key=f"^/{located.bucket_name}/?$"))
+
+    with pytest.raises(S3Fault, match=f"S3 answered {status}"):
+        store.check_bucket(located.bucket_name)
 
 
 def test_a_bucket_that_bad_credentials_ask_for_should_be_refused(
