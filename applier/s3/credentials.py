@@ -32,8 +32,14 @@ T = TypeVar("T")
 _MFA_SECONDS = 45.0
 # Credentials that are about to expire are renewed at most so often, whatever the number of requests.
 _RENEWAL_SECONDS = 1.0
-# A renewal that fails for a moment is repeated after these waits; then the login has ended for this run.
+# With more time than this before they expire, they still sign: a renewal that fails ends nothing.
+_VALID_SECONDS = 60
+# It is then repeated after this time.
+_CALM_SECONDS = 20.0
+# Later, a renewal that fails for a moment is repeated after these waits; then the login has ended for this run.
 _RETRY_SECONDS = (0.5, 1.0, 2.0)
+# A login that has ended stays so until a person acts.
+_ENDED_LOGIN = (SSOError, LoginError)
 
 # What the libraries log may hold tokens, signed requests and the words of helpers.
 _SILENCED = ("boto3", "botocore", "urllib3")
@@ -71,15 +77,22 @@ class CredentialSource:
         session: the AWS chain.
         profile: its profile, for messages.
         wait: waits so many seconds between attempts to renew.
+        clock: says how many seconds have passed since some moment.
 
     Raises:
         ConfigError: there are no credentials, or they cannot be got.
     """
 
-    def __init__(self, session: "Session", profile: str, wait: Callable[[float], object] = time.sleep) -> None:
-        self._profile, self._wait = profile, wait
+    def __init__(
+        self,
+        session: "Session",
+        profile: str,
+        wait: Callable[[float], object] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._profile, self._wait, self._clock = profile, wait, clock
         self._lock = threading.Lock()
-        self._renewed_at = time.monotonic()
+        self._next_renewal = clock() + _RENEWAL_SECONDS
         self._end = ""
         silence_libraries()
         try:
@@ -118,7 +131,12 @@ class CredentialSource:
     def _is_due(self) -> bool:
         expiring = self._credentials
         due = isinstance(expiring, RefreshableCredentials) and expiring.refresh_needed()
-        return due and time.monotonic() - self._renewed_at >= _RENEWAL_SECONDS
+        return due and self._clock() >= self._next_renewal
+
+    def _still_sign(self) -> bool:
+        """Tell whether the credentials are valid for longer than any request takes to be signed and sent."""
+        expiring = self._credentials
+        return not isinstance(expiring, RefreshableCredentials) or not expiring.refresh_needed(_VALID_SECONDS)
 
     def _renew(self) -> None:
         for wait_seconds in (*_RETRY_SECONDS, None):
@@ -127,12 +145,15 @@ class CredentialSource:
             except Exception as error:  # noqa: BLE001  # see above
                 reason = explain(error, self._profile)
                 logger.info("the credentials could not be renewed: %s", reason)
+                if self._still_sign() and not isinstance(error, _ENDED_LOGIN):
+                    self._next_renewal = self._clock() + _CALM_SECONDS
+                    return
                 if wait_seconds is None or _is_hopeless(error):
                     self._end = f"the credentials could not be renewed: {reason}, then apply again"
                     return
                 self._wait(wait_seconds)
             else:
-                self._renewed_at = time.monotonic()
+                self._next_renewal = self._clock() + _RENEWAL_SECONDS
                 return
 
 
@@ -224,5 +245,5 @@ def _within(seconds: float, question: Callable[[], T]) -> T:
 
 def _is_hopeless(error: Exception) -> bool:
     """Tell whether another attempt within seconds would fail, too, or wait as long once more."""
-    final = (TooLateError, NoTerminalError, SSOError, LoginError, RefreshWithMFAUnsupportedError, HungProcessError)
+    final = (TooLateError, NoTerminalError, RefreshWithMFAUnsupportedError, HungProcessError, *_ENDED_LOGIN)
     return isinstance(error, final)

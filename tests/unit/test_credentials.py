@@ -1,0 +1,90 @@
+"""When credentials are renewed, and what a renewal that fails does to keys that are still valid."""
+
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import botocore.session
+import pytest
+
+from applier.s3.credentials import CredentialSource
+from applier.s3.faults import S3Fault
+
+
+@dataclass(slots=True)
+class Helper:
+    """A credential process that is started as the AWS chain starts it, and a clock that moves on request."""
+
+    folder: Path
+    now: float = 0.0
+    waits: list[float] = field(default_factory=list)
+
+    def gives(self, key: str, *, valid_seconds: int) -> None:
+        """Hand out a key from now on."""
+        until = datetime.now(UTC) + timedelta(seconds=valid_seconds)
+        keys = {"Version": 1, "AccessKeyId": key, "SecretAccessKey": "secret", "Expiration": until.isoformat()}
+        (self.folder / "keys.json").write_text(json.dumps(keys), encoding="ascii")
+
+    def fails(self) -> None:
+        """Give nothing from now on."""
+        (self.folder / "keys.json").unlink()
+
+    def source(self) -> CredentialSource:
+        """Return the credentials of a run that begins now."""
+        session = botocore.session.Session(profile="ours")
+        return CredentialSource(session, "ours", self.waits.append, lambda: self.now)
+
+    @property
+    def starts(self) -> int:
+        """How often it was started."""
+        return len((self.folder / "starts").read_text(encoding="ascii").splitlines())
+
+
+@pytest.fixture
+def helper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Helper:
+    script = tmp_path / "helper.sh"
+    script.write_text(f"#!/bin/sh\necho x >>{tmp_path}/starts\nexec cat {tmp_path}/keys.json\n", encoding="ascii")
+    script.chmod(0o755)
+    (tmp_path / "config").write_text(f"[profile ours]\ncredential_process = {script}\n", encoding="ascii")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    return Helper(tmp_path)
+
+
+def test_a_renewal_that_fails_should_leave_keys_in_use_that_are_valid_for_minutes(helper: Helper) -> None:
+    # given keys in the last ten minutes, in which botocore insists on a renewal
+    helper.gives("first", valid_seconds=590)
+    source = helper.source()
+    helper.fails()
+    starts = helper.starts
+
+    # when
+    helper.now += 30
+    keys = {source.current().access_key for _ in range(50)}
+
+    # then
+    assert keys == {"first"}
+    assert helper.starts == starts + 1
+    helper.gives("second", valid_seconds=3600)
+    helper.now += 30
+    assert source.current().access_key == "second"
+    assert helper.waits == []
+
+
+def test_a_renewal_that_fails_should_end_the_run_once_the_keys_are_about_to_expire(helper: Helper) -> None:
+    helper.gives("first", valid_seconds=50)
+    source = helper.source()
+    helper.fails()
+    helper.now += 30
+
+    with pytest.raises(S3Fault, match="the credentials could not be renewed"):
+        source.current()
+
+    starts = helper.starts
+    with pytest.raises(S3Fault):
+        source.current()
+    assert helper.starts == starts
+    assert len(helper.waits) > 1
