@@ -32,11 +32,11 @@ T = TypeVar("T")
 _MFA_SECONDS = 45.0
 # Credentials that are about to expire are renewed at most so often, whatever the number of requests.
 _RENEWAL_SECONDS = 1.0
-# With more time than this before they expire, they still sign: a renewal that fails ends nothing.
+# With more time than this before they expire, they still sign: nobody waits for a renewal, and one that fails ends nothing.
 _VALID_SECONDS = 60
-# It is then repeated after this time.
+# Until then, they are renewed at most so often: STS gives keys for 15 minutes, and botocore would renew those at once.
 _CALM_SECONDS = 20.0
-# Later, a renewal that fails for a moment is repeated after these waits; then the login has ended for this run.
+# From then on, a renewal that fails for a moment is repeated after these waits; then the login has ended for this run.
 _RETRY_SECONDS = (0.5, 1.0, 2.0)
 # A login that has ended stays so until a person acts.
 _ENDED_LOGIN = (SSOError, LoginError)
@@ -92,13 +92,13 @@ class CredentialSource:
     ) -> None:
         self._profile, self._wait, self._clock = profile, wait, clock
         self._lock = threading.Lock()
-        self._next_renewal = clock() + _RENEWAL_SECONDS
         self._end = ""
         silence_libraries()
         try:
             self._credentials, self._keys = _within(MAX_SECONDS, lambda: _find(session))
         except Exception as error:  # noqa: BLE001  # the one place that knows every way in which this fails
             raise ConfigError(f"S3 access: {explain(error, profile)}") from None
+        self._next_renewal = clock() + self._pause_seconds()
 
     @property
     def origin(self) -> str:
@@ -119,11 +119,12 @@ class CredentialSource:
         Raises:
             S3Fault: they cannot be renewed: the run can ask nothing more.
         """
-        if not self._end and not self._is_due():
-            return self._keys
-        with self._lock:
-            if not self._end and self._is_due():
-                self._renew()
+        if not self._end and self._is_due() and self._lock.acquire(blocking=not self._still_sign()):
+            try:
+                if not self._end and self._is_due():
+                    self._renew()
+            finally:
+                self._lock.release()
         if self._end:
             raise S3Fault(FailureKind.ACCESS_DENIED, self._end, code=NO_CREDENTIALS)
         return self._keys
@@ -146,15 +147,17 @@ class CredentialSource:
                 reason = explain(error, self._profile)
                 logger.info("the credentials could not be renewed: %s", reason)
                 if self._still_sign() and not isinstance(error, _ENDED_LOGIN):
-                    self._next_renewal = self._clock() + _CALM_SECONDS
-                    return
+                    break
                 if wait_seconds is None or _is_hopeless(error):
                     self._end = f"the credentials could not be renewed: {reason}, then apply again"
                     return
                 self._wait(wait_seconds)
             else:
-                self._next_renewal = self._clock() + _RENEWAL_SECONDS
-                return
+                break
+        self._next_renewal = self._clock() + self._pause_seconds()
+
+    def _pause_seconds(self) -> float:
+        return _CALM_SECONDS if self._still_sign() else _RENEWAL_SECONDS
 
 
 def silence_libraries() -> None:

@@ -1,12 +1,15 @@
-"""When credentials are renewed, and what a renewal that fails does to keys that are still valid."""
+"""When credentials are renewed, who waits for it, and what a renewal that fails does to keys that are still valid."""
 
 import json
+import os
+import threading
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import botocore.session
 import pytest
+from waiting import wait_for
 
 from applier.s3.credentials import CredentialSource
 from applier.s3.faults import S3Fault
@@ -34,6 +37,13 @@ class Helper:
         """Return the credentials of a run that begins now."""
         session = botocore.session.Session(profile="ours")
         return CredentialSource(session, "ours", self.waits.append, lambda: self.now)
+
+    def hangs(self) -> Path:
+        """Give nothing until somebody writes to a pipe."""
+        pipe = self.folder / "keys.json"
+        pipe.unlink()
+        os.mkfifo(pipe)
+        return pipe
 
     @property
     def starts(self) -> int:
@@ -88,3 +98,39 @@ def test_a_renewal_that_fails_should_end_the_run_once_the_keys_are_about_to_expi
         source.current()
     assert helper.starts == starts
     assert len(helper.waits) > 1
+
+
+def test_keys_that_live_for_a_quarter_of_an_hour_should_not_be_renewed_for_every_request(helper: Helper) -> None:
+    helper.gives("first", valid_seconds=890)
+    source = helper.source()
+    starts = helper.starts
+
+    for _ in range(60):  # a minute
+        helper.now += 1
+        source.current()
+
+    assert helper.starts <= starts + 3
+
+
+def test_only_one_request_should_wait_for_a_renewal_while_the_keys_are_valid(helper: Helper) -> None:
+    # given a renewal that is under way
+    helper.gives("first", valid_seconds=890)
+    source = helper.source()
+    starts = helper.starts
+    pipe = helper.hangs()
+    helper.now += 30
+    renewing = threading.Thread(target=source.current, daemon=True)
+    renewing.start()
+    wait_for(lambda: helper.starts > starts, "the helper")
+
+    # when
+    keys: list[str] = []
+    asking = threading.Thread(target=lambda: keys.append(source.current().access_key), daemon=True)
+    asking.start()
+    asking.join(5)
+
+    # then
+    assert keys == ["first"]
+    pipe.write_text("no credentials", encoding="ascii")
+    renewing.join(5)
+    assert not renewing.is_alive()
