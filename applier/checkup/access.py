@@ -15,12 +15,15 @@ from schemas.text import printable
 if TYPE_CHECKING:
     from applier.s3.aws_chain import S3Access
     from applier.s3.boto_store import BotoStore
+    from applier.s3.signed_http import Answer
 
 # AWS refuses signatures that are 15 minutes off: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html
 _REFUSED_SKEW = timedelta(minutes=15)
 _NOTABLE_SKEW = timedelta(seconds=60)
 _SKEWED = "RequestTimeTooSkewed"
 _SET_CLOCK = "set this machine's clock (timedatectl set-ntp true): S3 refuses signatures that are 15 minutes off"
+_ERROR_STATUS = 300
+_NOT_S3 = "is a proxy, web filter or portal in between (HTTPS_PROXY, NO_PROXY), or is the endpoint another server's?"
 
 
 def check_s3(access: "S3Access", clock: Callable[[], datetime]) -> Generator[Finding, None, "BotoStore | None"]:
@@ -45,7 +48,7 @@ def check_s3(access: "S3Access", clock: Callable[[], datetime]) -> Generator[Fin
 
 
 def _ask(store: "BotoStore", clock: Callable[[], datetime]) -> Iterator[Finding]:
-    """Ask S3 a question that belongs to no bucket: any answer shows that it is there, and its time."""
+    """Ask S3 a question that belongs to no bucket: any answer of its own shows that it is there, and its time."""
     chain = store.chain
     yield right("credentials", f"from {chain.credentials.origin}")
     yield _identity(chain.ask_identity())
@@ -59,6 +62,9 @@ def _ask(store: "BotoStore", clock: Callable[[], datetime]) -> Iterator[Finding]
         reason = fault.failure.message.replace(f"{location}: ", "")
         yield wrong("endpoint", f"{endpoint}: {reason}", f"is {host} right, and may we reach it?")
         return
+    if not _is_of_s3(answer):
+        yield wrong("endpoint", f"{endpoint}: what answers ({answer.status}) is not S3", _NOT_S3)
+        return
     if answer.code in BAD_CREDENTIALS_CODES and answer.code != _SKEWED:
         refusal = fault_of_answer(answer.location, answer.status, answer.code)
         yield wrong(
@@ -68,6 +74,11 @@ def _ask(store: "BotoStore", clock: Callable[[], datetime]) -> Iterator[Finding]
     else:
         yield right("endpoint", f"{endpoint} answers")
     yield _clock(answer.headers.get("date", ""), clock(), is_refused=answer.code == _SKEWED)
+
+
+def _is_of_s3(answer: "Answer") -> bool:
+    """Tell whether S3 itself gave an answer: an error in its own words, or a list of buckets."""
+    return bool(answer.code) or (answer.status < _ERROR_STATUS and b"<ListAllMyBucketsResult" in answer.text)
 
 
 def _identity(identity: str | None) -> Finding:

@@ -52,6 +52,7 @@ LENGTH = re.compile(r"[0-9]{1,18}")
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)")
 _LISTS_NOTHING = frozenset({"MethodNotAllowed", "NotImplemented"})  # as gateways that only give objects say
 _PARTIAL_CONTENT = 206
+_NOT_OF_S3 = "bucket %s: the answer (%d) is not in S3's words: is a proxy, web filter or portal in between?"
 _BUFFER_BYTES = MIB // 4
 
 
@@ -99,6 +100,8 @@ class BotoStore:
                 case FailureKind.KEY_NOT_FOUND:
                     raise S3Fault(FailureKind.BUCKET_MISSING, bucket_name) from fault
                 case FailureKind.ACCESS_DENIED if fault.code not in BAD_CREDENTIALS_CODES:
+                    if not fault.code:
+                        logger.warning(_NOT_OF_S3, printable(bucket_name), fault.status)
                     return  # s3:ListBucket may be missing where s3:GetObject is not: each file will tell
                 case _ if fault.code in _LISTS_NOTHING:
                     return

@@ -1,6 +1,7 @@
 """Rows 10 to 12: what S3 says of an object, each by its own name, and objects that change while they are read."""
 
 import json
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +11,7 @@ from conftest import MakeRestoreCase
 from fault_case import assert_old_or_right, many_files, plant_old_files
 from faulty_proxy import FaultyProxy
 from network_faults import Answer, Fault, Stall, other_etag
+from raw_server import RawServer
 from restore_case import raw_file
 from sample_data import MIB
 from versions import purge_older_versions
@@ -220,3 +222,22 @@ def test_an_answer_with_another_etag_should_not_be_mixed_in_row_12(
     # then
     assert_failed(result, case, "changed during the download")
     assert case.unrestored() == ["PRID001/sample.raw"]
+
+
+def test_a_denial_that_is_not_s3s_should_be_told_as_that_of_a_portal_in_between_row_10(
+    run_cli: Cli, make_restore_case: MakeRestoreCase
+) -> None:
+    # given
+    case = make_restore_case(thermo(size_bytes=10))
+    plan = compile_plan(run_cli, case)
+    page = b"<html>blocked</html>"
+    blocked = b"HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(page), page)
+    with RawServer(defaultdict(lambda: blocked)) as portal:
+        # when
+        result = run_cli("apply", plan, "--endpoint-url", portal.url(""))
+
+    # then
+    assert result.exit_code == 1
+    said = "is a proxy, web filter or portal in between?"
+    assert f"bucket {case.bucket()}: the answer (403) is not in S3's words: {said}" in result.stderr
+    assert "S3 answered 403 (missing, not permitted to these credentials, or refused by a proxy" in last_report(case)

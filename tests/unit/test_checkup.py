@@ -1,10 +1,12 @@
 """The pieces of a check-up: mounts, clocks, and what a catalog's user may do."""
 
+from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from archiving_s3 import ArchivingS3
 from embedded_s3 import EmbeddedS3
+from raw_server import RawServer
 
 from applier.checkup.access import check_s3
 from applier.checkup.mounts import choose_mount
@@ -112,3 +114,20 @@ def test_what_a_user_may_do_should_be_told_from_any_answer(
     assert parse_access({"version": "7.0"}, connection, "krakendb") == CatalogAccess(
         server="7.0", user=user, may_write=may_write
     )
+
+
+@pytest.mark.parametrize("status", ["200 OK", "302 Found", "401 Unauthorized", "403 Forbidden", "404 Not Found"])
+def test_an_answer_that_is_not_s3s_should_not_pass_for_it(
+    s3_server: EmbeddedS3, monkeypatch: pytest.MonkeyPatch, status: str
+) -> None:
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    page = b"<html>please log in</html>"
+    answer = f"HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {len(page)}\r\n\r\n".encode() + page
+    with RawServer(defaultdict(lambda: answer)) as portal:
+        found = list(check_s3(S3Access(endpoint_url=portal.url(""), region="eu-central-1"), lambda: datetime.now(UTC)))
+
+    last = found[-1]
+    assert (last.topic, last.state) == ("endpoint", State.WRONG)
+    assert f"what answers ({status[:3]}) is not S3" in last.words
+    assert "portal" in last.advice
