@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from applier.finding import Finding, State, refused, right, unknown, warning, wrong
-from applier.s3.faults import BAD_CREDENTIALS_CODES, S3Fault, fault_of_answer
+from applier.s3.faults import BAD_CREDENTIALS_CODES, S3Fault, explain_in_between, fault_of_answer
 from applier.s3.protocol import http_date
 from schemas.errors import KrakenPlanError
 from schemas.s3_location import ObjectLocation
@@ -63,7 +63,8 @@ def _ask(store: "BotoStore", clock: Callable[[], datetime]) -> Iterator[Finding]
         yield wrong("endpoint", f"{endpoint}: {reason}", f"is {host} right, and may we reach it?")
         return
     if not _is_of_s3(answer):
-        yield wrong("endpoint", f"{endpoint}: what answers ({answer.status}) is not S3", _NOT_S3)
+        found = explain_in_between(answer.status, f"what answers ({answer.status}) is not S3")
+        yield wrong("endpoint", f"{endpoint}: {found}", _NOT_S3)
         return
     if answer.code in BAD_CREDENTIALS_CODES and answer.code != _SKEWED:
         refusal = fault_of_answer(answer.location, answer.status, answer.code)

@@ -141,6 +141,11 @@ _TRANSIENT_STATUS = _THROTTLING_STATUS | {408}
 _SERVER_ERROR = 500
 _NOT_SUPPORTED_STATUS = frozenset({501, 505})  # of a server that does not have what was asked for, and never will
 _DENIED_STATUS = frozenset({401, 403})
+# Never S3's own: https://www.rfc-editor.org/rfc/rfc9110#status.407 and https://www.rfc-editor.org/rfc/rfc6585#section-6
+_IN_BETWEEN = {
+    407: "the proxy wants a login, or another one: http://user:password@host:port in HTTPS_PROXY or HTTP_PROXY",
+    511: "a portal on the way wants a login, as in a browser",
+}
 # A HEAD has no error code, so these statuses leave the reason open: S3 answers 400 to expired credentials, too.
 VAGUE_STATUS = _DENIED_STATUS | {400}
 
@@ -155,13 +160,24 @@ def fault_of_answer(location: ObjectLocation, status: int, code: str) -> S3Fault
     """
     if status in _PASSING_REDIRECTS:
         return bad_answer(location, f"a redirect ({status}) to no address")
-    said = f"{location}: S3 answered {status}" + (f" {code}" if code else "")
+    said = f"{location}: " + explain_in_between(status, f"S3 answered {status}{code and f' {code}'}")
     transient = status >= _SERVER_ERROR or status in _TRANSIENT_STATUS or code in _TRANSIENT_CODES
     transient = transient and status not in _NOT_SUPPORTED_STATUS
     if transient and (status in _THROTTLING_STATUS or code in _THROTTLING_CODES):
         said += " (throttled)"
     kind, detail = (FailureKind.NETWORK, said) if transient else _meaning(location, status, code, said)
     return S3Fault(kind, detail, transient=transient, status=status, code=code)
+
+
+def explain_in_between(status: int, otherwise: str) -> str:
+    """Return what a proxy or portal means by a status that only such a one gives; other words for all others."""
+    return f"{_IN_BETWEEN[status]} (status {status})" if status in _IN_BETWEEN else otherwise
+
+
+def tunnel_refused(location: ObjectLocation, status: int, route: str) -> S3Fault:
+    """Return the fault of a proxy that opens no connection to S3 and says why; see `Network` for routes."""
+    reason = explain_in_between(status, f"the proxy refuses it (status {status}): ask who runs it, or set NO_PROXY")
+    return S3Fault(FailureKind.NETWORK, f"{location}: cannot connect{route}: {reason}", status=status)
 
 
 def _meaning(  # noqa: PLR0911  # a table

@@ -24,6 +24,7 @@ from applier.s3.faults import (
     bad_answer,
     no_answer_in_time,
     tls_failed,
+    tunnel_refused,
 )
 from schemas.results import FailureKind
 from schemas.s3_location import ObjectLocation
@@ -44,6 +45,8 @@ _TLS_REASONS = {
 }
 # Bytes were lost or damaged on the way, or the server had a bad moment: the next connection may be well.
 _PASSING_TLS_FAULTS = re.compile(r"EOF|BAD_RECORD_MAC|DECRYPTION_FAILED|DECODE_ERROR|DECRYPT_ERROR|INTERNAL_ERROR")
+# http.client's words for a proxy that will not connect, whoever asks again.
+_TUNNEL_REFUSED = re.compile(r"Tunnel connection failed: (40[0-7])")
 
 
 def fault_of_error(location: ObjectLocation, error: Exception, route: str) -> S3Fault:  # noqa: PLR0911  # a table
@@ -58,6 +61,8 @@ def fault_of_error(location: ObjectLocation, error: Exception, route: str) -> S3
         case SSLError():
             text = str(error)
             return tls_failed(location, _explain_tls(text), transient=_PASSING_TLS_FAULTS.search(text) is not None)
+        case ProxyError() if found := _TUNNEL_REFUSED.search(str(error)):
+            return tunnel_refused(location, int(found[1]), route)
         case ProxyError() | NewConnectionError():
             return S3Fault(FailureKind.NETWORK, f"{location}: cannot connect{route}", transient=True)
         case ConnectTimeoutError() | ReadTimeoutError() | TimeoutError():

@@ -1,6 +1,7 @@
 """Scorecard row 54: what libraries would read from the environment is decided once, for all requests alike."""
 
 import re
+from collections import defaultdict
 from pathlib import Path
 
 import obstore
@@ -11,6 +12,7 @@ from conftest import MakeRestoreCase
 from embedded_s3 import EmbeddedS3
 from fault_case import many_files
 from faulty_proxy import FaultyProxy
+from raw_server import RawServer
 from tls import make_private_ca
 
 DEAD_PROXY = "http://127.0.0.1:9"
@@ -102,6 +104,39 @@ def test_a_proxy_that_is_not_there_should_be_named_row_54(
 
     assert_no_s3(result, case, "cannot connect through the proxy http://127.0.0.1:9\n")
     assert "APROXYPASSWORD" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("endpoint_url", "answer", "said"),
+    [
+        ("http://s3.example.org", "407 Proxy Authentication Required", "the proxy wants a login, or another one: "),
+        ("https://s3.example.org", "407 Proxy Authentication Required", "the proxy wants a login, or another one: "),
+        ("https://s3.example.org", "403 Forbidden", "the proxy refuses it (status 403): ask who runs it"),
+        ("http://s3.example.org", "511 Network Authentication Required", "a portal on the way wants a login"),
+    ],
+)
+def test_what_a_proxy_wants_should_be_said_at_once_row_54(  # noqa: PLR0917
+    run_cli: Cli, make_restore_case: MakeRestoreCase, endpoint_url: str, answer: str, said: str
+) -> None:
+    # given
+    case = make_restore_case(many_files(2))
+    plan = compile_plan(run_cli, case)
+    raw_answer = f"HTTP/1.1 {answer}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n".encode()
+    with RawServer(defaultdict(lambda: raw_answer)) as proxy:
+        url = proxy.url("").replace("//", "//someone:APROXYPASSWORD@")
+        environment = {"HTTP_PROXY": url, "HTTPS_PROXY": url}
+        options = ("--endpoint-url", endpoint_url, "--max-outage", "0")
+
+        # when
+        applied = run_cli("apply", plan, *options, "--retries", "1", environment=environment, timeout_seconds=30)
+        checked = run_cli("doctor", "--endpoint-url", endpoint_url, environment=environment)
+
+    # then
+    assert applied.exit_code == 2
+    assert said in applied.stderr
+    assert checked.exit_code == 1
+    assert said in checked.stdout.replace("\n                      ", " ")
+    assert "APROXYPASSWORD" not in applied.stderr + checked.stdout
 
 
 def test_a_proxy_should_get_the_first_look_and_the_bytes_row_54(
