@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 # The chain's endpoint for all services and for S3, by botocore's own reading of variables and profiles. The sections
 # `services` of a configuration file are left to a client: https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
 _ENDPOINT_URL = {"endpoint_url": ("endpoint_url", ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"], None, None)}
-_PATH_STYLE = Config(s3={"addressing_style": "path"})
 _CHECK_ENDPOINT = "(check --endpoint-url and AWS_ENDPOINT_URL)"
 # For SSO and STS, which botocore would otherwise ask five times for a minute each.
 _SIGN_IN = Config(connect_timeout=5, read_timeout=15, retries={"total_max_attempts": 3})
@@ -111,7 +110,7 @@ class AwsChain:
                 "s3",
                 region_name=region,
                 endpoint_url=self.access.endpoint_url,
-                config=_PATH_STYLE,
+                config=_path_style(self._chain),
                 verify=False,  # it connects to nothing; the bundle is tried in `choose_network`, which names it
             )
         except BotoCoreError as error:
@@ -147,8 +146,15 @@ def _named_endpoint(chain: botocore.session.Session) -> str | None:
     if "services" not in chain.get_scoped_config():
         return chain.get_config_variable("endpoint_url") or None
     region = chain.get_config_variable("region") or _ANY_REGION
-    client = _boto3_session(chain).client("s3", region_name=region, config=_PATH_STYLE)
+    client = _boto3_session(chain).client("s3", region_name=region, config=_path_style(chain))
     return None if _AWS_ITSELF.fullmatch(client.meta.endpoint_url) else client.meta.endpoint_url
+
+
+def _path_style(chain: botocore.session.Session) -> Config:
+    """Return the configuration of a client whose endpoint is wanted."""
+    if chain.get_config_variable("use_fips_endpoint"):  # else a client calls one its own that us-east-1 does not have
+        return Config(s3={"addressing_style": "path", "us_east_1_regional_endpoint": "regional"})
+    return Config(s3={"addressing_style": "path"})
 
 
 def is_region(name: str) -> bool:

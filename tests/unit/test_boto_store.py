@@ -1,9 +1,11 @@
 """Where S3 is, by the AWS chain: what is found without a client must be what a client would find."""
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import botocore.session
 import pytest
+from botocore.config import Config
 from botocore.loaders import Loader
 
 from applier.s3.aws_chain import S3Access
@@ -86,6 +88,19 @@ def test_address_should_be_that_of_the_aws_chain(
 
     expected = botocore.session.Session().create_client("s3").meta
     assert (address.endpoint_url, address.region) == (expected.endpoint_url, expected.region_name)
+
+
+@pytest.mark.parametrize("variable", ["AWS_NOTHING_OF_NOTE", "AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT"])
+def test_address_should_be_the_one_that_a_client_sends_requests_to(aws: pytest.MonkeyPatch, variable: str) -> None:
+    """For FIPS in us-east-1, it is not the one that a client calls its own."""
+    aws.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    aws.setenv(variable, "true")
+
+    address = BotoStore(S3Access()).address("bucket")
+
+    client = botocore.session.Session().create_client("s3", config=Config(s3={"addressing_style": "path"}))
+    sent_to = urlsplit(client.generate_presigned_url("head_bucket", Params={"Bucket": "bucket"}))
+    assert (address.endpoint_url, address.region) == (f"https://{sent_to.netloc}", "us-east-1")
 
 
 def test_address_should_be_that_of_the_options_before_the_chains(aws: pytest.MonkeyPatch) -> None:
