@@ -32,7 +32,8 @@ T = TypeVar("T")
 _MFA_SECONDS = 45.0
 # Credentials that are about to expire are renewed at most so often, whatever the number of requests.
 _RENEWAL_SECONDS = 1.0
-# With more time than this before they expire, they still sign: nobody waits for a renewal, and one that fails ends nothing.
+# With more time than this before they expire, they still sign: only one request waits for a renewal, and one that
+# fails ends nothing.
 _VALID_SECONDS = 60
 # Until then, they are renewed at most so often: STS gives keys for 15 minutes, and botocore would renew those at once.
 _CALM_SECONDS = 20.0
@@ -119,9 +120,9 @@ class CredentialSource:
         Raises:
             S3Fault: they cannot be renewed: the run can ask nothing more.
         """
-        if not self._end and self._is_due() and self._lock.acquire(blocking=not self._still_sign()):
+        if self._is_due() and self._lock.acquire(blocking=not self._still_sign()):
             try:
-                if not self._end and self._is_due():
+                if self._is_due():
                     self._renew()
             finally:
                 self._lock.release()
@@ -131,8 +132,9 @@ class CredentialSource:
 
     def _is_due(self) -> bool:
         expiring = self._credentials
-        due = isinstance(expiring, RefreshableCredentials) and expiring.refresh_needed()
-        return due and self._clock() >= self._next_renewal
+        if self._end or not isinstance(expiring, RefreshableCredentials) or self._clock() < self._next_renewal:
+            return False
+        return expiring.refresh_needed()
 
     def _still_sign(self) -> bool:
         """Tell whether the credentials are valid for longer than any request takes to be signed and sent."""

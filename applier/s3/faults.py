@@ -224,6 +224,6 @@ def _advice(code: str, location: ObjectLocation) -> str:  # noqa: PLR0911  # a t
         case "SecondLevelDomainForbidden":
             return " (this S3 refuses requests in path style, and kraken-plan makes no others)"
         case "":
-            return " (missing, not permitted to these credentials, or refused by a proxy, web filter or portal in between)"
+            return " (missing, not permitted to these credentials, or refused by a proxy or portal in between)"
         case _:
             return ""

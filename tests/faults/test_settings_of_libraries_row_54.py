@@ -115,7 +115,7 @@ def test_a_proxy_that_is_not_there_should_be_named_row_54(
         ("http://s3.example.org", "511 Network Authentication Required", "a portal on the way wants a login"),
     ],
 )
-def test_what_a_proxy_wants_should_be_said_at_once_row_54(  # noqa: PLR0917
+def test_what_a_proxy_wants_should_be_said_at_once_row_54(
     run_cli: Cli, make_restore_case: MakeRestoreCase, endpoint_url: str, answer: str, said: str
 ) -> None:
     # given
