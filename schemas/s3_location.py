@@ -12,7 +12,8 @@ from schemas.text import printable
 
 # The rule that botocore applies to a bucket name before it sends anything.
 _BUCKET_NAME = re.compile(r"[A-Za-z0-9._-]{1,255}")
-
+# Its rule for a region, less the line end that it lets pass.
+_REGION = re.compile(r"(?![0-9]+$)(?!-)[A-Za-z0-9-]{1,63}(?<!-)")
 
 _ENDPOINT_URL = re.compile(r"https?://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?((?:/[A-Za-z0-9._~-]+)*/?)")
 _LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
@@ -99,6 +100,13 @@ def reconstruct_s3_paths(s3_upload_path: str, relative_paths: Iterable[str]) -> 
     if reason := explain_bad_bucket_name(bucket_name):
         raise ValueError(f"malformed s3_upload_path {s3_upload_path[:200]!r}: {reason}")
     return bucket_name, {path: "/".join([*prefix, path]) for path in relative_paths}
+
+
+def explain_bad_region(region: str) -> str | None:
+    """Return why this cannot be a region; None if it can, whether AWS has it or only the operator of another S3."""
+    if _REGION.fullmatch(region):
+        return None
+    return f"{region[:80]!r} is not the name of a region (expected letters, digits and '-', as in eu-central-1)"
 
 
 def explain_bad_endpoint_url(url: str) -> str | None:

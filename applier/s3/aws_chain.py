@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING
 import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from botocore.utils import validate_region_name
 
 from applier.s3.credentials import CredentialSource
 from applier.s3.network import S3Address, choose_network
 from schemas.errors import ConfigError
-from schemas.s3_location import explain_bad_endpoint_url
+from schemas.s3_location import explain_bad_endpoint_url, explain_bad_region
 from schemas.text import printable
 
 if TYPE_CHECKING:
@@ -76,9 +75,12 @@ class AwsChain:
             self._chain = chain = _open_chain(access.profile, access.region)
             profile = chain.get_config_variable("profile") or "default"
             bundle = chain.get_config_variable("ca_bundle")
+            region = chain.get_config_variable("region")
             configured = _configured_address(access, chain)
         except BotoCoreError as error:
             raise ConfigError(f"S3 access: {_without_secrets(error)}") from error
+        if region and (reason := explain_bad_region(region)):
+            raise ConfigError(f"S3 access: the region: {reason} (check --region, AWS_DEFAULT_REGION and the profile)")
         self.credentials = CredentialSource(chain, profile)
         self.default_address = configured or self._derive_address(access.region)
         if reason := explain_bad_endpoint_url(self.default_address.endpoint_url):
@@ -187,7 +189,6 @@ def _configured_address(access: S3Access, chain: botocore.session.Session) -> S3
     region = chain.get_config_variable("region")
     if not (endpoint_url and region):
         return None
-    validate_region_name(region)
     return S3Address(endpoint_url=endpoint_url, region=region)
 
 

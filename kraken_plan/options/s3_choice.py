@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from schemas.errors import ConfigError
 from schemas.plan import Plan
-from schemas.s3_location import explain_bad_endpoint_url
+from schemas.s3_location import explain_bad_endpoint_url, explain_bad_region
 from schemas.text import printable
 
 if TYPE_CHECKING:
@@ -38,8 +38,10 @@ def with_chosen_s3(site: "SiteConfig", options: S3Options, environment: Mapping[
         environment: to tell which variable the AWS chain took the endpoint from.
 
     Raises:
-        ConfigError: an endpoint is malformed, or there is no such profile.
+        ConfigError: a region or an endpoint is malformed, or there is no such profile.
     """
+    if options.region and (reason := explain_bad_region(options.region)):
+        raise ConfigError(f"--region: {reason}")
     site = replace(site, region=options.region or site.region)
     if options.endpoint_url is not None:
         if reason := explain_bad_endpoint_url(options.endpoint_url):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from schemas.errors import ConfigError
 from schemas.regular_file import read_regular_file
-from schemas.s3_location import explain_bad_endpoint_url
+from schemas.s3_location import explain_bad_endpoint_url, explain_bad_region
 from schemas.site.misspelt import refuse_misspelt_section
 from schemas.site.settings import SECTION, SiteSettings, normalize_output_location, parse_site_settings
 from schemas.site.yaml_nodes import Mapping, entry_of, parse_yaml, plain_value, text_at, unread_keys, value_at
@@ -82,6 +82,8 @@ def read_site_config(config_path: str, output_location: str | None = None) -> Si
         name=Path(config_path).name,
         settings=_parse_section(settings, name),
     )
+    if config.region is not None and (reason := explain_bad_region(config.region)):
+        raise ConfigError(f"{name}: {REGION_KEY}: {reason}")
     if config.endpoint_url is not None and (reason := explain_bad_endpoint_url(config.endpoint_url)):
         raise ConfigError(f"{name}: {ENDPOINT_URL_KEY}: {reason}")
     return config

@@ -332,6 +332,10 @@ def test_settings_should_come_from_variables(run_cli: Cli, export: Path, site_ya
             ["--catalog", "raw_file.jsonl", "--output-root", "/out", "-o", "raw_file.jsonl"],
             "is not a plan already exists there; it was left untouched",
         ),
+        (
+            ["--catalog", "raw_file.jsonl", "--output-root", "/out", "--region", "eu-central-1\n"],
+            "--region: 'eu-central-1\\n' is not the name of a region",
+        ),
         (["--no-such-option"], "No such option"),
     ],
 )

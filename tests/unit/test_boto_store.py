@@ -3,6 +3,7 @@
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import boto3
 import botocore.session
 import pytest
 from botocore.config import Config
@@ -98,7 +99,7 @@ def test_address_should_be_the_one_that_a_client_sends_requests_to(aws: pytest.M
 
     address = BotoStore(S3Access()).address("bucket")
 
-    client = botocore.session.Session().create_client("s3", config=Config(s3={"addressing_style": "path"}))
+    client = boto3.Session().client("s3", config=Config(s3={"addressing_style": "path"}))
     sent_to = urlsplit(client.generate_presigned_url("head_bucket", Params={"Bucket": "bucket"}))
     assert (address.endpoint_url, address.region) == (f"https://{sent_to.netloc}", "us-east-1")
 
@@ -125,9 +126,11 @@ def test_address_should_not_lack_the_region_where_only_the_endpoint_is_configure
     [
         (S3Access(profile="absent"), "absent"),
         (S3Access(endpoint_url="http://h:1", region="no region"), "no region"),
+        (S3Access(endpoint_url="http://h:1", region="eu-central-1\n"), "is not the name of a region"),
+        (S3Access(region="eu-central-1\n"), "is not the name of a region"),
         (S3Access(endpoint_url="ftp://h"), "ftp://h"),
     ],
-    ids=["profile", "region", "endpoint"],
+    ids=["profile", "region", "line end", "line end on AWS", "endpoint"],
 )
 @pytest.mark.usefixtures("aws")
 def test_what_the_chain_cannot_make_sense_of_should_be_refused(access: S3Access, said: str) -> None:

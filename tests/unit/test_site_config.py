@@ -15,7 +15,7 @@ from sample_data import write_site_yaml
 from schemas.errors import ConfigError, PlanError
 from schemas.plan import S3Settings
 from schemas.plan_file import read_plan
-from schemas.s3_location import explain_bad_endpoint_url
+from schemas.s3_location import explain_bad_endpoint_url, explain_bad_region
 from schemas.site.config import SiteConfig, load_site_config, read_site_settings
 from schemas.site.settings import SiteSettings, normalize_output_location
 
@@ -114,6 +114,10 @@ def test_neither_yaml_nor_output_root_should_say_what_to_give() -> None:
         (
             GOOD + "backup: {s3: {region: 5}}",
             "backup.s3.region: expected text, found 5 (int; in quotes it would be text)",
+        ),
+        (
+            GOOD + 'backup: {s3: {region: "eu-central-1\\n"}}',
+            "backup.s3.region: 'eu-central-1\\n' is not the name of a",
         ),
         (GOOD + "backup: {s3: x}", "backup.s3: expected a mapping, found the text 'x'"),
         (GOOD + "backup: {s3: {endpoint_url: host:9000}}", "backup.s3.endpoint_url: 'host:9000' is not the address"),
@@ -282,10 +286,18 @@ def test_an_ordinary_endpoint_should_be_accepted(url: str) -> None:
     assert explain_bad_endpoint_url(url) is None
 
 
-def test_the_sample_plan_should_be_refused_with_a_bad_endpoint() -> None:
-    """So that the property above can fail."""
+@pytest.mark.parametrize("region", ["eu-central-1", "us-gov-west-1", "EU", "default", "2b"])
+def test_a_region_that_is_accepted_should_be_accepted_in_a_plan(region: str) -> None:
+    assert explain_bad_region(region) is None
+    plan = replace(make_plan(), s3=S3Settings(region=region))
+    assert read_plan(plan_bytes(plan), "plan.json").s3.region == region
+
+
+@pytest.mark.parametrize("bad", [{"endpoint_url": "ftp://h"}, {"region": "eu-central-1\n"}, {"region": ""}])
+def test_the_sample_plan_should_be_refused_with_a_bad_endpoint_or_region(bad: dict[str, str]) -> None:
+    """So that the tests above can fail."""
     document = json.loads(plan_bytes(make_plan()))
-    document["s3"]["endpoint_url"] = "ftp://h"
+    document["s3"].update(bad)
     with pytest.raises(PlanError):
         read_plan(json.dumps(document).encode(), "plan.json")
 
