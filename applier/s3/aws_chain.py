@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 # The chain's endpoint for all services and for S3, by botocore's own reading of variables and profiles. The sections
 # `services` of a configuration file are left to a client: https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
-_ENDPOINT_URL = {"endpoint_url": ("endpoint_url", ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"], None, None)}
+_ENDPOINT_VARIABLES = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 _CHECK_ENDPOINT = "(check --endpoint-url and AWS_ENDPOINT_URL)"
 # For SSO and STS, which botocore would otherwise ask five times for a minute each.
 _SIGN_IN = Config(connect_timeout=5, read_timeout=15, retries={"total_max_attempts": 3})
@@ -165,7 +165,12 @@ def is_region(name: str) -> bool:
 
 
 def _open_chain(profile: str | None, region: str | None = None) -> botocore.session.Session:
-    chain = botocore.session.Session(profile=profile, session_vars=_ENDPOINT_URL)
+    named = [
+        variable for variable in _ENDPOINT_VARIABLES if os.environ.get(variable)
+    ]  # as a client passes over empty ones
+    chain = botocore.session.Session(
+        profile=profile, session_vars={"endpoint_url": ("endpoint_url", named, None, None)}
+    )
     chain.set_default_client_config(_SIGN_IN)
     if region is not None:
         chain.set_config_variable("region", region)

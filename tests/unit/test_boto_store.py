@@ -9,7 +9,7 @@ import pytest
 from botocore.config import Config
 from botocore.loaders import Loader
 
-from applier.s3.aws_chain import S3Access
+from applier.s3.aws_chain import S3Access, find_named_endpoint
 from applier.s3.boto_store import BotoStore
 from schemas.errors import ConfigError
 
@@ -69,6 +69,7 @@ def loader() -> Loader:
         {"AWS_ENDPOINT_URL": "http://all:3"},
         {"AWS_ENDPOINT_URL": "http://all:3", "AWS_ENDPOINT_URL_S3": "http://s3:4"},
         {"AWS_ENDPOINT_URL": "http://all:3", "AWS_ENDPOINT_URL_S3": ""},
+        {"AWS_ENDPOINT_URL": ""},
         {"AWS_ENDPOINT_URL": "http://all:3", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"},
         {"AWS_ENDPOINT_URL_S3": "http://s3:4", "AWS_DEFAULT_REGION": "us-east-1"},
         {"AWS_DEFAULT_REGION": "cn-north-1"},
@@ -89,6 +90,8 @@ def test_address_should_be_that_of_the_aws_chain(
 
     expected = botocore.session.Session().create_client("s3").meta
     assert (address.endpoint_url, address.region) == (expected.endpoint_url, expected.region_name)
+    is_aws = ".amazonaws.com" in expected.endpoint_url
+    assert find_named_endpoint(None) == (None if is_aws else expected.endpoint_url)  # what compile puts into a plan
 
 
 @pytest.mark.parametrize("variable", ["AWS_NOTHING_OF_NOTE", "AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT"])
