@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import botocore.session
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ProfileNotFound
 
 from applier.s3.credentials import CredentialSource
 from applier.s3.network import S3Address, choose_network
@@ -78,7 +78,7 @@ class AwsChain:
             region = chain.get_config_variable("region")
             configured = _configured_address(access, chain)
         except BotoCoreError as error:
-            raise ConfigError(f"S3 access: {_without_secrets(error)}") from error
+            raise ConfigError(f"S3 access: {_explain(error)}") from error
         if region and (reason := explain_bad_region(region)):
             raise ConfigError(f"S3 access: the region: {reason} (check --region, AWS_DEFAULT_REGION and the profile)")
         self.credentials = CredentialSource(chain, profile)
@@ -116,9 +116,9 @@ class AwsChain:
                 verify=False,  # it connects to nothing; the bundle is tried in `choose_network`, which names it
             )
         except BotoCoreError as error:
-            raise ConfigError(f"S3 access: {_without_secrets(error)}") from error
+            raise ConfigError(f"S3 access: {_explain(error)}") from error
         except ValueError as error:  # botocore's word for a malformed endpoint
-            raise ConfigError(f"S3 access: {_without_secrets(error)} {_CHECK_ENDPOINT}") from error
+            raise ConfigError(f"S3 access: {_explain(error, _CHECK_ENDPOINT)}") from error
         return S3Address(endpoint_url=client.meta.endpoint_url, region=client.meta.region_name)
 
 
@@ -136,7 +136,7 @@ def find_named_endpoint(profile: str | None) -> str | None:
     try:
         endpoint_url = _named_endpoint(_open_chain(profile))
     except (BotoCoreError, ValueError) as error:
-        raise ConfigError(f"S3 access: {_without_secrets(error)} {_CHECK_ENDPOINT}") from None
+        raise ConfigError(f"S3 access: {_explain(error, _CHECK_ENDPOINT)}") from None
     if endpoint_url is not None and (reason := explain_bad_endpoint_url(endpoint_url)):
         raise ConfigError(f"S3 access: the endpoint: {reason} {_CHECK_ENDPOINT}")
     return endpoint_url
@@ -197,6 +197,12 @@ def _configured_address(access: S3Access, chain: botocore.session.Session) -> S3
     return S3Address(endpoint_url=endpoint_url, region=region)
 
 
-def _without_secrets(error: Exception) -> str:
+def _explain(error: Exception, advice: str = "") -> str:
     """Return botocore's words on one line, less all that may be a user, a password or the query of a URL in them."""
-    return printable(re.sub(r"(?<=: ).*@|\S*@|\?\S+", "…", str(error)))
+    match error:
+        case ProfileNotFound(kwargs={"profile": name}):
+            shown = printable(str(name), 100)
+            return f"the AWS configuration has no profile {shown!r}: check --profile and AWS_PROFILE"
+        case _:
+            words = printable(re.sub(r"(?<=: ).*@|\S*@|\?\S+", "…", str(error)))
+            return f"{words} {advice}".rstrip()

@@ -49,6 +49,7 @@ def explain(error: Exception, profile: str) -> str:  # noqa: PLR0911  # a table
         profile: the profile's name.
     """
     shown = printable(profile, 100)
+    option = "" if profile == "default" else f" --profile {shown}"
     match error:
         case ConfigError():
             return str(error)
@@ -60,14 +61,15 @@ def explain(error: Exception, profile: str) -> str:  # noqa: PLR0911  # a table
             return _explain_refusal(error, shown)
         case OSError() if not isinstance(error, BotoConnectionError):
             reason = error.strerror or type(error).__name__
-            return f"a file that profile {shown} takes its credentials from cannot be read: {reason}"
+            file = f"the file {printable(str(error.filename), 200)}" if error.filename else "a file"
+            return f"{file} that profile {shown} takes its credentials from cannot be read: {reason}"
         case RuntimeError() if "still expired" in str(error):
             return f"what profile {shown} gives has expired already: log in again"
     for kinds, words in _WORDS:
         if isinstance(error, kinds):
-            return words.format(profile=shown, text=printable(str(error), 300))
+            return words.format(profile=shown, option=option, text=printable(str(error), 300))
     kind = type(error).__name__
-    return f"profile {shown} gives none ({kind}): check it with `aws sts get-caller-identity --profile {shown}`"
+    return f"the AWS chain gives none ({kind}): check its variables and files, `aws sts get-caller-identity{option}`"
 
 
 _NO_JSON = (
@@ -79,11 +81,11 @@ _WORDS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
     (
         (SSOError, TokenRetrievalError),
         ("the SSO login of profile {profile} has ended or was never made: log in with "
-        "`aws sso login --profile {profile}`"),
+        "`aws sso login{option}`"),
     ),
     (
         (LoginError,),
-        "the login of profile {profile} has ended or was never made: log in with `aws login --profile {profile}`",
+        "the login of profile {profile} has ended or was never made: log in with `aws login{option}`",
     ),
     (
         (UnicodeDecodeError, json.JSONDecodeError),
@@ -98,7 +100,7 @@ _WORDS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
     (
         (TooLateError,),
         (f"nothing within {MAX_SECONDS:.0f} s from what gives the credentials of profile {{profile}}: check it with "
-        "`aws sts get-caller-identity --profile {profile}`"),
+        "`aws sts get-caller-identity{option}`"),
     ),
     (
         (

@@ -5,6 +5,7 @@ printed. Here one thread at a time makes an attempt, and only our own words leav
 """
 
 import logging
+import os
 import select
 import threading
 import time
@@ -180,9 +181,28 @@ def _find(session: "Session") -> tuple[Credentials, Keys]:
     if credentials is None:
         raise ConfigError(
             "no AWS credentials found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a profile with "
-            "--profile, or log in with `aws sso login`"
+            f"--profile, or log in with `aws sso login`{_name_unreadable_file(session)}"
         )
     return credentials, _freeze(credentials)
+
+
+def _name_unreadable_file(session: "Session") -> str:
+    """Return which of the chain's files cannot be read, which botocore passes over; empty if none is like that."""
+    for variable in ("credentials_file", "config_file"):
+        path = Path(session.get_config_variable(variable)).expanduser()
+        if reason := _explain_unreadable(path):
+            return f" ({printable(str(path), 200)} cannot be read: {reason})"
+    return ""
+
+
+def _explain_unreadable(path: Path) -> str:
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    except OSError as error:
+        return error.strerror or type(error).__name__
+    return "" if os.access(path, os.R_OK) else "permission denied"
 
 
 def _bound_process(provider: ProcessProvider) -> ProcessProvider:

@@ -7,6 +7,7 @@ from urllib3.exceptions import (
     ConnectTimeoutError,
     HTTPError,
     IncompleteRead,
+    NameResolutionError,
     NewConnectionError,
     ProtocolError,
     ProxyError,
@@ -63,6 +64,9 @@ def fault_of_error(location: ObjectLocation, error: Exception, route: str) -> S3
             return tls_failed(location, _explain_tls(text), transient=_PASSING_TLS_FAULTS.search(text) is not None)
         case ProxyError() if found := _TUNNEL_REFUSED.search(str(error)):
             return tunnel_refused(location, int(found[1]), route)
+        case NameResolutionError() | ProxyError(original_error=NameResolutionError()):
+            words = f"{location}: cannot connect{route}: the host name is not known"
+            return S3Fault(FailureKind.NETWORK, words, transient=True)
         case ProxyError() | NewConnectionError():
             return S3Fault(FailureKind.NETWORK, f"{location}: cannot connect{route}", transient=True)
         case ConnectTimeoutError() | ReadTimeoutError() | TimeoutError():

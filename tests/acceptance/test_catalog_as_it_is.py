@@ -207,7 +207,7 @@ def test_a_profiles_endpoint_should_stand_in_the_plan(run_cli: Cli) -> None:
         assert plan.s3.endpoint_url == endpoint_url
     unknown = compile_documents(run_cli, [catalog_document("a")], "a", "--profile", "none")
     assert unknown.exit_code == 2
-    assert "S3 access: The config profile (none) could not be found" in unknown.stderr
+    assert "S3 access: the AWS configuration has no profile 'none': check --profile and AWS_PROFILE" in unknown.stderr
 
 
 def test_an_option_should_go_before_the_yaml_and_the_yaml_before_the_chain(run_cli: Cli) -> None:

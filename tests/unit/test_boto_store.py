@@ -11,6 +11,7 @@ from botocore.loaders import Loader
 
 from applier.s3.aws_chain import S3Access, find_named_endpoint
 from applier.s3.boto_store import BotoStore
+from applier.s3.faults import S3Fault
 from schemas.errors import ConfigError
 
 CONFIG = """
@@ -127,7 +128,7 @@ def test_address_should_not_lack_the_region_where_only_the_endpoint_is_configure
 @pytest.mark.parametrize(
     ("access", "said"),
     [
-        (S3Access(profile="absent"), "absent"),
+        (S3Access(profile="x@y.org"), "has no profile 'x@y.org': check --profile and AWS_PROFILE"),
         (S3Access(endpoint_url="http://h:1", region="no region"), "no region"),
         (S3Access(endpoint_url="http://h:1", region="eu-central-1\n"), "is not the name of a region"),
         (S3Access(region="eu-central-1\n"), "is not the name of a region"),
@@ -145,3 +146,45 @@ def test_a_bad_region_should_be_told_on_one_line() -> None:
     with pytest.raises(ConfigError) as told:
         BotoStore(S3Access(endpoint_url="http://option:5", region="eu\nkraken-plan: all is verified"))
     assert str(told.value).isprintable()
+
+
+@pytest.mark.usefixtures("aws")
+def test_a_host_that_is_not_known_should_be_called_that() -> None:
+    store = BotoStore(S3Access(endpoint_url="http://no.such.host.invalid:9"))
+
+    with pytest.raises(S3Fault, match="cannot connect: the host name is not known") as told:
+        store.check_bucket("bucket")
+
+    assert told.value.transient
+
+
+def test_a_file_that_cannot_be_read_should_be_named_where_there_are_no_credentials(
+    aws: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    aws.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "loop"))
+    aws.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    aws.delenv("AWS_ACCESS_KEY_ID")
+
+    with pytest.raises(ConfigError, match=r"no AWS credentials found: .*/loop cannot be read: Too many levels"):
+        BotoStore(S3Access(endpoint_url="http://h:1"))
+
+
+@pytest.mark.parametrize(("profile", "option"), [(None, "`"), ("endpoint", " --profile endpoint`")])
+def test_advice_should_name_a_profile_only_where_one_was_named(
+    aws: pytest.MonkeyPatch, profile: str | None, option: str
+) -> None:
+    aws.setenv("AWS_METADATA_SERVICE_TIMEOUT", "abc")
+    aws.delenv("AWS_ACCESS_KEY_ID")
+
+    with pytest.raises(ConfigError, match=f"`aws sts get-caller-identity{option}"):
+        BotoStore(S3Access(endpoint_url="http://h:1", profile=profile))
+
+
+def test_the_token_file_that_is_not_there_should_be_named(aws: pytest.MonkeyPatch) -> None:
+    aws.setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/x")
+    aws.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", "/nonexistent/token")
+    aws.delenv("AWS_ACCESS_KEY_ID")
+
+    with pytest.raises(ConfigError, match="the file /nonexistent/token that profile default takes its credentials"):
+        BotoStore(S3Access(endpoint_url="http://h:1"))
