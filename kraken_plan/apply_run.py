@@ -26,6 +26,7 @@ from applier.restore.session import Session, open_session
 from applier.restore.tools import CheckTools, Quarantine, RestoreTools
 from applier.s3.archive import ThawWait
 from applier.s3.bandwidth import BandwidthLimit
+from applier.s3.credential_process import end_helpers
 from applier.s3.lists.objects_ahead import ObjectsAhead
 from kraken_plan.console import leave, say, say_unless_quiet
 from kraken_plan.finish.finish import Finish
@@ -112,7 +113,7 @@ def carry_out(reviewed: Plan, options: ApplyOptions, finish: Finish) -> int:
         say_unless_quiet(words)
     limit = None if options.max_bandwidth is None else BandwidthLimit(options.max_bandwidth)
     with (
-        stop_on_signals(say) as stop,
+        stop_on_signals(say, end_helpers) as stop,
         open_session(reviewed, options.session_settings, stop.event, limit) as session,
     ):
         stop.is_connecting = False
@@ -219,6 +220,7 @@ def _exit_code(stop: StopRequest, *, well: bool, ended: bool) -> int:
     """Return the exit code of a run; where threads still wait for S3, leave with it at once."""
     exit_code = stop.exit_code or (0 if well else 1)
     if not ended:
+        stop.end_helpers()
         leave(exit_code)
     return exit_code
 

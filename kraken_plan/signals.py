@@ -35,13 +35,15 @@ class StopRequest:
         event: set once the run is to stop.
         signal_number: of the signal that asked; None if none has.
         describe_progress: says how far the run has come.
+        end_helpers: ends the processes that would stay behind where this one ends at once.
         is_connecting: whether the run still waits for credentials, and has touched nothing.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, end_helpers: Callable[[], None] = lambda: None) -> None:
         self.event = threading.Event()
         self.signal_number: int | None = None
         self.describe_progress: Callable[[], str] = lambda: "still preparing"
+        self.end_helpers = end_helpers
         self.is_connecting = True
         self._asked_at = 0.0
 
@@ -63,16 +65,19 @@ class StopRequest:
 
 
 @contextmanager
-def stop_on_signals(announce: Callable[[str], None]) -> Iterator[StopRequest]:
+def stop_on_signals(
+    announce: Callable[[str], None], end_helpers: Callable[[], None] = lambda: None
+) -> Iterator[StopRequest]:
     """Listen for signals during a block.
 
     Args:
         announce: says in words that the run is stopping, or how far it has come; it may block.
+        end_helpers: ends the processes that would stay behind where this one ends at once.
 
     Raises:
         ConfigError: the system starts no more threads.
     """
-    request = StopRequest()
+    request = StopRequest(end_helpers)
     reader, writer = os.pipe()
     os.set_blocking(writer, False)  # os.set_blocking takes no keyword
     listener = threading.Thread(target=_listen, args=(reader, request, announce), daemon=True, name="signals")
@@ -128,6 +133,7 @@ def _listen(reader: int, request: StopRequest, announce: Callable[[str], None]) 
             _start_aside(functools.partial(announce, words))
             _start_aside(functools.partial(_end_connecting, request, number))
         elif not request.is_repeated_by(number):
+            request.end_helpers()
             os._exit(128 + number)
 
 
@@ -135,6 +141,7 @@ def _end_connecting(request: StopRequest, number: int) -> None:
     """End the process if it is still connecting after a while: what gives the credentials may take a minute."""
     time.sleep(_LONGEST_CONNECTING_SECONDS)
     if request.is_connecting:
+        request.end_helpers()
         os._exit(128 + number)
 
 

@@ -24,6 +24,16 @@ class HungProcessError(CredentialProcessError):
     """A helper did not end in time."""
 
 
+# Those that may still run.
+_started: set["BoundedProcess"] = set()
+
+
+def end_helpers() -> None:
+    """End every helper that still runs, for a process that ends without waiting for its threads."""
+    for helper in list(_started):
+        helper.kill()
+
+
 class BoundedProcess:
     """Stands in for `subprocess.Popen` where botocore starts a helper: same calls, but bounded and silent.
 
@@ -44,6 +54,7 @@ class BoundedProcess:
             reason = getattr(error, "strerror", None) or "it is not a command"
             raise CredentialProcessError(f"it could not be started: {reason}") from error
         self._output = b""
+        _started.add(self)
 
     def communicate(self) -> tuple[bytes, bytes]:
         """Return what the helper wrote to stdout, and nothing in place of its errors.
@@ -80,14 +91,18 @@ class BoundedProcess:
             with self._process.stdout as stream:
                 self._output = stream.read(_MAX_OUTPUT_BYTES + 1)
 
-    def _end(self) -> None:
-        """End the helper and everything that it started, if it still runs."""
+    def kill(self) -> None:
+        """Kill the helper and everything that it started, if it still runs."""
         if self._process.poll() is None:
             for pid in [*_descendants(self._process.pid), self._process.pid]:
                 with suppress(OSError):
                     os.kill(pid, signal.SIGKILL)
-            with suppress(subprocess.TimeoutExpired):
-                self._process.wait(_REAP_SECONDS)
+
+    def _end(self) -> None:
+        self.kill()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_REAP_SECONDS)
+        _started.discard(self)
 
 
 def _descendants(pid: int) -> Iterator[int]:

@@ -19,6 +19,7 @@ from applier.restore.output_root import reroot_plan
 from applier.restore.preflight import look_before_flight
 from applier.restore.session import open_session
 from applier.restore.tools import CheckTools
+from applier.s3.credential_process import end_helpers
 from applier.s3.lists.objects_ahead import ObjectsAhead
 from kraken_plan.console import leave, say
 from kraken_plan.finish.finish import Finish, summary_options, take_finish
@@ -115,7 +116,10 @@ def _status(options: StatusOptions, finish: Finish) -> int:
     plan_file = load_plan(options.plan)
     if options.last:
         return _show_last(plan_file, options, finish)
-    with stop_on_signals(say) as stop, open_session(plan_file, options.session_settings, stop.event) as session:
+    with (
+        stop_on_signals(say, end_helpers) as stop,
+        open_session(plan_file, options.session_settings, stop.event) as session,
+    ):
         stop.is_connecting = False
         plan = session.plan
         head = begin_run(plan)
@@ -148,6 +152,7 @@ def _status(options: StatusOptions, finish: Finish) -> int:
         if not finish.pass_on(RunSummary(head=head, end=end, tally=tally, causes=())):
             exit_code = exit_code or 1
         if not seen.ended:  # threads still wait for S3
+            stop.end_helpers()
             leave(exit_code)
         return exit_code
 

@@ -20,6 +20,7 @@ from applier.restore.thaw import (
 )
 from applier.restore.tools import CheckTools
 from applier.s3.archive import Archives, RestoreRequest, ThawWait, Tier
+from applier.s3.credential_process import end_helpers
 from applier.s3.lists.objects_ahead import ObjectsAhead
 from kraken_plan.confirm import confirm
 from kraken_plan.console import leave, say, say_unless_quiet
@@ -104,7 +105,7 @@ def thaw_command(**options: object) -> None:
 
 def _thaw(options: ThawOptions) -> int:
     plan = load_plan(options.plan)
-    with stop_on_signals(say) as stop, open_session(plan, options.session_settings, stop.event) as session:
+    with stop_on_signals(say, end_helpers) as stop, open_session(plan, options.session_settings, stop.event) as session:
         stop.is_connecting = False
         tools = _tools(session, options)
         _say_what_is_asked(session.plan)
@@ -122,6 +123,7 @@ def _thaw(options: ThawOptions) -> int:
         show_lines([thaw_summary(look)])
         exit_code = stop.exit_code or _exit_code(look, has_waited=options.wait)
         if not look.ended:  # threads still wait for S3
+            stop.end_helpers()
             leave(exit_code)
         return exit_code
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import signal
 import time
 from collections import defaultdict
@@ -254,11 +253,30 @@ def test_the_first_signal_should_end_a_run_that_still_waits_for_credentials_rows
     process.send_signal(number)
     begun = time.monotonic()
     result = run_cli.finish(process)
-    os.kill(int(pids.read_text(encoding="ascii")), signal.SIGKILL)
 
     assert result.exit_code == 128 + number
     assert time.monotonic() - begun < MAX_SECONDS / 2
+    wait_for(lambda: not _runs(int(pids.read_text(encoding="ascii"))), "the end of the helper")
     assert list(case.output_location.iterdir()) == []
+
+
+def test_a_signal_that_ends_a_run_in_a_renewal_should_end_the_helper_row_42(
+    run_cli: Cli, case: RestoreCase, helper: Helper
+) -> None:
+    # given a renewal in mid-run that hangs
+    plan = compile_plan(run_cli, case)
+    pids = helper.folder / "pids"
+    hangs = helper.does(run_cli, f"if [ $n -gt 3 ]; then echo $$ >{pids}; exec sleep 300; fi")
+    process = run_cli.start("apply", plan, *SLOW, environment=hangs)
+    wait_for(pids.exists, "the helper")
+
+    # when
+    process.send_signal(signal.SIGTERM)
+    result = run_cli.finish(process)
+
+    # then
+    assert result.exit_code == 128 + signal.SIGTERM
+    wait_for(lambda: not _runs(int(pids.read_text(encoding="ascii"))), "the end of the helper")
 
 
 def _runs(pid: int) -> bool:
