@@ -14,7 +14,8 @@ from cli import Cli
 from conftest import MakeRestoreCase
 from ended_runs import ENDED_HERE, plant_ended_run
 from faulty_proxy import FaultyProxy
-from file_systems import picture
+from file_systems import mounted_tmpfs, picture
+from needs import needs_root
 from restore_case import raw_file
 from sample_data import MIB, made_up_bytes
 
@@ -160,6 +161,22 @@ def test_what_is_not_a_folder_under_the_name_of_the_staging_folder_should_be_ref
     assert said in seen.stdout
     assert list(case.destination().iterdir()) == [staging]
     assert picture(outside) == before
+
+
+@needs_root
+def test_a_staging_folder_on_another_file_system_should_be_refused_before_anything_is_fetched(
+    run_cli: Cli, make_restore_case: MakeRestoreCase
+) -> None:
+    case = make_restore_case(thermo(size_bytes=1000))
+    plan = compile_plan(run_cli, case)
+    staging = case.destination() / ".kraken-plan"
+    staging.mkdir(parents=True)
+
+    with mounted_tmpfs(staging, "size=1m"):
+        result = run_cli("apply", plan)
+
+    assert result.exit_code == 2
+    assert f"{staging}: on another file system than its destination" in result.stderr
 
 
 def test_a_planted_hard_link_should_never_be_written_to_row_35(
