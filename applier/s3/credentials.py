@@ -72,27 +72,30 @@ class Keys(NamedTuple):
     token: str | None
 
 
+class Timing(NamedTuple):
+    """Waits so many seconds, and says how many have passed since some moment."""
+
+    wait: Callable[[float], object] = time.sleep
+    now: Callable[[], float] = time.monotonic
+
+
+_SYSTEM = Timing()
+
+
 class CredentialSource:
     """The credentials of one run.
 
     Args:
         session: the AWS chain.
         profile: its profile, for messages.
-        wait: waits so many seconds between attempts to renew.
-        clock: says how many seconds have passed since some moment.
+        timing: how time passes between attempts to renew.
 
     Raises:
         ConfigError: there are no credentials, or they cannot be got.
     """
 
-    def __init__(
-        self,
-        session: "Session",
-        profile: str,
-        wait: Callable[[float], object] = time.sleep,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._profile, self._wait, self._clock = profile, wait, clock
+    def __init__(self, session: "Session", profile: str, timing: Timing = _SYSTEM) -> None:
+        self._profile, self._timing = profile, timing
         self._lock = threading.Lock()
         self._end = ""
         silence_libraries()
@@ -100,7 +103,7 @@ class CredentialSource:
             self._credentials, self._keys = _within(MAX_SECONDS, lambda: _find(session))
         except Exception as error:  # noqa: BLE001  # the one place that knows every way in which this fails
             raise ConfigError(f"S3 access: {explain(error, profile)}") from None
-        self._next_renewal = clock() + self._pause_seconds()
+        self._next_renewal = timing.now() + self._pause_seconds()
 
     @property
     def origin(self) -> str:
@@ -133,7 +136,7 @@ class CredentialSource:
 
     def _is_due(self) -> bool:
         expiring = self._credentials
-        if self._end or not isinstance(expiring, RefreshableCredentials) or self._clock() < self._next_renewal:
+        if self._end or not isinstance(expiring, RefreshableCredentials) or self._timing.now() < self._next_renewal:
             return False
         return expiring.refresh_needed()
 
@@ -154,10 +157,10 @@ class CredentialSource:
                 if wait_seconds is None or _is_hopeless(error):
                     self._end = f"the credentials could not be renewed: {reason}, then apply again"
                     return
-                self._wait(wait_seconds)
+                self._timing.wait(wait_seconds)
             else:
                 break
-        self._next_renewal = self._clock() + self._pause_seconds()
+        self._next_renewal = self._timing.now() + self._pause_seconds()
 
     def _pause_seconds(self) -> float:
         return _CALM_SECONDS if self._still_sign() else _RENEWAL_SECONDS

@@ -11,7 +11,7 @@ import botocore.session
 import pytest
 from waiting import wait_for
 
-from applier.s3.credentials import CredentialSource
+from applier.s3.credentials import CredentialSource, Timing
 from applier.s3.faults import S3Fault
 
 
@@ -36,7 +36,7 @@ class Helper:
     def source(self) -> CredentialSource:
         """Return the credentials of a run that begins now."""
         session = botocore.session.Session(profile="ours")
-        return CredentialSource(session, "ours", self.waits.append, lambda: self.now)
+        return CredentialSource(session, "ours", Timing(self.waits.append, lambda: self.now))
 
     def hangs(self) -> Path:
         """Give nothing until somebody writes to a pipe."""
