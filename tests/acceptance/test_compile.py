@@ -377,18 +377,18 @@ def test_an_interrupted_compile_should_leave_an_existing_plan_alone(
 ) -> None:
     # given
     (run_cli.folder / "plan.json").write_bytes(OLD_PLAN)
-    os.mkfifo(run_cli.folder / "catalog.jsonl")
-    arguments = ["compile", "a", "--catalog", "catalog.jsonl", "--output-root", "/out", "-o", "plan.json"]
-    process = run_cli.start(*arguments)
+    os.mkfifo(run_cli.folder / "ids.txt")
+    arguments = ["--ids-file", "ids.txt", "--catalog", "catalog.jsonl", "--output-root", "/out", "-o", "plan.json"]
+    process = run_cli.start("compile", *arguments)
     # when
-    with (run_cli.folder / "catalog.jsonl").open("w"):  # returns when the program reads, and gives it nothing
+    with (run_cli.folder / "ids.txt").open("w"):  # returns when the program reads, and gives it nothing
         time.sleep(0.5)  # till it waits there; Python leaves a signal that comes a moment earlier lying
         process.send_signal(number)
         result = run_cli.finish(process)
     # then
     assert result.exit_code == exit_code
     assert (run_cli.folder / "plan.json").read_bytes() == OLD_PLAN
-    assert sorted(path.name for path in run_cli.folder.iterdir()) == ["catalog.jsonl", "plan.json"]
+    assert sorted(path.name for path in run_cli.folder.iterdir()) == ["ids.txt", "plan.json"]
 
 
 def test_quiet_should_leave_only_errors_and_verbose_say_what_is_read(run_cli: Cli, export: Path) -> None:
