@@ -207,9 +207,10 @@ def _meaning(  # noqa: PLR0911  # a table
 
 
 def _advice(code: str, location: ObjectLocation) -> str:  # noqa: PLR0911  # a table
-    if code and code in MISSING_PERMISSION_CODES:
+    if code in MISSING_PERMISSION_CODES:
         action = "s3:GetObjectVersion" if location.version_id else "s3:GetObject"
-        return f" (missing, or not permitted to these credentials: {action}, s3:ListBucket)"
+        in_between = "" if code else "; or refused by a proxy or portal in between"
+        return f" (missing, or not permitted to these credentials: {action}, s3:ListBucket{in_between})"
     if code.startswith(_KEY_SERVICE):
         return " (the KMS key that encrypts it is disabled, gone, or not permitted to these credentials)"
     match code:
@@ -223,7 +224,5 @@ def _advice(code: str, location: ObjectLocation) -> str:  # noqa: PLR0911  # a t
             return " (the session token has expired, or is not one of this S3: log in again, then apply again)"
         case "SecondLevelDomainForbidden":
             return " (this S3 refuses requests in path style, and kraken-plan makes no others)"
-        case "":
-            return " (missing, not permitted to these credentials, or refused by a proxy or portal in between)"
         case _:
             return ""

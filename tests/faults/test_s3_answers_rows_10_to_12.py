@@ -240,4 +240,4 @@ def test_a_denial_that_is_not_s3s_should_be_told_as_that_of_a_portal_in_between_
     assert result.exit_code == 1
     said = "is a proxy, web filter or portal in between?"
     assert f"bucket {case.bucket()}: the answer (403) is not in S3's words: {said}" in result.stderr
-    assert "S3 answered 403 (missing, not permitted to these credentials, or refused by a proxy" in last_report(case)
+    assert "s3:GetObject, s3:ListBucket; or refused by a proxy or portal in between)" in last_report(case)
