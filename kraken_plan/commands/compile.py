@@ -13,7 +13,7 @@ import click
 
 from kraken_plan.console import say_unless_quiet
 from kraken_plan.options.catalog_options import CatalogOptions, catalog_options
-from kraken_plan.options.plan_options import plan_output_option, refuse_empty, site_option
+from kraken_plan.options.plan_options import plan_output_option, site_option
 from kraken_plan.options.s3_choice import S3Options, with_chosen_s3
 from kraken_plan.output_files import STDOUT, refuse_anything_but_a_plan, write_plan_output
 from kraken_plan.views.compile_text import compile_summary, refusal, written_lines
@@ -87,14 +87,11 @@ MONGO_USER and MONGO_PASSWORD as AlphaKraken does. A user with the role `read` i
     help="Read ids from FILE (- is stdin): one or more a line, # begins a comment. Lists of names or paths and "
     "CSV tables from AlphaKraken's web app are read as they are.",
 )
-@click.option(
-    "--ids-column", metavar="NAME", callback=refuse_empty, help="FILE is CSV, and its column NAME holds the ids."
-)
+@click.option("--ids-column", metavar="NAME", help="FILE is CSV, and its column NAME holds the ids.")
 @catalog_options
 @click.option(
     "--default-project",
     metavar="PRID",
-    callback=refuse_empty,
     help="Restore raw files without a project (project_id is null, empty or missing) as of PRID, such as _FALLBACK.",
 )
 @click.option(

@@ -9,7 +9,7 @@ import click
 
 from kraken_plan.console import say_unless_quiet
 from kraken_plan.kept_results import load_kept_runs, state_dir_option
-from kraken_plan.options.plan_options import plan_argument, plan_output_option, refuse_empty
+from kraken_plan.options.plan_options import plan_argument, plan_output_option
 from kraken_plan.output_files import STDOUT, refuse_to_overwrite, write_plan_output
 from planner.raw_file_ids import split_at_commas
 from planner.select_plan import (
@@ -71,20 +71,14 @@ Several values of one option widen the selection, several options narrow it. Pat
     "--raw-file",
     metavar="ID",
     multiple=True,
-    callback=refuse_empty,
     help="Take these raw files: an id, several ids separated by commas, or a path.",
 )
-@click.option(
-    "--project", metavar="PRID", multiple=True, callback=refuse_empty, help="Take the raw files of these projects."
-)
-@click.option(
-    "--include", metavar="GLOB", multiple=True, callback=refuse_empty, help="Take files whose relative path matches."
-)
+@click.option("--project", metavar="PRID", multiple=True, help="Take the raw files of these projects.")
+@click.option("--include", metavar="GLOB", multiple=True, help="Take files whose relative path matches.")
 @click.option(
     "--exclude",
     metavar="GLOB",
     multiple=True,
-    callback=refuse_empty,
     help="Leave out files whose relative path matches.",
 )
 @click.option(
@@ -93,7 +87,6 @@ Several values of one option widen the selection, several options narrow it. Pat
     multiple=True,
     is_flag=False,
     flag_value=_KEPT,
-    callback=refuse_empty,
     help="Take what failed, was not attempted, or is no longer there. RESULTS is a file that `apply --results` "
     "wrote; of several, the latest run counts. Without it, the results that are kept of the last ten applies of PLAN.",
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kraken_plan.options.plan_options import refuse_empty, take_duration
+from kraken_plan.options.plan_options import take_duration
 from kraken_plan.variables import PREFIX
 from schemas.errors import ApprovalError, ConfigError
 from schemas.paths import is_within
@@ -31,7 +31,6 @@ revoked_keys_option = click.option(
     metavar="FILE",
     envvar=f"{PREFIX}_APPLY_REVOKED_KEYS",
     type=click.Path(),
-    callback=refuse_empty,
     help="Keys that count no more: a revocation list or public keys.",
 )
 max_approval_age_option = click.option(

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from kraken_plan.options.plan_options import refuse_empty, with_options
+from kraken_plan.options.plan_options import with_options
 from planner.raw_file_ids import split_at_commas
 from planner.search import Search, parse_since, parse_until
 from schemas.text import writable
@@ -49,14 +49,11 @@ def _date(
 
 
 _OPTIONS = (
-    click.option(
-        "--project", metavar="PRID", multiple=True, callback=refuse_empty, help="Take raw files of these projects."
-    ),
+    click.option("--project", metavar="PRID", multiple=True, help="Take raw files of these projects."),
     click.option(
         "--instrument",
         metavar="NAME",
         multiple=True,
-        callback=refuse_empty,
         help="Take raw files from these instruments.",
     ),
     click.option(
@@ -75,7 +72,6 @@ _OPTIONS = (
         "--match",
         metavar="GLOB",
         multiple=True,
-        callback=refuse_empty,
         help="Take raw files whose id matches a shell pattern, in quotes.",
     ),
     click.option(

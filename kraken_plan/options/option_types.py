@@ -1,4 +1,4 @@
-"""Defines what options take as text and as seconds: never an empty text, nor a number that is not one.
+"""Defines what options take as text and as seconds: never a text that names nothing, nor a number that is not one.
 
 A variable that sets an option that can be repeated has a value a line, because names and patterns may have blanks;
 folders are separated as in PATH.
@@ -9,9 +9,13 @@ from typing import NoReturn
 
 import click
 
+_NOTHING = ", \t\r\n"  # several names in one value are separated by commas
+
 
 def take_text_strictly(command: click.Command) -> None:
-    """Have the options of a command refuse an empty text: a script's variable that is not set makes one.
+    """Have the options of a command refuse a text that names nothing: a script's variable that is not set makes one.
+
+    Without what it should name, a request would be for everything.
 
     An empty environment variable is none, and refused nowhere.
     """
@@ -36,11 +40,12 @@ class Seconds(click.FloatRange):
 
 
 class _Text(click.types.StringParamType):
-    """Text that is not empty; a variable may have several, one a line."""
+    """Text that names something; a variable may have several, one a line."""
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """See `click.ParamType`."""
-        return super().convert(value, param, ctx) or _refuse_empty(param, ctx)
+        text = super().convert(value, param, ctx)
+        return text if text.strip(_NOTHING) else _refuse(text, param, ctx)
 
     def split_envvar_value(self, rv: str) -> list[str]:
         """See `click.ParamType`."""
@@ -54,10 +59,12 @@ class _Path(click.Path):
         self, value: str, param: click.Parameter | None, ctx: click.Context | None
     ) -> object:
         """See `click.ParamType`."""
-        return super().convert(value or _refuse_empty(param, ctx), param, ctx)
+        return super().convert(value or _refuse(value, param, ctx), param, ctx)
 
 
-def _refuse_empty(param: click.Parameter | None, ctx: click.Context | None) -> NoReturn:
+def _refuse(text: str, param: click.Parameter | None, ctx: click.Context | None) -> NoReturn:
     raise click.BadParameter(
-        "empty: expected a value. Is a variable of your script not set? Otherwise leave the option out", ctx, param
+        f"{text!r} names nothing: is a variable of your script not set? Give a value, or leave the option out",
+        ctx,
+        param,
     )

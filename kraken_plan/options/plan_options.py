@@ -4,7 +4,7 @@ Loads nothing of the applier: these commands also run where restoring does not, 
 """
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
@@ -13,7 +13,6 @@ from kraken_plan.output_files import STDOUT
 from schemas.site.settings import parse_duration
 
 _Command = Callable[..., Any]
-_Given = TypeVar("_Given", bound="str | tuple[str, ...] | None")
 
 plan_argument = click.argument("plan", metavar="PLAN")
 
@@ -45,17 +44,6 @@ def take_duration(_context: click.Context, _parameter: click.Parameter, text: st
         return None if text is None else parse_duration(text)
     except ValueError as error:
         raise click.BadParameter(str(error)) from error
-
-
-def refuse_empty(_context: click.Context, _parameter: click.Parameter, given: _Given) -> _Given:
-    """Return what an option that narrows a request gives; where that names nothing, the request would widen to all."""
-    texts = given if isinstance(given, tuple) else (given,)
-    for text in texts:
-        if text is not None and not text.strip(", \t\r\n"):
-            raise click.BadParameter(
-                f"{text!r} names nothing: is a shell variable unset? Give a value, or leave the option out"
-            )
-    return given
 
 
 def with_options(command: _Command, *options: Callable[[_Command], _Command]) -> _Command:

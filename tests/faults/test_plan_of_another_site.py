@@ -126,11 +126,10 @@ def test_allowed_folders_alone_should_bind_a_plan(run_cli: Cli, case: RestoreCas
     assert_refused(result, case, faulty_proxy, str(case.output_location), f"{case.folder}/elsewhere.")
 
 
-@pytest.mark.parametrize("root", ["", "a\nb"])
 def test_a_path_that_is_not_a_folder_should_not_be_allowed(
-    run_cli: Cli, case: RestoreCase, faulty_proxy: FaultyProxy, root: str
+    run_cli: Cli, case: RestoreCase, faulty_proxy: FaultyProxy
 ) -> None:
-    result = run_cli("apply", compile_plan(run_cli, case), "--allow-output-root", root)
+    result = run_cli("apply", compile_plan(run_cli, case), "--allow-output-root", "a\nb")
     assert_refused(result, case, faulty_proxy, "--allow-output-root")
     assert len(result.stderr.splitlines()) == 1
 
@@ -175,7 +174,7 @@ def test_an_empty_endpoint_should_not_pass_for_one_that_the_operator_names(
     plan = compile_plan(run_cli, case)
     other = another_sites_yaml(case, endpoint_url="http://127.0.0.1:1")
     result = run_cli(command, plan, "--config", other, "--endpoint-url", "")
-    assert_refused(result, case, faulty_proxy, "--endpoint-url", "empty: expected a value")
+    assert_refused(result, case, faulty_proxy, "--endpoint-url", "'' names nothing")
 
 
 def test_a_slash_at_the_end_should_not_make_another_endpoint(

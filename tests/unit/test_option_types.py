@@ -1,4 +1,4 @@
-"""What options take: nowhere an empty text, which an unset variable of a script makes, nor a number that is not one."""
+"""What options take: no text that names nothing, as an unset variable of a script makes it, and no number that is none."""
 
 from collections.abc import Iterator
 
@@ -27,7 +27,7 @@ def options_with_text(command: click.Command) -> Iterator[click.Option]:
 @pytest.mark.parametrize("name", [*COMMANDS])
 def test_an_empty_value_should_be_refused(name: str) -> None:
     for option in options_with_text(command_named(name)):
-        with pytest.raises(click.BadParameter, match=r"^empty: expected a value"):
+        with pytest.raises(click.BadParameter, match=r"^'' names nothing"):
             option.process_value(GROUP, ("",) if option.multiple else "")
 
 
