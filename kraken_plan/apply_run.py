@@ -170,8 +170,10 @@ def _restore(session: Session, stop: StopRequest, request: _Request, bucket_fail
         summary = summarize_end(result, head, exit_code, reports.paths, state.fetched_bytes)
         sink.run_ended(summary)
         well = sink.close() and well
-        well = finish.pass_on(summary.with_exit_code(stop.exit_code or (0 if well else 1))) and well
-    return _exit_code(stop, well=well, ended=ended)
+        exit_code = stop.exit_code or (0 if well else 1)
+        if not finish.pass_on(summary.with_exit_code(exit_code)):
+            exit_code = exit_code or 1
+    return _leave_unless_ended(exit_code, ended=ended)
 
 
 def _keep_run(session: Session, stagings: Stagings, head: RunHead) -> tuple[tuple[str, ...], ResultSink]:
@@ -213,12 +215,12 @@ def _dry_run(session: Session, stop: StopRequest, options: ApplyOptions, preflig
         plan_digest=session.plan.plan_digest or "", files=look.files, preflight=preflight, hashed=True, rate=None
     )
     show_lines(status_lines(status, stdout_paint()))
-    return _exit_code(stop, well=all(file.action is not None for file in look.files), ended=look.ended)
+    well = all(file.action is not None for file in look.files)
+    return _leave_unless_ended(stop.exit_code or (0 if well else 1), ended=look.ended)
 
 
-def _exit_code(stop: StopRequest, *, well: bool, ended: bool) -> int:
+def _leave_unless_ended(exit_code: int, *, ended: bool) -> int:
     """Return the exit code of a run; where threads still wait for S3, leave with it at once."""
-    exit_code = stop.exit_code or (0 if well else 1)
     if not ended:
         stop.end_helpers()
         leave(exit_code)

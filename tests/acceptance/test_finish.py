@@ -1,6 +1,8 @@
 """What is passed on at the end of a run: summary, metrics, notifications, a command. Real program, local receiver."""
 
 import json
+import os
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +12,11 @@ import pytest
 from apply_case import compile_plan, thermo
 from cli import Cli
 from conftest import MakeRestoreCase
+from faulty_proxy import FaultyProxy
+from network_faults import Fault, Stall
 from prometheus_client.parser import text_string_to_metric_families
 from restore_case import RestoreCase
+from waiting import wait_for
 from webhook_receiver import WebhookReceiver
 
 TOKEN = "T00000000-B00000000-XXXXXXXXXXXXXXXX"
@@ -245,3 +250,43 @@ def test_a_summary_that_cannot_be_written_should_make_the_run_unwell(run_cli: Cl
     assert result.exit_code == 1
     assert "the summary cannot be written: cannot write none/summary.json: No such file or directory" in result.stderr
     assert "the metrics cannot be written: cannot write none/metrics.prom: No such file or directory" in result.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("command", ["apply", "verify", "report"])
+def test_a_signal_should_end_the_command_of_on_finish_and_leave_the_exit_code_as_it_was_passed_on(
+    run_cli: Cli, case: RestoreCase, command: str, number: signal.Signals
+) -> None:
+    # given a run that is over, but for a command that takes its time
+    plan, pid = plan_of(case), run_cli.folder / "pid"
+    run_cli("apply", plan)
+    of_plan = ["--plan", plan] if command == "report" else [plan]
+    hook = "echo $$ > pid.new; mv pid.new pid; exec sleep 30"
+    process = run_cli.start(command, *of_plan, "--summary", "summary.json", "--on-finish", hook)
+    wait_for(pid.exists, "the command of --on-finish")
+
+    # when
+    process.send_signal(number)
+    result = run_cli.finish(process, timeout_seconds=20)
+
+    # then
+    assert result.exit_code == json.loads((run_cli.folder / "summary.json").read_text())["exit_code"] == 1
+    assert f"{number.name}: stopping" in result.stderr
+    assert f"--on-finish: ended by {number.name}" in result.stderr
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid.read_text()), 0)
+
+
+def test_a_run_that_a_signal_ended_should_be_passed_on_to_the_command_of_on_finish(
+    run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy
+) -> None:
+    case = make_restore_case(thermo(size_bytes=100), endpoint_url=faulty_proxy.endpoint_url)
+    plan = compile_plan(run_cli, case)
+    faulty_proxy.add(Fault(action=Stall(seconds=60), key="sample.raw"))
+    process = run_cli.start("apply", plan, "--on-finish", "sleep 1; cat > hook.json")
+    wait_for(lambda: any("sample.raw" in one.request.path for one in faulty_proxy.log), "the request")
+
+    process.send_signal(signal.SIGTERM)
+
+    assert run_cli.finish(process).exit_code == 143
+    assert json.loads((run_cli.folder / "hook.json").read_text())["exit_code"] == 143
