@@ -1,6 +1,7 @@
 """Prints lines on stdout: in colour and through a pager on a terminal, bare everywhere else."""
 
 import os
+import shlex
 import sys
 from collections.abc import Iterable, Mapping
 from itertools import chain, islice
@@ -44,9 +45,21 @@ def show_lines(lines: Iterable[str]) -> None:
     if len(first) < get_terminal_size().lines:
         click.echo("\n".join(first), color=True)
         return
+    if not _is_command(os.environ.get("PAGER", "")):
+        write_all(f"{line}\n" for line in chain(first, remaining))
+        return
     colour = None if _wants_colour(sys.stdout, os.environ) else False  # None: click tells `less` to let them pass
     following = (f"\n{line}" for line in chain(first[1:], remaining))  # click ends the last line
     click.echo_via_pager(chain(first[:1], following), color=colour)
+
+
+def _is_command(text: str) -> bool:
+    """Tell whether click can split a command into words: it cannot where a quote is left open."""
+    try:
+        shlex.split(text)
+    except ValueError:
+        return False
+    return True
 
 
 def write_all(pieces: Iterable[str]) -> None:

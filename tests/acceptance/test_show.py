@@ -228,6 +228,13 @@ def test_a_terminal_that_wants_no_colours_should_get_none(
     assert plan_path.name in sent
 
 
+def test_a_pager_that_is_not_a_command_should_not_keep_a_plan_from_being_shown(run_cli: Cli, plan_path: Path) -> None:
+    environment = {"PAGER": '"less', "NO_COLOR": "1", "LINES": "5"}
+    assert (
+        on_a_terminal(run_cli, "show", plan_path.name, environment=environment) == run_cli("show", "plan.json").stdout
+    )
+
+
 def test_what_is_longer_than_the_terminal_should_go_through_the_pager(run_cli: Cli, plan_path: Path) -> None:
     pager = {"PAGER": "sed s/^/paged:/", "NO_COLOR": "1"}
     long = on_a_terminal(run_cli, "show", "plan.json", environment=pager)
