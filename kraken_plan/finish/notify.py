@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 _TIMEOUT_SECONDS = 10.0
 _LONGEST_SECONDS = 30.0
 _FORMED = re.compile(r"(slack|teams):(https?://.+)")
+_SENT_AS_IT_IS = re.compile(r"[!-~]*")
 _SLACK_HOST = re.compile(r"hooks\.slack(-gov)?\.com")
 
 
@@ -39,10 +40,35 @@ def check_address(address: str) -> None:
     """
     try:
         form = form_of(address)
+        reason = None if form is None else _explain_bad_url(_url_of(address))
     except ValueError:
         raise ConfigError("--notify: this is no address: expected ops, business, or a webhook (https://…)") from None
+    if reason is not None:
+        raise ConfigError(f"--notify {shown_address(address)}: nothing can be sent to this address: {reason}")
     if form is None:
         _load_apprise(address)
+
+
+def _url_of(address: str) -> str:
+    """Return the URL of a webhook, without the form that may stand before it."""
+    formed = _FORMED.fullmatch(address)
+    return formed[2] if formed else address
+
+
+def _explain_bad_url(url: str) -> str | None:
+    """Return why nothing can be posted to a URL; None if it can. Quotes nothing of it.
+
+    Raises:
+        ValueError: it is malformed, for example its port.
+    """
+    parts = urlsplit(url)
+    if not parts.hostname or parts.port == 0:
+        return "it names no host, or no port"
+    if "@" in parts.netloc:
+        return "it has a login (…@); webhooks take none"
+    if not _SENT_AS_IT_IS.fullmatch(parts.path + parts.query):
+        return "it has blanks or letters that an address has encoded (%20, %C3%A4)"
+    return None
 
 
 def form_of(address: str) -> str | None:
@@ -69,9 +95,8 @@ def send(message: Message, address: str) -> None:
 
 def shown_address(address: str) -> str:
     """Return as much of an address as is no secret."""
-    formed = _FORMED.fullmatch(address)
     try:
-        parts = urlsplit(formed[2] if formed else address)
+        parts = urlsplit(_url_of(address))
         host, form = parts.hostname or "", form_of(address)
     except ValueError:
         return "…"
@@ -93,11 +118,9 @@ def _send_aside(message: Message, address: str, failure: list[str]) -> None:
 
 
 def _post(message: Message, address: str) -> None:
-    formed = _FORMED.fullmatch(address)
-    url = formed[2] if formed else address
     content = message.as_slack() if form_of(address) == "slack" else message.as_teams()
     headers = {"Content-Type": "application/json", "Accept": "application/json", "User-Agent": "kraken-plan"}
-    request = Request(url, json.dumps(content).encode(), headers, method="POST")  # noqa: S310  # http or https
+    request = Request(_url_of(address), json.dumps(content).encode(), headers, method="POST")  # noqa: S310  # http or https
     try:
         with build_opener(_NoRedirects).open(request, timeout=_TIMEOUT_SECONDS):
             pass
@@ -136,7 +159,7 @@ def _load_apprise(address: str) -> Callable[[str, str], bool]:
     except ImportError:
         raise ConfigError(
             f"--notify {shown_address(address)}: expected ops, business, or a webhook (https://…). Other addresses "
-            "take apprise: install kraken-plan[notify]"
+            "take apprise: install it with the program, from its checkout or wheel: pip install '/path/to/it[notify]'"
         ) from None
     logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)  # what it logs may hold the address
     notifier = Apprise()

@@ -17,6 +17,7 @@ from kraken_plan.finish.finished_run import FinishedRun, Refusal
 from kraken_plan.finish.hook import run_hook
 from kraken_plan.finish.message import Message, word_message
 from kraken_plan.finish.metrics import render_metrics, write_metrics
+from schemas.errors import ConfigError
 from schemas.results import (
     ApplyResult,
     Failure,
@@ -194,3 +195,28 @@ def test_the_command_of_on_finish_should_not_be_said_where_it_fails(
     (record,) = caplog.records
     assert record.getMessage().startswith(f"--on-finish: {end}")
     assert "secret" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://host:abc/secret",
+        "http:///secret",
+        "https://host/secret ä",
+        "slack:https://host/secret?a=ä",
+        "teams:https://user:secret@host/x",
+        "http://host:0/secret",
+        "http://host:99999/secret",
+    ],
+)
+def test_an_address_that_nothing_can_be_sent_to_should_be_refused_without_its_secret(address: str) -> None:
+    with pytest.raises(
+        ConfigError, match=r"^--notify.*(nothing can be sent to this address: |this is no address)"
+    ) as refused:
+        notify.check_address(address)
+    assert "secret" not in str(refused.value)
+
+
+def test_a_webhook_with_a_port_and_an_international_host_should_be_taken() -> None:
+    for address in ("https://münchen.example:8443/a%20b?c=d", "slack:http://[::1]:80/x"):
+        notify.check_address(address)
