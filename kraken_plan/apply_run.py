@@ -173,7 +173,7 @@ def _restore(session: Session, stop: StopRequest, request: _Request, bucket_fail
         exit_code = stop.exit_code or (0 if well else 1)
         if not finish.pass_on(summary.with_exit_code(exit_code)):
             exit_code = exit_code or 1
-    return _leave_unless_ended(exit_code, ended=ended)
+    return _leave_unless_ended(stop, exit_code, ended=ended)
 
 
 def _keep_run(session: Session, stagings: Stagings, head: RunHead) -> tuple[tuple[str, ...], ResultSink]:
@@ -216,10 +216,10 @@ def _dry_run(session: Session, stop: StopRequest, options: ApplyOptions, preflig
     )
     show_lines(status_lines(status, stdout_paint()))
     well = all(file.action is not None for file in look.files)
-    return _leave_unless_ended(stop.exit_code or (0 if well else 1), ended=look.ended)
+    return _leave_unless_ended(stop, stop.exit_code or (0 if well else 1), ended=look.ended)
 
 
-def _leave_unless_ended(exit_code: int, *, ended: bool) -> int:
+def _leave_unless_ended(stop: StopRequest, exit_code: int, *, ended: bool) -> int:
     """Return the exit code of a run; where threads still wait for S3, leave with it at once."""
     if not ended:
         stop.end_helpers()

@@ -90,7 +90,6 @@ def test_a_wrong_command_line_should_be_refused(run_cli: Cli, arguments: list[st
         (["find", "--since", "2020-01-01", "--catalog", "c.jsonl"], ["project", "instrument", "match"]),
         (["restore", "a", "--yes", "--catalog", "c.jsonl"], ["project", "instrument", "match", "default-project"]),
         (["select", "plan.json", "--include", "*"], ["project", "raw-file", "include", "exclude", "failed"]),
-        (["apply", "plan.json", "--require-approvals", "1", "--allowed-signers", "signers"], ["revoked-keys"]),
     ],
 )
 def test_an_option_that_names_nothing_should_be_refused_and_not_widen_the_request(
