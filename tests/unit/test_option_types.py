@@ -1,4 +1,4 @@
-"""What options take: no text that names nothing, as an unset variable of a script makes it, and no number that is none."""
+"""What options take: no text that names nothing, as an unset variable makes it, and no number that is none."""
 
 from collections.abc import Iterator
 
