@@ -201,8 +201,9 @@ def _explain(error: Exception, advice: str = "") -> str:
     """Return botocore's words on one line, less all that may be a user, a password or the query of a URL in them."""
     match error:
         case ProfileNotFound(kwargs={"profile": name}):
-            shown = printable(str(name), 100)
-            return f"the AWS configuration has no profile {shown!r}: check --profile and AWS_PROFILE"
+            # an address, given by mistake, may hold a password or a signature
+            named = "of that name" if {":", "?"} & set(str(name)) else repr(printable(str(name), 100))
+            return f"the AWS configuration has no profile {named}: check --profile and AWS_PROFILE"
         case _:
             words = printable(re.sub(r"(?<=: ).*@|\S*@|\?\S+", "…", str(error)))
             return f"{words} {advice}".rstrip()

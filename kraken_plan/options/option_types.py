@@ -15,12 +15,12 @@ _NOTHING = ", \t\r\n"  # several names in one value are separated by commas
 def take_text_strictly(command: click.Command) -> None:
     """Have the options of a command refuse a text that names nothing: a script's variable that is not set makes one.
 
-    Without what it should name, a request would be for everything.
+    Without what it should name, a request would be for everything. An option whose default is empty takes it, too.
 
     An empty environment variable is none, and refused nowhere.
     """
     for parameter in command.params:
-        if not isinstance(parameter, click.Option):
+        if not isinstance(parameter, click.Option) or parameter.default == "":
             continue
         if parameter.type is click.STRING:
             parameter.type = _Text()

@@ -20,7 +20,7 @@ def options_with_text(command: click.Command) -> Iterator[click.Option]:
     """Every option of a command that takes text or a path."""
     for parameter in command.params:
         is_text = isinstance(parameter.type, click.types.StringParamType | click.Path)
-        if isinstance(parameter, click.Option) and is_text and not parameter.is_flag:
+        if isinstance(parameter, click.Option) and is_text and not parameter.is_flag and parameter.default != "":
             yield parameter
 
 
