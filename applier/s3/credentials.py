@@ -31,14 +31,15 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _MFA_SECONDS = 45.0
-# Credentials that are about to expire are renewed at most so often, whatever the number of requests.
-_RENEWAL_SECONDS = 1.0
-# With more time than this before they expire, they still sign: only one request waits for a renewal, and one that
-# fails ends nothing.
-_VALID_SECONDS = 60
-# Until then, they are renewed at most so often: STS gives keys for 15 minutes, and botocore would renew those at once.
-_CALM_SECONDS = 20.0
-# From then on, a renewal that fails for a moment is repeated after these waits; then the login has ended for this run.
+# botocore renews from 15 minutes before credentials expire. In their last ten, renewing is mandatory: every request
+# waits for it, and the run ends if it fails. For credentials that came with less, that is so in their last minute.
+# https://github.com/boto/botocore/blob/develop/botocore/credentials.py, RefreshableCredentials
+_MANDATORY_SECONDS = 600
+_MANDATORY_SECONDS_IF_SHORT = 60
+# The shortest time from one attempt to the next, whatever the number of requests: before that, and from then on.
+_ADVISORY_PAUSE_SECONDS = 20.0
+_MANDATORY_PAUSE_SECONDS = 1.0
+# A mandatory renewal that fails is repeated after these waits; then the login has ended for this run.
 _RETRY_SECONDS = (0.5, 1.0, 2.0)
 # A login that has ended stays so until a person acts.
 _ENDED_LOGIN = (SSOError, LoginError)
@@ -82,6 +83,13 @@ class Timing(NamedTuple):
 _SYSTEM = Timing()
 
 
+class _Renewal(NamedTuple):
+    """When the last attempt to renew credentials ended, and how long before they expire renewing is mandatory."""
+
+    at: float
+    mandatory_seconds: int
+
+
 class CredentialSource:
     """The credentials of one run.
 
@@ -103,7 +111,7 @@ class CredentialSource:
             self._credentials, self._keys = _within(MAX_SECONDS, lambda: _find(session))
         except Exception as error:  # noqa: BLE001  # the one place that knows every way in which this fails
             raise ConfigError(f"S3 access: {explain(error, profile)}") from None
-        self._next_renewal = timing.now() + self._pause_seconds()
+        self._last = self._record_renewal()
 
     @property
     def origin(self) -> str:
@@ -124,7 +132,7 @@ class CredentialSource:
         Raises:
             S3Fault: they cannot be renewed: the run can ask nothing more.
         """
-        if self._is_due() and self._lock.acquire(blocking=not self._still_sign()):
+        if self._is_due() and self._lock.acquire(blocking=self._is_mandatory()):
             try:
                 if self._is_due():
                     self._renew()
@@ -136,14 +144,22 @@ class CredentialSource:
 
     def _is_due(self) -> bool:
         expiring = self._credentials
-        if self._end or not isinstance(expiring, RefreshableCredentials) or self._timing.now() < self._next_renewal:
+        if self._end or not isinstance(expiring, RefreshableCredentials) or not expiring.refresh_needed():
             return False
-        return expiring.refresh_needed()
+        pause_seconds = _MANDATORY_PAUSE_SECONDS if self._is_mandatory() else _ADVISORY_PAUSE_SECONDS
+        return self._timing.now() >= self._last.at + pause_seconds
 
-    def _still_sign(self) -> bool:
-        """Tell whether the credentials are valid for longer than any request takes to be signed and sent."""
+    def _is_mandatory(self) -> bool:
+        """Tell whether the credentials are too close to their end for a request to go out before they are renewed."""
+        return self._expire_within(self._last.mandatory_seconds)
+
+    def _expire_within(self, seconds: int) -> bool:
         expiring = self._credentials
-        return not isinstance(expiring, RefreshableCredentials) or not expiring.refresh_needed(_VALID_SECONDS)
+        return isinstance(expiring, RefreshableCredentials) and expiring.refresh_needed(seconds)
+
+    def _record_renewal(self) -> _Renewal:
+        is_short = self._expire_within(_MANDATORY_SECONDS)
+        return _Renewal(self._timing.now(), _MANDATORY_SECONDS_IF_SHORT if is_short else _MANDATORY_SECONDS)
 
     def _renew(self) -> None:
         for wait_seconds in (*_RETRY_SECONDS, None):
@@ -152,18 +168,16 @@ class CredentialSource:
             except Exception as error:  # noqa: BLE001  # see above
                 reason = explain(error, self._profile)
                 logger.info("the credentials could not be renewed: %s", reason)
-                if self._still_sign() and not isinstance(error, _ENDED_LOGIN):
-                    break
+                if not self._is_mandatory() and not isinstance(error, _ENDED_LOGIN):
+                    self._last = self._last._replace(at=self._timing.now())
+                    return
                 if wait_seconds is None or _is_hopeless(error):
                     self._end = f"the credentials could not be renewed: {reason}, then apply again"
                     return
                 self._timing.wait(wait_seconds)
             else:
-                break
-        self._next_renewal = self._timing.now() + self._pause_seconds()
-
-    def _pause_seconds(self) -> float:
-        return _CALM_SECONDS if self._still_sign() else _RENEWAL_SECONDS
+                self._last = self._record_renewal()
+                return
 
 
 def silence_libraries() -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import threading
+import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -64,9 +65,12 @@ def helper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Helper:
     return Helper(tmp_path)
 
 
-def test_a_renewal_that_fails_should_leave_keys_in_use_that_are_valid_for_minutes(helper: Helper) -> None:
-    # given keys in the last ten minutes, in which botocore insists on a renewal
-    helper.gives("first", valid_seconds=590)
+@pytest.mark.parametrize("valid_seconds", [890, 590])
+def test_a_renewal_that_fails_should_leave_keys_in_use_that_are_valid_for_minutes(
+    helper: Helper, valid_seconds: int
+) -> None:
+    # given keys in the 15 minutes before they expire, in which botocore tries to renew them
+    helper.gives("first", valid_seconds=valid_seconds)
     source = helper.source()
     helper.fails()
     starts = helper.starts
@@ -84,11 +88,17 @@ def test_a_renewal_that_fails_should_leave_keys_in_use_that_are_valid_for_minute
     assert helper.waits == []
 
 
-def test_a_renewal_that_fails_should_end_the_run_once_the_keys_are_about_to_expire(helper: Helper) -> None:
-    helper.gives("first", valid_seconds=50)
+@pytest.mark.parametrize(
+    ("valid_seconds", "passed_seconds"), [(50, 0.0), (601, 1.5)], ids=["last-minute", "last-ten-minutes"]
+)
+def test_a_renewal_that_fails_should_end_the_run_once_it_is_mandatory(
+    helper: Helper, valid_seconds: int, passed_seconds: float
+) -> None:
+    helper.gives("first", valid_seconds=valid_seconds)
     source = helper.source()
     helper.fails()
-    helper.now += 30
+    time.sleep(passed_seconds)  # botocore's own clock says when they expire
+    helper.now += 2
 
     with pytest.raises(S3Fault, match="the credentials could not be renewed"):
         source.current()
