@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 MIB = 1024 * 1024
 MAX_PARTS = 10_000
-MAX_SINGLE_PART_BYTES = 5 * 1024 * MIB
 EMPTY_FILE_ETAG = "d41d8cd98f00b204e9800998ecf8427e"
 
 _ETAG = re.compile(r"([0-9a-f]{32})(?:-([1-9][0-9]{0,4}))?")
@@ -110,8 +109,6 @@ def explain_impossible(etag: Etag, size_bytes: int | None, chunk_size_mb: int) -
         return f"etag {etag} names {etag.parts} parts, S3 allows at most {MAX_PARTS}"
     if size_bytes is None:
         return None
-    if etag.parts is None and size_bytes > MAX_SINGLE_PART_BYTES:
-        return f"etag {etag} is of an upload in one part, of which S3 allows at most 5 GiB, not {size_bytes} bytes"
     if etag.parts is not None and etag.parts != (parts := part_count(size_bytes, chunk_size_mb * MIB)):
         return (
             f"etag {etag} can never verify: {size_bytes} bytes in chunks of {chunk_size_mb} MB make {parts} parts, "

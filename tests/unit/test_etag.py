@@ -122,6 +122,7 @@ def test_an_etag_should_be_possible_exactly_with_the_parts_of_its_size(size: int
         (f"{MD5}-10001", None, "names 10001 parts, S3 allows at most 10000"),
         (MD5, 0, f"the file is empty, whose etag is {EMPTY_FILE_ETAG}"),
         (EMPTY_FILE_ETAG, 0, None),
+        pytest.param(MD5, 2**40, None, id="one-part-of-1-TiB"),  # AWS allows 5 GiB, MinIO and SeaweedFS more
     ],
 )
 def test_explanation_should_name_what_cannot_be(etag: str, size: int | None, words: str | None) -> None:
