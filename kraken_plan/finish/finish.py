@@ -181,7 +181,7 @@ class Finish:
         return True
 
     def _notify(self, run: FinishedRun) -> None:
-        if not self.addresses or (self.notify_on == _PROBLEM and run.exit_code == 0 and run.healing is None):
+        if not self.addresses or (self.notify_on == _PROBLEM and run.is_uneventful):
             return
         from kraken_plan.finish.message import word_message  # noqa: PLC0415  # most runs notify nobody
         from kraken_plan.finish.notify import send  # noqa: PLC0415

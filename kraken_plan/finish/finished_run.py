@@ -5,6 +5,7 @@ from datetime import datetime
 
 from applier.reports.run_summary import RunSummary
 from schemas.results_file import SUMMARY_VERSION, TIME_FORMAT
+from schemas.tally import Fate
 from schemas.version import CREATED_BY
 
 SUMMARY_BEGINS = b'{"run_summary": '
@@ -63,6 +64,17 @@ class FinishedRun:
     def exit_code_of_unresolvable(self) -> int:
         """What it leaves with once everything is healed: the plan's own errors are still there."""
         return int(not isinstance(self.end, Refusal) and self.end.tally.unresolvable.entries > 0)
+
+    @property
+    def healed_files(self) -> int:
+        """How many local files were wrong, and are right now."""
+        ends = [end for end in (self.end, self.healing) if isinstance(end, RunSummary)]
+        return sum(end.tally[Fate.HEALED].entries for end in ends)
+
+    @property
+    def is_uneventful(self) -> bool:
+        """Whether nobody has to know: everything is right, and nothing was found to be wrong on the way."""
+        return self.exit_code == 0 and self.healing is None and self.healed_files == 0
 
     @property
     def ended_at(self) -> datetime:

@@ -73,7 +73,8 @@ def _verdict(run: FinishedRun) -> str:
         return f"{wrong:,} were wrong, " + ("all are healed" if run.exit_code == 0 else "NOT all could be healed")
     if wrong:
         return f"{wrong:,} FAILED"
-    return "all well" if run.exit_code == 0 else "something needs attention"
+    well = f"all well, {run.healed_files:,} healed" if run.healed_files else "all well"
+    return well if run.exit_code == 0 else "something needs attention"
 
 
 def _lines(run: FinishedRun) -> Iterator[str]:

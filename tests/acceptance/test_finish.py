@@ -145,6 +145,25 @@ def test_notifications_that_fail_should_only_be_warned_of(
     assert receiver.contents("/elsewhere") == []
 
 
+def test_apply_should_notify_of_a_healed_file_as_of_a_problem(
+    run_cli: Cli, case: RestoreCase, receiver: WebhookReceiver
+) -> None:
+    # given an apply that has nothing to tell
+    run_cli("select", plan_of(case), "--raw-file", "good.raw", "-o", "good.json")
+    apply = ("apply", "good.json", "--notify", receiver.url(f"/any/{TOKEN}"), "--notify-on", "problem")
+    assert run_cli(*apply).exit_code == 0
+    assert run_cli(*apply).exit_code == 0
+    assert receiver.deliveries == []
+
+    # when a file has gone bad
+    (case.destination() / "good.raw").write_bytes(bytes(3000))
+    assert run_cli(*apply).exit_code == 0
+
+    # then
+    (message,) = receiver.contents(f"/any/{TOKEN}")
+    assert teams_text(message)[0].endswith(": all well, 1 healed")
+
+
 def test_verify_should_notify_only_of_what_is_wrong_or_refused(
     run_cli: Cli, case: RestoreCase, receiver: WebhookReceiver
 ) -> None:
