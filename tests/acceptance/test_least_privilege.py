@@ -46,6 +46,7 @@ def test_the_iam_policy_should_grant_reading_and_nothing_else() -> None:
         "s3:ListBucketVersions",
         "s3:GetObjectVersion",
         "s3:GetObjectAttributes",
+        "s3:GetObjectVersionAttributes",
     }
 
 
@@ -67,16 +68,20 @@ def test_the_iam_policies_should_name_buckets_or_objects_as_the_action_needs_it(
 def test_an_identity_that_may_only_read_should_restore_a_plan(
     run_cli: Cli, make_restore_case: MakeRestoreCase, s3_server: EmbeddedS3, s3: "S3Client", faulty_proxy: FaultyProxy
 ) -> None:
-    # given a plan with an older version of one object, pinned, one that was deleted since, and a corrupt local file
-    parts = raw_file("parts.raw", {"parts.raw": (made_up_bytes("parts", 33 * MIB), 20)})
-    case = make_restore_case(thermo(), bruker(), parts, endpoint_url=faulty_proxy.endpoint_url)
+    # given a plan with an older version of one object, pinned, one that was deleted since, and two corrupt local files,
+    # of which one is pinned
+    content = made_up_bytes("parts", 33 * MIB)
+    parts = [raw_file(name, {name: (content, 20)}) for name in ("parts.raw", "pinned-parts.raw")]
+    case = make_restore_case(thermo(), bruker(), *parts, endpoint_url=faulty_proxy.endpoint_url)
     case.destination().mkdir()
-    (case.destination() / "parts.raw").write_bytes(bytes(33 * MIB))
+    for corrupt in parts:
+        (case.destination() / corrupt.raw_file_id).write_bytes(bytes(33 * MIB))
     document = json.loads(compile_plan(run_cli, case).read_bytes())
     del document["plan_digest"]
-    (pinned,) = document["raw_files"]["sample.raw"]["files"]
     bucket = case.bucket()
-    pinned["version_id"] = s3.head_object(Bucket=bucket, Key="sample.raw")["VersionId"]
+    for name in ("sample.raw", "pinned-parts.raw"):
+        (pinned,) = document["raw_files"][name]["files"]
+        pinned["version_id"] = s3.head_object(Bucket=bucket, Key=name)["VersionId"]
     s3.put_object(Bucket=bucket, Key="sample.raw", Body=b"newer")
     s3.delete_object(Bucket=bucket, Key=next(iter(case.raw_files[1].contents)))
     # when
@@ -124,7 +129,7 @@ def needed_action(request: Request) -> str:
         case "GET", "", query if query.partition("&")[0] in {"versions", "versions="}:
             return "s3:ListBucketVersions"
         case "GET", _, query if key and query.partition("&")[0] in {"attributes", "attributes="}:
-            return "s3:GetObjectAttributes"
+            return "s3:GetObjectVersionAttributes" if "versionId=" in query else "s3:GetObjectAttributes"
         case "HEAD" | "GET", _, query if key:
             return "s3:GetObjectVersion" if "versionId=" in query else "s3:GetObject"
         case "POST", _, query if key and query.partition("&")[0] in {"restore", "restore="}:
