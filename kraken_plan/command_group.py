@@ -152,7 +152,7 @@ Exit codes:
   0        all well
   1        finished, but with problems, which are listed
   2        refused or unusable, nothing touched
-  70       a bug, or out of memory
+  70       a bug, out of memory, or a damaged installation
   129      hung up (SIGHUP); what was done is reported
   130/143  interrupted (SIGINT/SIGTERM); what was done is reported
 

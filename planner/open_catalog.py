@@ -35,7 +35,7 @@ def open_catalog(address: str | None, environment: Mapping[str, str]) -> Iterato
         yield ExportCatalog(Path(address))
         return
     if address is not None and not address.startswith(MONGO_SCHEMES):
-        bucket = " (a bucket is for compile alone)" if address.startswith("s3://") else ""
+        bucket = " (a bucket is for compile and restore alone)" if address.startswith("s3://") else ""
         raise ConfigError(f"the catalog's address is unknown: expected {' or '.join(MONGO_SCHEMES)}, or a file{bucket}")
     from planner import mongo_catalog  # noqa: PLC0415  # a fifth of a second that an exported file does not need
 

@@ -78,7 +78,7 @@ def cause_of(kind: FailureKind) -> Cause:  # noqa: C901, PLR0911, PLR0912  # a t
         case FailureKind.BUCKET_MISSING:
             return Cause("S3 bucket does not exist", "with the right S3")
         case FailureKind.ACCESS_DENIED:
-            return Cause("Access denied", "with other credentials")
+            return Cause("Access denied", "with the right credentials or permissions")
         case FailureKind.ARCHIVED:
             return Cause("Archived", "when the object is restored: kraken-plan thaw asks for it")
         case FailureKind.THAWING:
@@ -93,7 +93,7 @@ def cause_of(kind: FailureKind) -> Cause:  # noqa: C901, PLR0911, PLR0912  # a t
         case FailureKind.CANNOT_WRITE:
             return Cause("Cannot write", "when it is writable")
         case FailureKind.CONFLICT:
-            return Cause("Conflicts", "elsewhere")
+            return Cause("Conflicts", "if one of them is restored elsewhere")
         case FailureKind.NOT_VERIFIABLE:
             return Cause("Not verifiable", "perhaps with --accept-md5")
         case FailureKind.INTERRUPTED | FailureKind.NOT_ATTEMPTED:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:  # what a run needs, and help does not
     epilog="""\b
 Exit codes:
   0        everything is verified
-  1        something failed (see the reports)
+  1        not everything is verified: something failed, was not attempted or is unresolvable (see the reports)
   2        refused, nothing touched
   129      hung up (SIGHUP), what was done is reported
   130/143  interrupted (SIGINT/SIGTERM), what was done is reported
@@ -43,8 +43,8 @@ Examples:
   kraken-plan apply plan.json --require-approvals 2 --allowed-signers allowed_signers
   kraken-plan apply plan.json --output-root /mnt/restore --results results.jsonl
 
-However it was stopped, the same command resumes. The first signal ends a run in order, the second one at once; SIGUSR1
-makes it say how far it has come.
+However it was stopped, the same command resumes. The first signal stops a run cleanly, with reports; a second one ends
+it at once. SIGUSR1 prints the progress.
 """,
 )
 @access_options

@@ -18,7 +18,7 @@ Exit codes:
 \b
 Examples:
   eval "$(kraken-plan completion bash)"      # for this shell; in ~/.bashrc for every one
-  eval "$(kraken-plan completion zsh)"       # in ~/.zshrc, behind compinit
+  eval "$(kraken-plan completion zsh)"       # in ~/.zshrc, after compinit
   kraken-plan completion fish > ~/.config/fish/completions/kraken-plan.fish
 
 The package brings the scripts along, below share/ of the environment that it is installed in. Bash has to be 4.4 or

@@ -105,7 +105,9 @@ nothing at all.
     help="The catalog. If not given, MONGO_HOST and its like are used.",
 )
 @output_root_option
-@click.option("--endpoint-url", metavar="URL", help="S3 server, before the plan's, the site's and the AWS chain's.")
+@click.option(
+    "--endpoint-url", metavar="URL", help="S3 server; takes precedence over the plan's, the site's and the AWS chain's."
+)
 @click.option("--region", help="AWS region.")
 @click.option("--profile", help="Profile in the AWS configuration.")
 @state_dir_option

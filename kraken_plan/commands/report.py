@@ -58,7 +58,7 @@ class ReportOptions:
     epilog="""\b
 Exit codes:
   0  every file of the plan was verified by one of the runs
-  1  something failed or was not attempted (see the reports), or a report could not be written
+  1  something failed, was not attempted or is unresolvable (see the reports), or a report could not be written
   2  refused: a plan or results that cannot be used, or results of another plan; nothing is written
 
 \b

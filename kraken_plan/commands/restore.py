@@ -81,7 +81,8 @@ Examples:
 
 This is for emergencies and scripts. Where there is time for a review, compile and apply are the better way: then what
 was reviewed is what is restored. The plan and the results are kept beside the report, as
-_download_status_batch_….plan.json and ….results.jsonl: `kraken-plan apply` resumes from the plan.
+_download_status_batch_….plan.json and ….results.jsonl: `kraken-plan apply` resumes from the plan. Where the site asks
+for approvals, it is refused: nobody could have approved the plan.
 """,
 )
 @finish_options()

@@ -92,7 +92,7 @@ out.
     help="How long S3 keeps the readable copies. (Objects of INTELLIGENT_TIERING move back for good.)",
 )
 @yes_option("Ask S3 without asking first.")
-@click.option("--wait", is_flag=True, help="Come back when everything can be read.")
+@click.option("--wait", is_flag=True, help="Wait until everything can be read.")
 @max_wait_option
 def thaw_command(**options: object) -> None:
     """Ask S3 to restore what PLAN needs and S3 has archived; `-` reads the plan from stdin.

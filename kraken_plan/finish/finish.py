@@ -74,7 +74,7 @@ def finish_options(*, notify_on: str = _ALWAYS) -> Callable[[_Command], _Command
             multiple=True,
             expose_value=False,
             callback=_keep,
-            help="Tell people how the run has ended: ops or business for the site YAML's webhooks, the address of a "
+            help="Notify people when the run has ended: ops or business for the site YAML's webhooks, the address of a "
             "webhook of Slack or Teams, or any that apprise knows (kraken-plan[notify]). Can be repeated.",
         ),
         click.option(
@@ -91,7 +91,7 @@ def finish_options(*, notify_on: str = _ALWAYS) -> Callable[[_Command], _Command
             metavar="COMMAND",
             expose_value=False,
             callback=_keep,
-            help="Run COMMAND by the shell when the run has ended, with the summary (JSON) on its stdin.",
+            help="Run COMMAND in a shell when the run has ended, with the summary (JSON) on its stdin.",
         ),
     )
     return lambda command: summary_options(with_options(command, *notifying))

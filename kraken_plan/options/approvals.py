@@ -31,7 +31,7 @@ revoked_keys_option = click.option(
     metavar="FILE",
     envvar=f"{PREFIX}_APPLY_REVOKED_KEYS",
     type=click.Path(),
-    help="Keys that count no more: a revocation list or public keys.",
+    help="Keys that no longer count: a revocation list or public keys.",
 )
 max_approval_age_option = click.option(
     "--max-approval-age",

@@ -79,7 +79,8 @@ _OPTIONS = (
         envvar="KRAKEN_PLAN_CATALOG",
         show_envvar=True,
         metavar="URI|FILE",
-        help="MongoDB URI, or a file that mongoexport wrote. If not given, MONGO_HOST and its like are used.",
+        help="MongoDB URI, or a file that mongoexport wrote; where the catalog is lost, compile and restore take "
+        "s3://BUCKET[/PREFIX], too. If not given, MONGO_HOST and the like are used.",
     ),
 )
 

@@ -137,7 +137,7 @@ _ACCESS_OPTIONS = (
         default=MAX_OUTAGE_SECONDS,
         show_default=True,
         metavar="SECONDS",
-        help="How long to wait in mid-run for an S3 that does not answer at all, before giving up on the rest of a "
+        help="How long to wait during a run for an S3 that does not answer at all, before giving up on the rest of a "
         "bucket.",
     ),
 )
