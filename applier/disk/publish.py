@@ -11,7 +11,7 @@ import pwd
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from applier.disk.file_identity import FileIdentity, file_identity
 from applier.disk.folders import OutputFolder, sync_folder
@@ -290,5 +290,5 @@ def _corrupted_names(target: Target, seen_before: SeenBefore) -> Iterator[str]:
         suffix = ".corrupted" if number == 0 else f".corrupted.{number}"
         room = MAX_COMPONENT_BYTES - len(suffix)
         name = target.name.encode()[:room].decode(errors="ignore") + suffix
-        if f"{target.folder}/{name}" not in seen_before.planned_paths:
+        if replace(target, name=name).path not in seen_before.planned_paths:
             yield name

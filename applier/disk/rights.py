@@ -23,6 +23,8 @@ _ACCESS_LISTS = ("system.posix_acl_access", "system.nfs4_acl", "system.richacl")
 _DEFAULT_LIST = "system.posix_acl_default"
 _KEPT_ATTRIBUTES = ("user.", "security.selinux")
 _PERMISSIONS = 0o777
+# How file systems without modes, or whose modes the mount decides, answer chmod.
+_NO_MODES = frozenset({errno.EPERM, errno.EACCES, errno.ENOSYS, errno.ENOTSUP})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,8 +102,11 @@ def give_rights(wanted: Rights, name: str, folder: int) -> None:
         mode &= 0o700
         _set_access_lists(path, {})
     if wanted.access_lists is not None or mode != stat.S_IMODE(found.st_mode):
-        with suppress(PermissionError, NotImplementedError):  # file systems without modes
+        try:
             os.chmod(name, mode, dir_fd=folder)
+        except OSError as error:
+            if error.errno not in _NO_MODES:
+                raise
 
 
 def _closed_mode(mode: int, *, same_owner: bool, same_group: bool) -> int:

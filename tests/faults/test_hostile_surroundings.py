@@ -39,24 +39,37 @@ def corrupt_copies(case: RestoreCase) -> list[bytes]:
 # --- other writers
 
 
+@pytest.mark.parametrize("below", ["PRID001", "."])
 def test_a_corrupt_copy_should_not_take_the_name_of_a_planned_file(
-    run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy
+    run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy, below: str
 ) -> None:
     # given a wrong file that cannot be healed, and a plan that has NAME.corrupted too
     samples = (thermo("a", size_bytes=1000), thermo("a.corrupted", size_bytes=1000))
     case = make_restore_case(*samples, endpoint_url=faulty_proxy.endpoint_url)
-    plan = compile_plan(run_cli, case)
-    case.destination().mkdir()
-    (case.destination() / "a").write_bytes(b"wrong")
+    destination = case.output_location / below
+    document = json.loads(compile_plan(run_cli, case).read_bytes())
+    del document["plan_digest"]
+    for planned in document["raw_files"].values():
+        planned["destination_base"] = str(destination)
+        for file in planned["files"]:
+            file["absolute_dest_path"] = str(destination / file["relative_path"])
+    plan = case.folder / "elsewhere.json"
+    plan.write_text(json.dumps(document))
+    destination.mkdir(exist_ok=True)
+    (destination / "a").write_bytes(b"wrong")
     faulty_proxy.add(Fault(action=DENIED, key="/a$", method="GET"))
 
     # when
     result = run_cli("apply", plan, "--jobs", "1")
 
     # then
-    assert_failed(result, case, "a: FAILURE - Access denied: ", "a.corrupted: OK - Downloaded and verified")
-    assert case.unrestored() == ["PRID001/a"]
-    assert (case.destination() / "a.corrupted.1").read_bytes() == b"wrong"
+    assert result.exit_code == 1, result.stderr
+    (report,) = destination.glob("_download_status_batch_*.txt")
+    assert "a: FAILURE - Access denied: " in report.read_text()
+    assert "a.corrupted: OK - Downloaded and verified" in report.read_text()
+    assert not (destination / "a").exists()
+    assert (destination / "a.corrupted").read_bytes() == samples[1].contents["a.corrupted"]
+    assert (destination / "a.corrupted.1").read_bytes() == b"wrong"
 
 
 # --- what a dead run left, or someone planted

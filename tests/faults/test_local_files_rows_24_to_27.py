@@ -13,9 +13,11 @@ from cli import Cli
 from conftest import MakeRestoreCase
 from faulty_proxy import FaultyProxy
 from file_systems import AS_ORDINARY_USER, immutable, picture, read_only, with_files_of_at_most
-from needs import needs_root
+from needs import needs_compiler, needs_root
 from network_faults import Fault, Stall
+from preloaded import preloaded
 from restore_case import raw_file
+from sample_data import MIB
 from waiting import wait_for
 
 HEALED = "sample.raw: OK - Self-healed (hash mismatch detected, re-downloaded) ("
@@ -332,3 +334,57 @@ def test_a_destination_that_is_closed_meanwhile_should_be_said_with_the_counts_r
     assert f"{case.destination()}: the report cannot be written: Permission denied" in result.stderr
     assert "2 raw files, 2 entries: 1 verified, 1 failed, 0 unresolvable, 0 not attempted\n" in result.stderr
     assert case.unrestored() == ["PRID001/b.raw"]
+
+
+# Opening sample.raw to read it fails, as on a disk that fails behind NFS or FUSE, or an archiving file system.
+UNREADABLE = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <string.h>
+
+static int fails(const char *name, int flags) {
+    return (flags & O_ACCMODE) == O_RDONLY && !(flags & (O_CREAT | O_DIRECTORY | O_PATH)) && !strcmp(name, "sample.raw");
+}
+
+int openat64(int folder, const char *name, int flags, ...) {
+    static int (*real)(int, const char *, int, ...);
+    va_list more;
+    int mode;
+    if (!real) real = (int (*)(int, const char *, int, ...))dlsym(RTLD_NEXT, "openat64");
+    va_start(more, flags);
+    mode = va_arg(more, int);
+    va_end(more);
+    if (fails(name, flags)) { errno = EIO; return -1; }
+    return real(folder, name, flags, mode);
+}
+
+int openat(int folder, const char *name, int flags, ...) {
+    va_list more;
+    int mode;
+    va_start(more, flags);
+    mode = va_arg(more, int);
+    va_end(more);
+    return openat64(folder, name, flags, mode);
+}
+"""
+
+
+@needs_compiler
+def test_a_local_file_that_cannot_be_opened_should_be_healed_with_one_download_row_24(
+    run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy, tmp_path: Path
+) -> None:
+    case = make_restore_case(thermo(size_bytes=3 * MIB), endpoint_url=faulty_proxy.endpoint_url)
+    plan = compile_plan(run_cli, case)
+    case.destination().mkdir()
+    (case.destination() / "sample.raw").write_bytes(b"corrupt")
+    environment: dict[str, str | None] = {"LD_PRELOAD": str(preloaded(UNREADABLE, tmp_path))}
+
+    result = run_cli("apply", plan, environment=environment)
+
+    assert result.exit_code == 0, result.stderr
+    assert "the local file cannot be read: Input/output error" in result.stderr
+    assert case.unrestored() == []
+    assert len(faulty_proxy.requests("GET", "/sample.raw")) == 1

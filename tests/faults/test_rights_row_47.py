@@ -1,5 +1,6 @@
 """Scorecard row 47: the rights of healed and of new files."""
 
+import errno
 import os
 import shutil
 import stat
@@ -8,9 +9,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from apply_case import bruker, compile_plan, thermo
+from apply_case import bruker, compile_plan, left_staged, thermo
 from cli import Cli
 from conftest import MakeRestoreCase
+from failing_syscalls import with_failing
 from faulty_proxy import FaultyProxy
 from file_systems import mounted_tmpfs
 from needs import needs_root
@@ -212,3 +214,21 @@ def test_files_should_be_restored_where_there_are_no_attributes_row_47(
 
         assert case.unrestored() == []
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("error_number", [errno.ENOSYS, errno.EOPNOTSUPP], ids=["ENOSYS", "ENOTSUP"])
+def test_a_file_system_without_chmod_should_have_its_files_healed_row_47(
+    run_cli: Cli, make_restore_case: MakeRestoreCase, error_number: int
+) -> None:
+    case = make_restore_case(thermo(size_bytes=1000))
+    plan = compile_plan(run_cli, case)
+    case.destination().mkdir()
+    path = case.destination() / "sample.raw"
+    path.write_bytes(b"corrupt")
+    path.chmod(0o640)
+
+    result = run_cli("apply", plan, under=with_failing(fchmodat=error_number))
+
+    assert result.exit_code == 0, result.stderr
+    assert case.unrestored() == []
+    assert left_staged(case) == []
