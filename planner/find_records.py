@@ -80,10 +80,10 @@ def find_records(catalog: Catalog, texts: Sequence[AskedText], search: Search) -
             f"catalog {catalog.description} holds no raw files at all: expected AlphaKraken's collection raw_file, or "
             "what mongoexport wrote of it. Is this the right database, or the right file?"
         )
-    records = [by_id[raw_file_id] for raw_file_id in asked.raw_file_ids if raw_file_id in by_id]
+    records = {raw_file_id: by_id[raw_file_id] for raw_file_id in asked.raw_file_ids if raw_file_id in by_id}
     return FoundRecords(
         raw_file_ids=asked.raw_file_ids,
-        records=(*records, *(record for record in found if record.raw_file_id not in by_id)),
+        records=(*records.values(), *(record for record in found if record.raw_file_id not in records)),
         pasted=asked.pasted,
         nearest=_nearest(catalog, asked.unknown),
     )

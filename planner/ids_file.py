@@ -72,9 +72,14 @@ def _find_column(header: str, names: tuple[str, ...]) -> tuple[str, int] | None:
 
 def _read_cells(text: str, delimiter: str, column: int) -> Iterator[AskedText]:
     rows = _read_rows(text, delimiter)
-    next(rows, None)
+    _, header = next(rows)
     baselines, lines_without = 0, []
     for line, row in rows:
+        if any(map(str.strip, row[len(header) :])):
+            raise csv.Error(
+                f"the row in line {line} has more cells than the table has columns ({len(header)}): put a cell with "
+                f"{delimiter!r} in it in quotation marks, or give the ids alone, one a line"
+            )
         cell = row[column] if column < len(row) else ""
         if cell.startswith(_BASELINE):
             baselines += 1

@@ -2,8 +2,11 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import TextIO
+
+from schemas.text import printable
 
 _READ_CHARACTERS = 1024 * 1024
 _MAX_VALUE_CHARACTERS = 64 * 1024 * 1024  # a MongoDB document has at most 16 MiB
@@ -71,6 +74,11 @@ class JsonStream:
                 raise self._error(error.msg, offset) from None
             except RecursionError:
                 raise JsonStreamError(f"line {self._line}: brackets too deep") from None
+            except _RepeatedKeyError as error:
+                raise JsonStreamError(
+                    f"the document that begins in line {self._line} has the key {printable(error.key, 200)!r} twice in "
+                    "one place, and nobody can tell which is right"
+                ) from None
             line = self._line
             self._advance(end)
             return line, value
@@ -108,5 +116,21 @@ def _parse_int(digits: str) -> int | float:
     return int(digits) if len(digits) <= _MOST_DIGITS else float("-inf" if digits.startswith("-") else "inf")
 
 
-_DECODER = json.JSONDecoder()
-_PATIENT_DECODER = json.JSONDecoder(parse_int=_parse_int)
+class _RepeatedKeyError(Exception):
+    """An object has a key twice."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Return an object, of which each key is there once."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        (key, _), *_ = (Counter(key for key, _ in pairs) - Counter(found.keys())).items()
+        raise _RepeatedKeyError(key)
+    return found
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object)
+_PATIENT_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_int=_parse_int)

@@ -129,6 +129,12 @@ def test_a_project_should_give_all_its_raw_files_sorted(run_cli: Cli, export: Pa
     assert ids_in(run_cli("compile", "c", *both, *common)) == ["c", "e", "a", "b", "d"]
 
 
+def test_a_search_should_give_also_what_a_text_beside_it_only_might_have_meant(run_cli: Cli, export: Path) -> None:
+    search = ["--project", "PRID001", "--catalog", str(export), "--output-root", "/out"]
+    assert ids_in(run_cli("compile", "--ids-file", "-", *search, stdin="d # not c\n")) == ["d", "a", "b", "c"]
+    assert ids_in(run_cli("compile", "/pool/a/b", *search)) == ["b", "a", "c", "d"]
+
+
 def test_an_unknown_project_should_be_refused_by_name(run_cli: Cli, export: Path) -> None:
     result = run_cli(
         "compile", "a", "--project", "PRID9", "--catalog", export, "--output-root", "/out", "-o", "plan.json"

@@ -80,6 +80,14 @@ def test_a_quote_that_swallows_rows_should_be_an_error_that_names_the_line(ids_p
         texts_in(ids_path, table)
 
 
+def test_a_row_with_more_cells_than_the_table_has_columns_should_be_an_error(ids_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"the row in line 3 has more cells than the table has columns \(1\)"):
+        texts_in(ids_path, "raw_file_id\na.raw\nconc_0,5ng.raw\n")
+    with pytest.raises(ConfigError, match=r"the row in line 2 has more cells than the table has columns \(2\)"):
+        texts_in(ids_path, "status;_id\ndone;a.raw;b.raw\n")
+    assert texts_in(ids_path, "_id,status\na.raw,done,,\n") == ["a.raw"]
+
+
 def test_quotes_within_a_cell_should_stay(ids_path: Path) -> None:
     assert texts_in(ids_path, '_id\tcomment\na.raw\t5" gel\nb.raw\t"5"" gel"\nc "1".raw\tok\n') == [
         "a.raw",
