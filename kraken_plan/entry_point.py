@@ -62,7 +62,7 @@ def _run() -> int:
 
 
 def _run_command() -> int:
-    """Run the command, and return its exit code, with which most commands leave."""
+    """Run the command and return its exit code; most commands exit by SystemExit."""
     try:
         exit_code = cli.main(prog_name=PROGRAM, standalone_mode=False)
     except SystemExit as command_ended:

@@ -77,11 +77,11 @@ def where_the_backup_was(backup_location: str, restore_to: str) -> Destinations:
     return destination
 
 
-def _explain_no_pool_path(path: str) -> str | None:
+def _explain_bad_backup_path(path: str) -> str | None:
     """Return why a path, which would otherwise become a folder below the pool, is not one of the pool."""
     if "\\" in path or _DRIVE.match(path):
-        return "it is a Windows path, expected one of the backup pool, with slashes"
-    return "it has blanks around it, and a folder of that name would be another" if path != path.strip() else None
+        return "it is a Windows path; expected a path on the backup pool, with forward slashes"
+    return "it begins or ends with a blank, so it would name another folder" if path != path.strip() else None
 
 
 def _backup_base_path(record: RawFileRecord) -> tuple[str, tuple[str, ...]]:
@@ -89,7 +89,7 @@ def _backup_base_path(record: RawFileRecord) -> tuple[str, tuple[str, ...]]:
     if record.backup_path_problem is not None:
         raise UnresolvedError(f"RawFile is malformed: {record.backup_path_problem}")
     if record.backup_base_path is not None:
-        if (reason := _explain_no_pool_path(record.backup_base_path)) is not None:
+        if (reason := _explain_bad_backup_path(record.backup_base_path)) is not None:
             path = printable(record.backup_base_path, 300)
             raise UnresolvedError(f"Unsafe path: backup_base_path {path!r}: {reason}")
         return record.backup_base_path, ()

@@ -226,7 +226,7 @@ def _explain_unknown_key(stderr: bytes, allowed_signers: str) -> str:
 def _explain_bad_signature(stderr: bytes) -> str:
     said = _said(stderr)
     if "not permitted for use in signature namespace" in said:
-        return "the allowed signers let its key sign other things only (namespaces=…)"
+        return "the allowed signers file lets its key sign other things only (namespaces=…)"
     if "namespace" in said:
         return "its signature was made for something else than a plan"
     if "incorrect signature" in said:

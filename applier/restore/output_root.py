@@ -72,7 +72,7 @@ def _explain_unusable_staging_folder(folder: int) -> str | None:
     if not stat.S_ISDIR(status.st_mode):
         return f"{kind_of_file(STAGING_FOLDER, folder)} stands where all runs stage their files: move it away"
     if status.st_dev != os.fstat(folder).st_dev:
-        return "on another file system than its destination, so that no file can get its name from there: unmount it"
+        return "is on another file system than its destination: staged files cannot be renamed into place; unmount it"
     if os.access(STAGING_FOLDER, os.W_OK | os.X_OK, dir_fd=folder):
         return None
     return (

@@ -129,7 +129,7 @@ def restore_absent_files(targets: Sequence[Target], tools: RestoreTools) -> dict
             finally:
                 _remove(staged, staging)
     except (OSError, MemoryError) as error:
-        logger.info("%d files are restored one by one: %s", len(absent) - len(ended), error)
+        logger.info("restoring %d files one by one, because together failed: %s", len(absent) - len(ended), error)
     except BaseException as error:  # noqa: BLE001  # as in `restore_file`
         for target in absent:
             if target.path not in ended:
@@ -195,7 +195,8 @@ def _publish(
 ) -> None:
     """Read staged files back, give those that are right their final names, and take these off the list.
 
-    Also when the run is to stop: they are few and small, and on a slow line it would otherwise bring none home.
+    Runs even when the run is to stop: the files are few and small, and on a slow line nothing that was fetched would be
+    kept otherwise.
     """
     files = []
     seen = _look(staging.descriptor, list(staged.items()))

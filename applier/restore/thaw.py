@@ -186,19 +186,19 @@ def _look(file: ThawFile, tools: ThawTools) -> ThawFile:
             return replace(seen, state=ThawState.CANNOT, failure=action)
     if archived.is_being_restored:
         return replace(seen, state=ThawState.UNDER_WAY)
-    if words := _why_not_asked_for(archived.archive, tools.request):
+    if words := _explain_unrequestable(archived.archive, tools.request):
         failure = Failure(FailureKind.ARCHIVED, f"{archived.storage_class}: {found.location}: {words}")
         return replace(seen, state=ThawState.CANNOT, failure=failure)
     return replace(seen, state=ThawState.ARCHIVED)
 
 
-def _why_not_asked_for(archive: Archive | None, request: RestoreRequest) -> str | None:
+def _explain_unrequestable(archive: Archive | None, request: RestoreRequest) -> str | None:
     if archive is None:
-        return "not an archive that thaw knows: have it restored by hand, then apply again"
+        return "its storage class is not one that thaw can restore: have it restored by hand, then apply again"
     if request.tier in archive.tiers:
         return None
     others = " or ".join(tier.value for tier in archive.tiers)
-    return f"not to be had with --tier {request.tier.value}, give {others}"
+    return f"cannot be restored with --tier {request.tier.value}: use {others}"
 
 
 def _request(file: ThawFile, tools: ThawTools) -> ThawFile:

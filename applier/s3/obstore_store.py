@@ -88,7 +88,7 @@ class ObstoreStore:
         except ObstoreFault as fault:
             with _blaming(fault):
                 info = self._boto.head(location)
-            self._trust.withdraw(location, fault)
+            self._trust.rule_out(location, fault)
             return info
 
     def check_readable(self, location: ObjectLocation) -> None:
@@ -118,7 +118,7 @@ class ObstoreStore:
         try:
             yield from reader(location, start, end, etag)
         except S3Fault:
-            self._trust.lose(location)
+            self._trust.suspend(location)
             raise
 
     def trust_bucket(self, bucket_name: str) -> None:
@@ -126,7 +126,7 @@ class ObstoreStore:
         self._trust.gain(ObjectLocation(bucket_name=bucket_name, key=""))
 
     def _may_ask(self, location: ObjectLocation) -> bool:
-        return self._settings.are_safe and _addressable(location.key) and not self._trust.is_withdrawn(location)
+        return self._settings.are_safe and _addressable(location.key) and not self._trust.rules_out(location)
 
     def _read_range_by_boto(self, location: ObjectLocation, start: int, end: int, etag: str) -> Iterator[memoryview]:
         yield from self._boto.read_range(location, start, end, etag)
@@ -138,7 +138,7 @@ class ObstoreStore:
         except ObstoreFault as fault:
             with _blaming(fault):
                 yield from self._boto.read_range(location, start, end, etag)
-            self._trust.withdraw(location, fault)
+            self._trust.rule_out(location, fault)
             return
         missing_bytes = end - start
         # a piece that is smaller than asked for is the last: a small range comes, and ends, in one call
@@ -259,7 +259,7 @@ class _Settings:
 
 @contextmanager
 def _blaming(fault: ObstoreFault) -> Iterator[None]:
-    """Let a transient fault of obstore's stand where `BotoStore` has no answer of S3's either."""
+    """Raise the fault that says more: obstore's if it is transient and S3 did not answer `BotoStore` either."""
     try:
         yield
     except S3Fault as of_boto:

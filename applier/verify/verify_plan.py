@@ -33,7 +33,9 @@ from schemas.text import printable
 logger = logging.getLogger(__name__)
 
 _NOT_ATTEMPTED = Failure(FailureKind.NOT_ATTEMPTED)
-_STILL_WRONG = Failure(FailureKind.NOT_AS_PLANNED, "it was wrong when it was read last, and was not read again in time")
+_STILL_WRONG = Failure(
+    FailureKind.NOT_AS_PLANNED, "it was wrong when last read, and the time ran out before it could be read again"
+)
 _INTERRUPTED = Failure(FailureKind.INTERRUPTED)
 _SAY_NOTHING = frozenset({FailureKind.INTERRUPTED, FailureKind.NOT_ATTEMPTED})
 

@@ -51,7 +51,7 @@ def _options_of_apply(names: tuple[str, ...]) -> list[click.Parameter]:
 Exit codes:
   0        every entry is verified (with --sample, --max-time: or is left for the next run, with its right size)
   1        a file is wrong or missing (with --heal: and could not be healed), the plan has unresolvable entries, or the
-           report (with --sample, --max-time: or how far the pass has come) could not be written
+           report (with --sample, --max-time: or the record of the pass) could not be written
   2        refused: plan, settings or output location cannot be used, or another run verifies the same
   129      hung up (SIGHUP), what was found is reported
   130/143  interrupted (SIGINT/SIGTERM), what was found is reported

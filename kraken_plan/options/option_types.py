@@ -64,7 +64,7 @@ class _Path(click.Path):
 
 def _refuse(text: str, param: click.Parameter | None, ctx: click.Context | None) -> NoReturn:
     raise click.BadParameter(
-        f"{text!r} names nothing: is a variable of your script not set? Give a value, or leave the option out",
+        f"{text!r} holds no value: is a variable in your script unset? Give a value, or leave the option out",
         ctx,
         param,
     )

@@ -59,7 +59,7 @@ def plain_value(value: yaml.Node | None, place: str) -> Plain:
 
 
 def unread_keys(top: yaml.MappingNode, read: yaml.Node | None) -> Iterator[tuple[str, ...]]:
-    """Yield the paths of the keys that lead to something else than a node: first those at the top, then those below.
+    """Yield the path of every key outside the node that is read, level by level.
 
     Args:
         top: of the YAML.

@@ -101,7 +101,7 @@ def test_an_option_that_names_nothing_should_be_refused_and_not_widen_the_reques
     for option in options:
         result = run_cli(*command, f"--{option}", nothing, environment={"KRAKEN_PLAN_OUTPUT_ROOT": "/out"})
         assert (result.exit_code, result.stdout) == (2, "")
-        assert f"Invalid value for '--{option}': {nothing!r} names nothing" in result.stderr
+        assert f"Invalid value for '--{option}': {nothing!r} holds no value" in result.stderr
 
 
 def test_what_is_misspelt_should_get_the_nearest_right_one(run_cli: Cli) -> None:

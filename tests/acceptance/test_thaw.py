@@ -160,7 +160,7 @@ def test_what_cannot_be_had_with_the_tier_should_be_named_and_not_asked_for(
 
     assert result.exit_code == 1
     assert asked_for(proxy) == ["cold.raw"]
-    why = f"s3://{case.bucket()}/deep.raw: not to be had with --tier Expedited, give Standard or Bulk"
+    why = f"s3://{case.bucket()}/deep.raw: cannot be restored with --tier Expedited: use Standard or Bulk"
     assert f"cannot  deep.raw: Archived in DEEP_ARCHIVE: {why}\n" in result.stdout
     assert "1 to 5 minutes" in result.stdout
 
@@ -199,7 +199,7 @@ def test_what_s3_keeps_in_an_archive_of_its_own_should_not_be_called_ready(
 
     assert result.exit_code == 1
     assert asked_for(proxy) == ["deep.raw"]
-    todo = "not an archive that thaw knows: have it restored by hand, then apply again"
+    todo = "its storage class is not one that thaw can restore: have it restored by hand, then apply again"
     assert f"cannot  cold.raw: Archived in {named}: s3://{case.bucket()}/cold.raw: {todo}\n" in result.stdout
     assert result.stdout.endswith("6 files: 2 ready, 1 right already, 2 under way, 1 cannot\n")
 

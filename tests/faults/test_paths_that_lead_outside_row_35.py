@@ -176,7 +176,7 @@ def test_a_staging_folder_on_another_file_system_should_be_refused_before_anythi
         result = run_cli("apply", plan)
 
     assert result.exit_code == 2
-    assert f"{staging}: on another file system than its destination" in result.stderr
+    assert f"{staging}: is on another file system than its destination" in result.stderr
 
 
 def test_a_planted_hard_link_should_never_be_written_to_row_35(

@@ -174,7 +174,7 @@ def test_an_empty_endpoint_should_not_pass_for_one_that_the_operator_names(
     plan = compile_plan(run_cli, case)
     other = another_sites_yaml(case, endpoint_url="http://127.0.0.1:1")
     result = run_cli(command, plan, "--config", other, "--endpoint-url", "")
-    assert_refused(result, case, faulty_proxy, "--endpoint-url", "'' names nothing")
+    assert_refused(result, case, faulty_proxy, "--endpoint-url", "'' holds no value")
 
 
 def test_a_slash_at_the_end_should_not_make_another_endpoint(

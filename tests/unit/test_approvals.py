@@ -107,7 +107,7 @@ def test_a_key_should_count_under_any_of_its_names_that_may_sign_plans(approvers
 
 def test_a_key_that_may_sign_other_things_only_should_not_count(approvers: Approvers) -> None:
     allowed = approvers.allow("anna", "boss=anna", options='namespaces="git"')
-    words = "the allowed signers let its key sign other things only (namespaces=…)"
+    words = "the allowed signers file lets its key sign other things only (namespaces=…)"
     assert problem(approve(approvers, "anna"), allowed) == words
 
 

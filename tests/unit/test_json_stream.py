@@ -76,7 +76,10 @@ def test_values_should_come_while_the_text_is_still_being_read() -> None:
         ("[", "line 1: not JSON"),
         ("[]\n[]", "line 2: expected nothing behind the array, found '['"),
         ("[" + "[" * 100_000, "line 1: brackets too deep"),
-        ('{"a": 1}\n{"b": {"c": 1, "d": 2, "c": 1}}', "document that begins in line 2 has the key 'c' twice in one place"),
+        (
+            '{"a": 1}\n{"b": {"c": 1, "d": 2, "c": 1}}',
+            "document that begins in line 2 has the key 'c' twice in one place",
+        ),
         ('{"a": 1, "a": ' + "9" * 5000 + "}", "has the key 'a' twice"),
     ],
 )

@@ -27,7 +27,7 @@ def options_with_text(command: click.Command) -> Iterator[click.Option]:
 @pytest.mark.parametrize("name", [*COMMANDS])
 def test_an_empty_value_should_be_refused(name: str) -> None:
     for option in options_with_text(command_named(name)):
-        with pytest.raises(click.BadParameter, match=r"^'' names nothing"):
+        with pytest.raises(click.BadParameter, match=r"^'' holds no value"):
             option.process_value(GROUP, ("",) if option.multiple else "")
 
 

@@ -267,7 +267,7 @@ def test_a_file_that_was_wrong_should_stay_so_where_the_time_is_up_before_it_is_
     unread, wrong = result.files()
     assert unread.failure == Failure(FailureKind.NOT_ATTEMPTED)
     assert wrong.failure is not None
-    assert wrong.failure.message.startswith("Not as planned: it was wrong when it was read last")
+    assert wrong.failure.message.startswith("Not as planned: it was wrong when last read")
 
 
 class Overwriting(Progress):

@@ -1,1 +1,1 @@
-"""What is written in C because no library does it, called through ctypes; all of it can be done without, slower."""
+"""Holds what no library does fast enough, in C that is called through ctypes; all works without it, more slowly."""

@@ -1,3 +1,5 @@
+/* Declares the MD5 of several streams at once, see md5_lanes.c. */
+
 #ifndef MD5_LANES_H
 #define MD5_LANES_H
 

@@ -1,4 +1,4 @@
-/* Small files, several in a call: with them, calls from Python take more time than the work.
+/* Reads and hashes many small files per call: for them, calls from Python cost more than the work.
 
    Called through ctypes by small_files.py. */
 

@@ -1,4 +1,4 @@
-"""Small files, several in a call of the compiled part: with them, calls take more time than the work."""
+"""Reads and hashes many small files per call of the compiled library: for them, calls cost more than the work."""
 
 import ctypes
 import os
