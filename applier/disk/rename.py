@@ -9,8 +9,10 @@ from contextlib import suppress
 
 from applier.disk.folders import create_file
 
-# How file systems say that they have no hard links, or none left for this file.
-NO_HARD_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS})
+# How file systems say that they have no hard links (AFS: none across folders), or none left for this file.
+NO_HARD_LINKS = frozenset(
+    {errno.EPERM, errno.EACCES, errno.EINVAL, errno.EXDEV, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS}
+)
 # How they, or the kernel, say that they cannot rename without replacing (NFS, many FUSE).
 _NO_EXCLUSIVE_RENAME = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP})
 _RENAME_NOREPLACE = 1

@@ -104,6 +104,8 @@ class Staging:
             return create_file(resumable_file(name), self.descriptor), journal, StagedState()
         except OSError:
             journal.close()
+            with suppress(OSError):
+                self.remove_resumable(name)
             raise
 
     def remove_resumable(self, name: str) -> None:

@@ -190,7 +190,7 @@ def _open_in_folder(name: str, folder: int) -> int | LocalState:
     except (FileNotFoundError, NotAFolderError):
         raise
     except OSError as error:
-        return _unreadable(error, _identity_of(name, folder))
+        return _unreadable(error, file_identity(os.stat(name, dir_fd=folder, follow_symlinks=False)))
 
 
 def _hash_local_file(target: Target, descriptor: int, tools: LocalTools, identity: FileIdentity) -> LocalState:
@@ -226,13 +226,7 @@ def _hash_local_file(target: Target, descriptor: int, tools: LocalTools, identit
 def _identity_now(target: Target, output: OutputFolder) -> FileIdentity | None:
     """Return the identity of what stands under a file's final name by now; None if that cannot be looked at."""
     with suppress(OSError), output.folder(target.folder) as folder:
-        return _identity_of(target.name, folder)
-    return None
-
-
-def _identity_of(name: str, folder: int) -> FileIdentity | None:
-    with suppress(OSError):
-        return file_identity(os.stat(name, dir_fd=folder, follow_symlinks=False))
+        return file_identity(os.stat(target.name, dir_fd=folder, follow_symlinks=False))
     return None
 
 

@@ -5,15 +5,16 @@ take session tokens to whatever host the answer names.
 """
 
 import re
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import ReadOnlyCredentials
-from urllib3 import PoolManager, ProxyManager, Timeout, make_headers
+from urllib3 import PoolManager, ProxyManager, Timeout
 from urllib3.exceptions import HTTPError
 from urllib3.response import BaseHTTPResponse
 
@@ -242,7 +243,8 @@ def _split_proxy(proxy_url: str) -> tuple[str, dict[str, str]]:
     """Return a proxy's address without its credentials, and the header that holds them."""
     parts = urlsplit(proxy_url)
     userinfo, at, address = parts.netloc.rpartition("@")
-    headers = dict(make_headers(proxy_basic_auth=unquote(userinfo))) if at else {}
+    credentials = b64encode(unquote_to_bytes(userinfo)).decode()  # the bytes as they are, as obstore sends them
+    headers = {"proxy-authorization": f"Basic {credentials}"} if at else {}
     return f"{parts.scheme}://{address}", headers
 
 

@@ -10,7 +10,7 @@ from schemas.errors import ConfigError
 from schemas.site.settings import APPROVAL_KEYS, SECTION
 from schemas.text import printable
 
-_NEAR = 0.8  # one letter in five may be wrong
+_NEAR = 0.85  # of the letters, in their order: one of the ten may be wrong, one more or one less
 _MOST_LETTERS = 20
 
 
@@ -27,7 +27,7 @@ def refuse_misspelt_section(keys: Iterable[tuple[str, ...]], name: str, *, is_th
     """
     for path in keys:
         shown = ".".join(printable(key, 60) for key in path)
-        if _is_near(path[-1]) and (len(path) == 1 or not is_there):
+        if _is_near(path[-1]) if len(path) == 1 else not is_there and _letters(path[-1]) == _letters(SECTION):
             raise ConfigError(
                 f"{name}: {shown} is not read: did you mean {SECTION}, at the top? Rename it; what is for another "
                 "program needs a name that is less like it"
@@ -37,9 +37,13 @@ def refuse_misspelt_section(keys: Iterable[tuple[str, ...]], name: str, *, is_th
 
 
 def _is_near(key: str) -> bool:
-    letters, wanted = ("".join(filter(str.isalnum, text.casefold())) for text in (key, SECTION))
+    letters, wanted = _letters(key), _letters(SECTION)
     if letters == wanted or len(letters) > _MOST_LETTERS:
         return letters == wanted
     import difflib  # noqa: PLC0415  # takes its time, and hardly any YAML lacks the section
 
     return difflib.SequenceMatcher(None, letters, wanted).ratio() >= _NEAR
+
+
+def _letters(key: str) -> str:
+    return "".join(filter(str.isalnum, key.casefold()))

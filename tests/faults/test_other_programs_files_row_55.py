@@ -75,7 +75,12 @@ def test_a_file_that_appears_just_before_the_rename_should_be_looked_at_row_55(
 
 
 @pytest.mark.parametrize(
-    "without", [{"renameat2": errno.EINVAL}, {"renameat2": errno.ENOSYS, "linkat": errno.EPERM}], ids=["link", "look"]
+    "without",
+    [
+        {"renameat2": errno.EINVAL},
+        *({"renameat2": errno.ENOSYS, "linkat": number} for number in (errno.EPERM, errno.EXDEV, errno.EACCES)),
+    ],
+    ids=["link", "look", "no-links-across-folders", "links-denied"],
 )
 def test_file_systems_that_cannot_rename_exclusively_should_do_row_55(
     run_cli: Cli, make_restore_case: MakeRestoreCase, without: dict[str, int]

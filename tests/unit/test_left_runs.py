@@ -1,4 +1,6 @@
 import os
+import resource
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -89,6 +91,20 @@ def test_what_another_run_has_staged_should_be_copied_into_a_file_of_our_own(
     assert os.fstat(descriptor).st_ino != theirs.stat().st_ino
     assert theirs.read_bytes() == b"staged"
     os.close(descriptor)
+
+
+def test_a_staged_file_that_cannot_be_begun_should_leave_no_journal(run: Stagings) -> None:
+    staging = run.below("PRID001")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            staging.create_resumable("new", CONTENT)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+    assert [name for name in os.listdir(staging.descriptor) if name.startswith("new")] == []  # noqa: PTH208
 
 
 def test_nothing_should_be_copied_of_another_content_or_through_a_planted_link(tmp_path: Path, run: Stagings) -> None:

@@ -68,11 +68,18 @@ def test_an_empty_page_should_be_the_last_one_where_it_says_so() -> None:
         PAGE.replace("<IsTruncated>true", "<IsTruncated>yes"),
         "<!DOCTYPE x [<!ENTITY a 'b'>]><ListBucketResult/>",
         "<ListBucketResult>" + "<a>" * 200_000 + "</a>" * 200_000 + "</ListBucketResult>",
+        "<?xml version='1.0' encoding='x-unheard-of'?><ListBucketResult/>",
     ],
 )
 def test_anything_else_should_be_refused(text: str) -> None:
     with pytest.raises(ValueError, match="it "):
         read_object_page(text.encode())
+
+
+@pytest.mark.parametrize("text", ["<ListBucketResult/>", "<Error><Code>AccessDenied</Code></Error>"])
+def test_a_list_of_something_else_should_not_be_taken_for_an_object_without_versions(text: str) -> None:
+    with pytest.raises(ValueError, match="it is not a list of versions"):
+        read_version_list(text.encode(), "a")
 
 
 def test_entities_should_be_refused_in_every_encoding() -> None:

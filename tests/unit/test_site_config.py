@@ -387,6 +387,7 @@ def test_settings_that_would_be_ignored_should_be_refused(tmp_path: Path, text: 
         "x: {kraken_plan: &x {options: {jobs: 1}}}\nkraken_plan: *x\n",
         "x: {y: {kraken_plan: &x {options: {jobs: 1}}}}\nkraken_plan: {<<: *x}\n",
         "x: &x {<<: {a: b}, y: 1}\nl: [*x, *x]\n",
+        "kraken_path: {a: 1}\nx: {kraken_pool: 1, y: {kraken_main: 2, kraken_plot: 3}}\nkraken_port: 4\n",
         "x: {allowed_output_roots: [/x], approvals: {required: 1}}\napprovals: {x: {required: 1}}\n",
         "kraken_plan:\n",
     ],

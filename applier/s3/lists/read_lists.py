@@ -155,6 +155,8 @@ def read_version_list(text: bytes, key: str) -> list[ObjectVersion]:
         ValueError: it is not such a list.
     """
     root = _parse(text)
+    if _name(root) != "ListVersionsResult":
+        raise ValueError("it is not a list of versions")
     entries = [_fields(element) for element in root if _name(element) in _KINDS]
     read_key = _key_reader(_fields(root))
     found = [
@@ -243,7 +245,7 @@ def _parse(text: bytes) -> ET.Element:
         raise ValueError(f"it has more than {_MOST_TAGS:,} tags")
     try:
         return ET.fromstring(text)  # noqa: S314  # see above
-    except ET.ParseError:
+    except (ET.ParseError, LookupError):  # LookupError: an encoding that nobody knows
         raise ValueError("it is not XML, or cut short") from None
 
 
