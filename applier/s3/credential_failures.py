@@ -5,6 +5,9 @@ or a service said.
 """
 
 import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import (
     ClientError,
@@ -28,6 +31,9 @@ from botocore.exceptions import ConnectionError as BotoConnectionError
 from applier.s3.credential_process import CredentialProcessError
 from schemas.errors import ConfigError
 from schemas.text import printable
+
+if TYPE_CHECKING:
+    from botocore.session import Session
 
 # For all that one attempt may ask: a helper, SSO, STS, the metadata of a host or container, a person at the terminal.
 MAX_SECONDS = 60.0
@@ -55,8 +61,6 @@ def explain(error: Exception, profile: str) -> str:  # noqa: PLR0911  # a table
             return str(error)
         case CredentialProcessError():
             return f"the credential_process of profile {shown} gave no credentials: {error}; run it by hand to see why"
-        case CredentialRetrievalError(kwargs={"provider": "custom-process"}):
-            return _NO_JSON.format(profile=shown)
         case ClientError():
             return _explain_refusal(error, shown)
         case OSError() if not isinstance(error, BotoConnectionError):
@@ -72,10 +76,6 @@ def explain(error: Exception, profile: str) -> str:  # noqa: PLR0911  # a table
     return f"the AWS chain gives none ({kind}): check its variables and files, `aws sts get-caller-identity{option}`"
 
 
-_NO_JSON = (
-    "the credential_process of profile {profile} gave no credentials: expected JSON with Version 1, AccessKeyId and "
-    "SecretAccessKey; run it by hand to see what it prints"
-)
 # `text` is used where it is botocore's own and cannot hold a secret. The first that matches counts.
 _WORDS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
     (
@@ -88,9 +88,9 @@ _WORDS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
         "the login of profile {profile} has ended or was never made: log in with `aws login{option}`",
     ),
     (
-        (UnicodeDecodeError, json.JSONDecodeError),
-        ("what gives the credentials of profile {profile} (a credential_process, a token file, or the service of this "
-        "host or container) answered with something other than credentials: ask it by hand to see what it says"),
+        (UnicodeDecodeError, json.JSONDecodeError, TypeError, AttributeError),
+        ("what gives the credentials of profile {profile} (a token file, or the service of this host or container) "
+        "answered with something other than credentials: ask it by hand to see what it says"),
     ),
     (
         (NoTerminalError, RefreshWithMFAUnsupportedError),
@@ -126,3 +126,22 @@ def _explain_refusal(error: ClientError, shown: str) -> str:
     code = printable(str(error.response.get("Error", {}).get("Code", "")), 60)
     todo = "log in again" if code.startswith(("Expired", "Unauthorized")) else "check its role and keys"
     return f"{error.operation_name} was refused for profile {shown} ({code}): {todo}"
+
+
+def name_unreadable_file(session: "Session") -> str:
+    """Return which of the chain's files cannot be read, which botocore passes over; empty if none is like that."""
+    for variable in ("credentials_file", "config_file"):
+        path = Path(session.get_config_variable(variable)).expanduser()
+        if reason := _explain_unreadable(path):
+            return f" ({printable(str(path), 200)} cannot be read: {reason})"
+    return ""
+
+
+def _explain_unreadable(path: Path) -> str:
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    except OSError as error:
+        return error.strerror or type(error).__name__
+    return "" if os.access(path, os.R_OK) else "permission denied"

@@ -3,17 +3,24 @@
 The helper keeps the terminal, so that it can ask for a code there. What it prints may be a secret, even in an error.
 """
 
+import json
 import os
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
+
+from botocore.credentials import RefreshableCredentials
 
 MAX_SECONDS = 30.0
 _MAX_OUTPUT_BYTES = 1024 * 1024
 _REAP_SECONDS = 5.0
+_EXPECTED = "JSON with Version 1, AccessKeyId and SecretAccessKey; an Expiration must have a time zone"
+# As botocore reads it; there is no public way, and a test holds it.
+_parse_time: Callable[[str], datetime] = RefreshableCredentials._expiry_datetime  # type: ignore[attr-defined]  # noqa: SLF001
 
 
 class CredentialProcessError(Exception):
@@ -60,7 +67,7 @@ class BoundedProcess:
         """Return what the helper wrote to stdout, and nothing in place of its errors.
 
         Raises:
-            CredentialProcessError: it did not end in time, wrote too much, or failed.
+            CredentialProcessError: it did not end in time, wrote too much or no credentials, or failed.
         """
         reader = threading.Thread(target=self._read, daemon=True, name="credential-process")
         reader.start()
@@ -79,6 +86,8 @@ class BoundedProcess:
             raise HungProcessError(f"it gave no answer within {MAX_SECONDS:.0f} s and was ended")
         if self.returncode != 0:
             raise CredentialProcessError(f"it failed with exit code {self.returncode}")
+        if not _is_credentials(self._output):
+            raise CredentialProcessError(f"it printed something that is not credentials (expected {_EXPECTED})")
         return self._output, b""
 
     @property
@@ -103,6 +112,19 @@ class BoundedProcess:
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(_REAP_SECONDS)
         _started.discard(self)
+
+
+def _is_credentials(output: bytes) -> bool:
+    """Tell whether botocore can use this output. It looks at a part only when it has let go of the keys it had."""
+    try:
+        printed = json.loads(output.decode())
+        expiration = printed.get("Expiration")
+        if expiration is not None and _parse_time(expiration).utcoffset() is None:
+            return False
+        keys = (printed["AccessKeyId"], printed["SecretAccessKey"])
+        return printed["Version"] == 1 and all(isinstance(key, str) and key for key in keys)
+    except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError):
+        return False
 
 
 def _descendants(pid: int) -> Iterator[int]:

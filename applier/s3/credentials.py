@@ -5,7 +5,6 @@ printed. Here one thread at a time makes an attempt, and only our own words leav
 """
 
 import logging
-import os
 import select
 import threading
 import time
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from botocore.credentials import AssumeRoleProvider, Credentials, ProcessProvider, RefreshableCredentials
 from botocore.exceptions import LoginError, RefreshWithMFAUnsupportedError, SSOError
 
-from applier.s3.credential_failures import MAX_SECONDS, NoTerminalError, TooLateError, explain
+from applier.s3.credential_failures import MAX_SECONDS, NoTerminalError, TooLateError, explain, name_unreadable_file
 from applier.s3.credential_process import BoundedProcess, HungProcessError
 from applier.s3.faults import NO_CREDENTIALS, S3Fault
 from schemas.errors import ConfigError
@@ -143,8 +142,7 @@ class CredentialSource:
         return self._keys
 
     def _is_due(self) -> bool:
-        expiring = self._credentials
-        if self._end or not isinstance(expiring, RefreshableCredentials) or not expiring.refresh_needed():
+        if self._end or not self._expire_within(None):
             return False
         pause_seconds = _MANDATORY_PAUSE_SECONDS if self._is_mandatory() else _ADVISORY_PAUSE_SECONDS
         return self._timing.now() >= self._last.at + pause_seconds
@@ -153,9 +151,13 @@ class CredentialSource:
         """Tell whether the credentials are too close to their end for a request to go out before they are renewed."""
         return self._expire_within(self._last.mandatory_seconds)
 
-    def _expire_within(self, seconds: int) -> bool:
+    def _expire_within(self, seconds: int | None) -> bool:
+        """Tell whether the credentials expire so soon; with None, so soon that botocore would renew them."""
         expiring = self._credentials
-        return isinstance(expiring, RefreshableCredentials) and expiring.refresh_needed(seconds)
+        try:
+            return isinstance(expiring, RefreshableCredentials) and expiring.refresh_needed(seconds)
+        except (TypeError, ValueError):  # a renewal brought a time without a time zone, or with an impossible one
+            return True
 
     def _record_renewal(self) -> _Renewal:
         is_short = self._expire_within(_MANDATORY_SECONDS)
@@ -172,7 +174,7 @@ class CredentialSource:
                     self._last = self._last._replace(at=self._timing.now())
                     return
                 if wait_seconds is None or _is_hopeless(error):
-                    self._end = f"the credentials could not be renewed: {reason}, then apply again"
+                    self._end = f"the credentials could not be renewed: {reason} (apply again once that is fixed)"
                     return
                 self._timing.wait(wait_seconds)
             else:
@@ -198,28 +200,9 @@ def _find(session: "Session") -> tuple[Credentials, Keys]:
     if credentials is None:
         raise ConfigError(
             "no AWS credentials found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a profile with "
-            f"--profile, or log in with `aws sso login`{_name_unreadable_file(session)}"
+            f"--profile, or log in with `aws sso login`{name_unreadable_file(session)}"
         )
     return credentials, _freeze(credentials)
-
-
-def _name_unreadable_file(session: "Session") -> str:
-    """Return which of the chain's files cannot be read, which botocore passes over; empty if none is like that."""
-    for variable in ("credentials_file", "config_file"):
-        path = Path(session.get_config_variable(variable)).expanduser()
-        if reason := _explain_unreadable(path):
-            return f" ({printable(str(path), 200)} cannot be read: {reason})"
-    return ""
-
-
-def _explain_unreadable(path: Path) -> str:
-    try:
-        path.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return ""
-    except OSError as error:
-        return error.strerror or type(error).__name__
-    return "" if os.access(path, os.R_OK) else "permission denied"
 
 
 def _bound_process(provider: ProcessProvider) -> ProcessProvider:

@@ -26,7 +26,7 @@ SSO = "sso_account_id = 123456789012\nsso_role_name = restore\n"
 SSO_START = "sso_start_url = https://example.awsapps.com/start\nsso_region = eu-central-1\n"
 LOG_IN = "log in with `aws sso login --profile ours`"
 BY_HAND = "run it by hand"
-NOT_CREDENTIALS = "answered with something other than credentials: ask it by hand to see what it says"
+NOT_CREDENTIALS = "it printed something that is not credentials"
 CONFIGURATION = "check the AWS configuration of profile ours"
 
 # profile -> what is said of it

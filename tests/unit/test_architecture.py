@@ -145,7 +145,9 @@ def test_the_contract_should_need_no_vendor_but_validators_and_the_readers_of_js
 
 
 def test_botocore_should_be_known_to_the_aws_chain_and_to_what_signs() -> None:
-    chain = {"applier.s3.aws_chain", "applier.s3.credentials", "applier.s3.credential_failures"}
+    chain = {"applier.s3.aws_chain", "applier.s3.credentials", "applier.s3.credential_failures"} | {
+        "applier.s3.credential_process"
+    }
     assert importers_of("botocore") == chain | {"applier.s3.signed_http"}
 
 

@@ -10,10 +10,13 @@ from pathlib import Path
 
 import botocore.session
 import pytest
+from raw_server import RawServer
 from waiting import wait_for
 
 from applier.s3.credentials import CredentialSource, Timing
 from applier.s3.faults import S3Fault
+from schemas.errors import ConfigError
+from schemas.results import FailureKind
 
 
 @dataclass(slots=True)
@@ -29,6 +32,10 @@ class Helper:
         until = datetime.now(UTC) + timedelta(seconds=valid_seconds)
         keys = {"Version": 1, "AccessKeyId": key, "SecretAccessKey": "secret", "Expiration": until.isoformat()}
         (self.folder / "keys.json").write_text(json.dumps(keys), encoding="ascii")
+
+    def prints(self, text: str) -> None:
+        """Print this from now on."""
+        (self.folder / "keys.json").write_text(text, encoding="ascii")
 
     def fails(self) -> None:
         """Give nothing from now on."""
@@ -65,14 +72,38 @@ def helper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Helper:
     return Helper(tmp_path)
 
 
-@pytest.mark.parametrize("valid_seconds", [890, 590])
+def json_keys(**fields: object) -> str:
+    """Return what a helper prints, with some fields other than they should be."""
+    return json.dumps({"Version": 1, "AccessKeyId": "next", "SecretAccessKey": "other", **fields})
+
+
+NOT_CREDENTIALS = {
+    "words": "no credentials",
+    "a list": "[]",
+    "nested without end": "[" * 100_000,
+    "time without a zone": json_keys(Expiration="2099-01-01T00:00:00"),
+    "impossible zone": json_keys(Expiration="2099-01-01T00:00:00+99:99"),
+    "empty time": json_keys(Expiration=""),
+    "time in words": json_keys(Expiration="soon"),
+    "time as a number": json_keys(Expiration=4070908800),
+    "times": json_keys(Expiration=["2099-01-01T00:00:00Z"]),
+    "null key": json_keys(AccessKeyId=None),
+    "empty secret": json_keys(SecretAccessKey=""),
+}
+
+
+@pytest.mark.parametrize(
+    ("valid_seconds", "printed"),
+    [(890, None), (590, None), *((890, text) for text in NOT_CREDENTIALS.values())],
+    ids=["fails", "fails, in the last ten minutes", *NOT_CREDENTIALS],
+)
 def test_a_renewal_that_fails_should_leave_keys_in_use_that_are_valid_for_minutes(
-    helper: Helper, valid_seconds: int
+    helper: Helper, valid_seconds: int, printed: str | None
 ) -> None:
     # given keys in the 15 minutes before they expire, in which botocore tries to renew them
     helper.gives("first", valid_seconds=valid_seconds)
     source = helper.source()
-    helper.fails()
+    helper.fails() if printed is None else helper.prints(printed)
     starts = helper.starts
 
     # when
@@ -86,6 +117,49 @@ def test_a_renewal_that_fails_should_leave_keys_in_use_that_are_valid_for_minute
     helper.now += 30
     assert source.current().access_key == "second"
     assert helper.waits == []
+
+
+@pytest.mark.parametrize("printed", NOT_CREDENTIALS.values(), ids=NOT_CREDENTIALS)
+def test_a_helper_that_prints_something_else_should_be_named_with_the_next_step(helper: Helper, printed: str) -> None:
+    helper.prints(printed)
+    with pytest.raises(ConfigError) as caught:
+        helper.source()
+    said = "the credential_process of profile ours gave no credentials: it printed something that is not credentials"
+    assert said in str(caught.value)
+    assert str(caught.value).endswith("; run it by hand to see why")
+
+
+@pytest.mark.parametrize("until", ["2099-01-01T00:00:00", "2099-01-01T00:00:00+99:99"])
+def test_a_service_whose_renewed_keys_expire_at_an_impossible_time_should_end_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, until: str
+) -> None:
+    # given keys of a container, which are about to expire
+    def answer(expiration: str) -> bytes:
+        keys = {"AccessKeyId": "A", "SecretAccessKey": "S", "Token": "T", "Expiration": expiration}
+        text = json.dumps(keys).encode()
+        return b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s" % (len(text), text)
+
+    answers = {"/": answer((datetime.now(UTC) + timedelta(seconds=50)).isoformat())}
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    now = [0.0]
+
+    with RawServer(answers) as server:
+        monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", server.url("/"))
+        timing = Timing(lambda _seconds: None, lambda: now[0])
+        source = CredentialSource(botocore.session.Session(), "default", timing)
+
+        # when
+        answers["/"] = answer(until)
+        now[0] += 30
+        with pytest.raises(S3Fault) as caught:
+            source.current()
+
+    # then
+    assert caught.value.failure.kind is FailureKind.ACCESS_DENIED
+    assert caught.value.failure.detail.endswith(" (apply again once that is fixed)")
 
 
 @pytest.mark.parametrize(
