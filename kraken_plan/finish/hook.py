@@ -4,9 +4,11 @@ No message names the command: it may hold the address of a webhook, or a passwor
 """
 
 import logging
+import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -21,6 +23,7 @@ logger = logging.getLogger(__name__)
 LONGEST_SECONDS = 600
 _POLL_SECONDS = 0.2
 _SECONDS_TO_END = 2.0
+_NO_SIGNAL = 0  # only asks whether there is a process
 
 
 def run_hook(command: str, record: Mapping[str, object]) -> None:
@@ -43,16 +46,22 @@ def run_hook(command: str, record: Mapping[str, object]) -> None:
 
 
 def _run(command: str, content: bytes, stop: StopRequest) -> None:
-    hook = subprocess.Popen(
-        ["/bin/sh", "-c", command],
-        stdin=subprocess.PIPE,
-        stdout=sys.stderr.fileno() if sys.stderr is not None else subprocess.DEVNULL,
-    )
+    with tempfile.TemporaryFile() as summary:  # a pipe that the command does not read would hold us up
+        summary.write(content)
+        summary.seek(0)
+        hook = subprocess.Popen(
+            ["/bin/sh", "-c", command],
+            stdin=summary,
+            stdout=sys.stderr.fileno() if sys.stderr is not None else subprocess.DEVNULL,
+            process_group=0,  # so that what the shell has started ends with it
+        )
+    stop.end_helpers = lambda: _signal_group(hook, signal.SIGKILL)
     try:
-        _wait(hook, content, stop)
+        _wait(hook, stop)
         is_late = hook.poll() is None
     finally:
-        _end(hook)
+        if hook.poll() is None:
+            _end(hook)
     if stop.signal_number is not None:
         logger.warning("--on-finish: ended by %s", signal.Signals(stop.signal_number).name)
     elif is_late:
@@ -61,21 +70,30 @@ def _run(command: str, content: bytes, stop: StopRequest) -> None:
         logger.warning("--on-finish: exit code %d", hook.returncode)
 
 
-def _wait(hook: subprocess.Popen[bytes], content: bytes, stop: StopRequest) -> None:
-    """Give a command its input, and wait until it ends, a signal comes, or its time is over."""
+def _wait(hook: subprocess.Popen[bytes], stop: StopRequest) -> None:
+    """Wait until a command ends, a signal comes, or its time is over."""
     deadline = time.monotonic() + LONGEST_SECONDS
-    unsent: bytes | None = content
     while stop.signal_number is None and time.monotonic() < deadline:
         with suppress(subprocess.TimeoutExpired):
-            hook.communicate(unsent, timeout=_POLL_SECONDS)
+            hook.wait(_POLL_SECONDS)
             return
-        unsent = None  # communicate() keeps what it has not sent
 
 
 def _end(hook: subprocess.Popen[bytes]) -> None:
-    """End a command that still runs."""
-    for end in (hook.terminate, hook.kill):
-        if hook.poll() is None:
-            end()
-            with suppress(subprocess.TimeoutExpired):
-                hook.wait(_SECONDS_TO_END)
+    """End a command and all that it has started, which may take longer to end than the shell."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        deadline = time.monotonic() + _SECONDS_TO_END
+        is_left = _signal_group(hook, number)
+        while is_left and time.monotonic() < deadline:
+            hook.poll()  # it stays in its group until somebody has asked how it ended
+            time.sleep(_POLL_SECONDS)
+            is_left = _signal_group(hook, _NO_SIGNAL)
+
+
+def _signal_group(hook: subprocess.Popen[bytes], number: int) -> bool:
+    """Send a signal to a command and all that it has started; tell whether there was anything left to send it to."""
+    try:
+        os.killpg(hook.pid, number)
+    except (ProcessLookupError, PermissionError):  # nothing is left, or only what runs as another user
+        return False
+    return True

@@ -1,7 +1,6 @@
 """What is passed on at the end of a run: summary, metrics, notifications, a command. Real program, local receiver."""
 
 import json
-import os
 import signal
 import time
 from collections.abc import Iterator
@@ -272,28 +271,44 @@ def test_a_summary_that_cannot_be_written_should_make_the_run_unwell(run_cli: Cl
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("command", ["apply", "verify", "report"])
+@pytest.mark.parametrize(
+    ("command", "hook"),
+    [
+        ("apply", "touch begun; exec sleep 30"),
+        ("verify", "touch begun; sleep 30; true"),
+        ("report", "touch begun; (trap '' TERM; sleep 30; true); true"),
+    ],
+)
 def test_a_signal_should_end_the_command_of_on_finish_and_leave_the_exit_code_as_it_was_passed_on(
-    run_cli: Cli, case: RestoreCase, command: str, number: signal.Signals
+    run_cli: Cli, case: RestoreCase, command: str, hook: str, number: signal.Signals
 ) -> None:
     # given a run that is over, but for a command that takes its time
-    plan, pid = plan_of(case), run_cli.folder / "pid"
+    plan = plan_of(case)
     run_cli("apply", plan)
     of_plan = ["--plan", plan] if command == "report" else [plan]
-    hook = "echo $$ > pid.new; mv pid.new pid; exec sleep 30"
     process = run_cli.start(command, *of_plan, "--summary", "summary.json", "--on-finish", hook)
-    wait_for(pid.exists, "the command of --on-finish")
+    wait_for((run_cli.folder / "begun").exists, "the command of --on-finish")
 
     # when
     process.send_signal(number)
-    result = run_cli.finish(process, timeout_seconds=20)
+    result = run_cli.finish(process, timeout_seconds=20)  # whatever still ran would hold stderr open
 
     # then
     assert result.exit_code == json.loads((run_cli.folder / "summary.json").read_text())["exit_code"] == 1
     assert f"{number.name}: stopping" in result.stderr
     assert f"--on-finish: ended by {number.name}" in result.stderr
-    with pytest.raises(ProcessLookupError):
-        os.kill(int(pid.read_text()), 0)
+
+
+def test_a_second_signal_should_end_the_command_of_on_finish_at_once(run_cli: Cli, case: RestoreCase) -> None:
+    hook = "trap '' TERM; touch begun; sleep 30; true"
+    process = run_cli.start("verify", plan_of(case), "--on-finish", hook)
+    wait_for((run_cli.folder / "begun").exists, "the command of --on-finish")
+
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+
+    assert run_cli.finish(process, timeout_seconds=20).exit_code == 130  # whatever still ran would hold stderr open
 
 
 def test_a_run_that_a_signal_ended_should_be_passed_on_to_the_command_of_on_finish(

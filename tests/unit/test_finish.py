@@ -1,5 +1,6 @@
 """Metrics, messages and addresses of notifications, and what is never shown of them."""
 
+import json
 import logging
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,9 +13,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from webhook_receiver import WebhookReceiver
 
 from applier.reports.run_summary import RunSummary
-from kraken_plan.finish import notify
+from kraken_plan.finish import hook, notify
 from kraken_plan.finish.finished_run import FinishedRun, Refusal
-from kraken_plan.finish.hook import run_hook
 from kraken_plan.finish.message import Message, word_message
 from kraken_plan.finish.metrics import render_metrics, write_metrics
 from schemas.errors import ConfigError
@@ -191,10 +191,19 @@ def test_a_receiver_that_never_answers_should_hold_nobody_up(
 def test_the_command_of_on_finish_should_not_be_said_where_it_fails(
     caplog: pytest.LogCaptureFixture, command: str, end: str
 ) -> None:
-    run_hook(command.format("https://hooks.example.org/secret"), {})
+    hook.run_hook(command.format("https://hooks.example.org/secret"), {})
     (record,) = caplog.records
     assert record.getMessage().startswith(f"--on-finish: {end}")
     assert "secret" not in caplog.text
+
+
+def test_the_command_of_on_finish_should_get_a_long_summary_however_late_it_reads(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(hook, "LONGEST_SECONDS", 5)
+    record = {"reports": ["x" * 1000] * 1000}
+    hook.run_hook(f"sleep 0.5; cat > '{tmp_path}/read'", record)
+    assert (json.loads((tmp_path / "read").read_text()), caplog.records) == (record, [])
 
 
 @pytest.mark.parametrize(
