@@ -1,6 +1,7 @@
 """Scorecard row 54: what libraries would read from the environment is decided once, for all requests alike."""
 
 import re
+from base64 import b64encode
 from collections import defaultdict
 from pathlib import Path
 
@@ -145,11 +146,14 @@ def test_a_proxy_should_get_the_first_look_and_the_bytes_row_54(
     with FaultyProxy(s3_server.port) as proxy:
         case = make_restore_case(many_files(12))
 
-        result = run_cli("apply", compile_plan(run_cli, case), environment={"http_proxy": proxy.endpoint_url})
+        url = proxy.endpoint_url.replace("//", "//me:%E2%82%AC%C3%BC@")
+        result = run_cli("apply", compile_plan(run_cli, case), environment={"http_proxy": url})
 
     assert result.exit_code == 0, result.stderr
     assert case.unrestored() == []
     assert len(proxy.requests("GET")) >= 13
+    logins = {exchange.request.proxy_login for exchange in proxy.log}
+    assert logins == {f"Basic {b64encode('me:€ü'.encode()).decode()}"}
 
 
 @pytest.mark.parametrize(

@@ -181,6 +181,7 @@ class _Handler(BaseHTTPRequestHandler):
             range=self.headers.get("Range", ""),
             if_match=self.headers.get("If-Match"),
             signed_region=_signed_region(self.headers.get("Authorization", "")),
+            proxy_login=self.headers.get("Proxy-Authorization", ""),
         )
         self.record = self.server.receive(request)
         fault = self.record.exchange.fault

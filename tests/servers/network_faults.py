@@ -88,6 +88,7 @@ class Request:
         path: `/bucket/key`, unquoted, without the query.
         range: The Range header, "" without one.
         signed_region: The region that the signature is made for, "" without one.
+        proxy_login: The Proxy-Authorization header, "" without one.
     """
 
     method: str
@@ -96,6 +97,7 @@ class Request:
     range: str = ""
     if_match: str | None = None
     signed_region: str = ""
+    proxy_login: str = ""
 
     @property
     def first_byte(self) -> int | None:
