@@ -268,11 +268,8 @@ def _explained(folder: int, path: str) -> Iterator[None]:
     try:
         yield
     except PermissionError as error:
-        if error.errno != errno.EACCES:
-            raise
-        status = os.fstat(folder)
-        reason = f"{error.strerror} in {printable(path)}, which is {describe_rights(status)}"
-        raise PermissionError(errno.EACCES, reason) from error
+        reason = f"{error.strerror} in {printable(path)}, which is {describe_rights(os.fstat(folder))}"
+        raise PermissionError(error.errno, reason) from error
 
 
 def describe_rights(status: os.stat_result) -> str:

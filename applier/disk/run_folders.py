@@ -217,10 +217,7 @@ def _claim(output: OutputFolder, destination: str, own: str) -> tuple[int, int]:
             failed.callback(os.close, lock)
             held = try_lock(lock)
             if held is Lock.UNSUPPORTED:
-                logger.warning(
-                    "%s has no file locks: what interrupted runs of other hosts staged there is read, not moved",
-                    printable(join_path(output.path, f"{destination}/{STAGING_FOLDER}".lstrip("/"))),
-                )
+                _warn_of_missing_locks(output.path)
             if held is not Lock.BUSY and os.fstat(lock).st_nlink > 0:
                 failed.pop_all()
                 return base, lock
@@ -238,3 +235,11 @@ def _refuse_append_only(base: int, path: str) -> None:
         fcntl.ioctl(base, _GET_FLAGS, flags)
     if flags[0] & (_APPEND_ONLY | _IMMUTABLE):
         raise PermissionError(errno.EPERM, f"nothing can be removed from {printable(path)} (chattr -a -i would help)")
+
+
+@functools.cache  # once a run is enough
+def _warn_of_missing_locks(output_location: str) -> None:
+    place = printable(output_location)
+    logger.warning(
+        "%s has no file locks: what interrupted runs of other hosts staged below it is read, not moved", place
+    )

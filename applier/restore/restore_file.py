@@ -276,4 +276,4 @@ def _try_to(clean_up: Callable[[], None]) -> None:
 
 
 def _log_clean_up(error: OSError) -> None:
-    logger.warning("could not clean up: %s", error)
+    logger.warning("could not clean up %s: %s", printable(str(error.filename or "")), error.strerror or error)
