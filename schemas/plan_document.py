@@ -85,7 +85,8 @@ def plan_from_document(document: PlanDocument) -> Plan:
 
 def _compiled_from(origin: CompiledFromDocument) -> CompiledFrom:
     """Return what a plan was compiled from, less a password that a plan made by hand may hold."""
-    catalog = re.sub(r"(?s)^(?!s3://)(.*?://).*@", r"\1…@", origin["catalog"])  # a prefix in a bucket may have an @
+    # A prefix in a bucket may have an @, and is no secret.
+    catalog = re.sub(r"(?s)^(?!(?:listing of )?s3://)(.*?://).*@", r"\1…@", origin["catalog"])
     return CompiledFrom(catalog=catalog, config=origin["config"])
 
 

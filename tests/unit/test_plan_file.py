@@ -460,6 +460,8 @@ def test_a_file_that_would_be_anothers_folder_should_name_both_entries() -> None
             for password in ("PASS", "PA/SS", "PA@SS", "PA SS")
         ),
         ("s3://bucket/of@someone", "s3://bucket/of@someone"),
+        ("listing of s3://bucket/of@someone/", "listing of s3://bucket/of@someone/"),
+        ("export of mongodb://user:PASS@host/db", "export of mongodb://…@host/db"),
     ],
 )
 def test_a_password_in_what_a_plan_was_compiled_from_should_be_left_out(catalog: str, shown: str) -> None:
