@@ -96,11 +96,14 @@ def test_odd_keys_and_prefixes_should_be_listed_as_they_are(
     run_cli: Cli, case: RestoreCase, s3: "S3Client", make_bucket: MakeBucket
 ) -> None:
     bucket = make_bucket("odd")
-    keys = ["pre/a b+c.raw", "pre/grün%20,ü.d/x y", "pre/100%.d/#1", "elsewhere/x", "prefix/y.raw"]
+    keys = ["p@e/a b+c.raw", "p@e/grün%20,ü.d/x y", "p@e/100%.d/#1", "elsewhere/x", "p@efix/y.raw"]
     for key in keys:
         s3.put_object(Bucket=bucket, Key=key, Body=key.encode())
-    result = compile_bucket(run_cli, case, "--project", "P", address=f"s3://{bucket}/pre/")
+    result = compile_bucket(run_cli, case, "--project", "P", address=f"s3://{bucket}/p@e/")
     assert result.exit_code == 0, result.stderr
+    origin = written(run_cli).compiled_from
+    assert origin is not None
+    assert origin.catalog.startswith(f"listing of s3://{bucket}/p@e/, ")
     assert sorted(str(file.s3_key) for _, file in written(run_cli).planned_files()) == sorted(keys[:3])
     assert run_cli("apply", "plan.json").exit_code == 0
 
