@@ -1,5 +1,6 @@
 """Checks the way to S3: credentials and whose they are, endpoint, clock, and buckets."""
 
+import re
 from collections.abc import Callable, Generator, Iterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ _NOTABLE_SKEW = timedelta(seconds=60)
 _SKEWED = "RequestTimeTooSkewed"
 _SET_CLOCK = "set this machine's clock (timedatectl set-ntp true): S3 refuses signatures that are 15 minutes off"
 _ERROR_STATUS = 300
+_LIST_OF_BUCKETS = re.compile(rb"<(\w{1,20}:)?ListAllMyBucketsResult\b")
 _NOT_S3 = "is a proxy, web filter or portal in between (HTTPS_PROXY, NO_PROXY), or is the endpoint another server's?"
 
 
@@ -79,7 +81,7 @@ def _ask(store: "BotoStore", clock: Callable[[], datetime]) -> Iterator[Finding]
 
 def _is_of_s3(answer: "Answer") -> bool:
     """Tell whether S3 itself gave an answer: an error in its own words, or a list of buckets."""
-    return bool(answer.code) or (answer.status < _ERROR_STATUS and b"<ListAllMyBucketsResult" in answer.text)
+    return bool(answer.code) or (answer.status < _ERROR_STATUS and _LIST_OF_BUCKETS.search(answer.text) is not None)
 
 
 def _identity(identity: str | None) -> Finding:

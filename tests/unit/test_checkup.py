@@ -131,3 +131,17 @@ def test_an_answer_that_is_not_s3s_should_not_pass_for_it(
     assert (last.topic, last.state) == ("endpoint", State.WRONG)
     assert f"what answers ({status[:3]}) is not S3" in last.words
     assert "portal" in last.advice
+
+
+@pytest.mark.parametrize("prefix", [b"", b"s3:"])
+def test_a_list_of_buckets_should_show_that_s3_answers(
+    s3_server: EmbeddedS3, monkeypatch: pytest.MonkeyPatch, prefix: bytes
+) -> None:
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    page = b"<%bListAllMyBucketsResult/>" % prefix
+    answer = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(page), page)
+    with RawServer(defaultdict(lambda: answer)) as server:
+        found = list(check_s3(S3Access(endpoint_url=server.url(""), region="eu-central-1"), lambda: datetime.now(UTC)))
+
+    assert [finding.state for finding in found if finding.topic == "endpoint"] == [State.RIGHT]
