@@ -126,7 +126,7 @@ def _searched(catalog: Catalog, search: Search) -> Iterator[RawFileRecord]:
         raise CatalogError(f"catalog {catalog.description} has no raw files of {search}")
     _refuse_unmet(catalog, search, names_met)
     places = {project_id: place for place, project_id in enumerate(search.project_ids)}
-    yield from sorted(found.values(), key=lambda record: (places.get(record.project_id, 0), record.raw_file_id))
+    yield from sorted(found.values(), key=lambda record: (places.get(record.project_id or None, 0), record.raw_file_id))
 
 
 def _refuse_unmet(catalog: Catalog, search: Search, names_met: Collection[str]) -> None:
@@ -134,7 +134,7 @@ def _refuse_unmet(catalog: Catalog, search: Search, names_met: Collection[str]) 
 
     What is named and has nothing is a slip of the pen, unless the search is narrowed by other things, too.
     """
-    named = [name for name in (*search.project_ids, *search.instrument_ids) if name]
+    named = [name for name in (*search.project_ids, *search.instrument_ids) if name is not None]
     missing = [name for name in named if name not in names_met]
     if not missing:
         return

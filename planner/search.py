@@ -21,7 +21,7 @@ class Search:
     """What raw files must be like to be found; an empty value asks for nothing.
 
     Args:
-        project_ids: of one of these projects; None and "" among them stand for raw files without a project.
+        project_ids: of one of these projects; None stands for raw files without a project (null, "" or no field).
         instrument_ids: from one of these instruments.
         since: acquired (`created_at`) at this time or later.
         until: acquired at this time or earlier.
@@ -41,7 +41,9 @@ class Search:
 
     def matches(self, document: Mapping[str, object]) -> bool:
         """Tell whether the search finds a document."""
-        if self.project_ids and not any(value in self.project_ids for value in _values(document, "project_id")):
+        if self.project_ids and not any(
+            (None if value == "" else value) in self.project_ids for value in _values(document, "project_id")
+        ):
             return False
         if self.instrument_ids and not any(
             value in self.instrument_ids for value in _values(document, "instrument_id")
@@ -135,7 +137,8 @@ def mongo_filter(search: Search) -> dict[str, object]:
     """Return the filter with which MongoDB finds what `matches` does: equality and ranges, which any index serves."""
     query: dict[str, object] = {}
     if search.project_ids:
-        query["project_id"] = {"$in": list(search.project_ids)}  # null also finds documents without the field
+        empty = [""] if None in search.project_ids else []
+        query["project_id"] = {"$in": [*search.project_ids, *empty]}  # null also finds documents without the field
     if search.instrument_ids:
         query["instrument_id"] = {"$in": list(search.instrument_ids)}
     bounds = {"$gte": search.since, "$lte": search.until}

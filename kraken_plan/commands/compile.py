@@ -180,7 +180,7 @@ def _search(options: CompileOptions) -> Search:
     """Return what is searched for; raw files without a project belong to the default one."""
     search = options.search
     if options.default_project is not None and options.default_project in search.project_ids:
-        search = replace(search, project_ids=(*search.project_ids, None, ""))
+        search = replace(search, project_ids=(*search.project_ids, None))
     return search
 
 
@@ -199,7 +199,7 @@ def _list_bucket(
     options: CompileOptions, site: SiteConfig, texts: Sequence[AskedText], search: Search
 ) -> tuple[FoundRecords, str]:
     """Return what a bucket has of what is asked for, and what it is: for a catalog that is lost."""
-    project_ids = [name for name in search.project_ids if name]
+    project_ids = [name for name in search.project_ids if name is not None]
     if len(project_ids) != 1:
         raise ConfigError("--catalog s3://… takes one --project PRID: a bucket does not say which project it is of")
     if search.instrument_ids or search.since or search.until:

@@ -177,6 +177,10 @@ def test_raw_files_without_a_project_should_be_restored_as_of_the_default_one(ru
     assert {raw_file.destination_base for raw_file in plan.raw_files} == {"/out/_FALLBACK"}
     assert "note on 3 raw files: project_id is missing in the catalog: planned for _FALLBACK" in found.stderr
 
+    none = compile_documents(run_cli, documents[-1:], "--project", "_FALLBACK", "--default-project", "_FALLBACK")
+    assert none.exit_code == 2
+    assert none.stderr.rstrip().endswith("has no raw files of project '_FALLBACK' or none")
+
 
 # --- which S3
 

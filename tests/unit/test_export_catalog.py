@@ -69,9 +69,10 @@ def test_numbers_that_are_none_should_stay_for_the_record_to_explain(tmp_path: P
 
 def test_a_search_should_find_all_and_only_what_it_asks_for(tmp_path: Path) -> None:
     documents = [catalog_document(raw_file_id, project_id=f"P{raw_file_id in 'ac'}") for raw_file_id in "cab"]
-    catalog = write(tmp_path / "export.json", [*documents, catalog_document("d", project_id=...)])
+    documents += [catalog_document("d", project_id=...), catalog_document("e", project_id="")]
+    catalog = write(tmp_path / "export.json", documents)
     assert [document["_id"] for document in catalog.search(Search(project_ids=("PTrue",)))] == ["c", "a"]
-    assert [document["_id"] for document in catalog.search(Search(project_ids=("PFalse", None)))] == ["b", "d"]
+    assert [document["_id"] for document in catalog.search(Search(project_ids=("PFalse", None)))] == ["b", "d", "e"]
     assert list(catalog.search(Search(project_ids=("PRID",)))) == []
 
 
