@@ -18,7 +18,7 @@ from applier.restore.progress import Progress
 from applier.restore.site_policy import SitePolicy, absolute_roots
 from applier.s3.bandwidth import BandwidthLimit
 from applier.verify.pace import PacedProgress
-from applier.verify.pass_record import PassRecord, open_pass
+from applier.verify.pass_record import open_pass
 from applier.verify.verification_report import VerificationReport, remove_old_reports, write_verification_report
 from applier.verify.verify_plan import Extent, VerifyTools, verify_plan
 from kraken_plan.apply_run import ApplyOptions, carry_out
@@ -161,20 +161,16 @@ def _verify(
             say_unless_quiet(line)
         for line in unresolvable_summary(result):  # also when quiet: everything else that fails a run was logged
             say(line)
-        is_right = not (tally.failed.entries or tally.unresolvable.entries) and _gets_on(record, options)
+        # Where a run reads only a part, the next one has to know which.
+        is_pass_lost = options.is_partial and not record.is_kept
+        if is_pass_lost:
+            logger.error("the next run will read the same files again: this pass may never be complete")
+        is_right = not (tally.failed.entries or tally.unresolvable.entries or is_pass_lost)
         well = finish.print_paths(paths) and is_in_place(output) and well and is_right
         summary = summarize_end(result, head, stop.exit_code or (0 if well else 1), paths, fetched_bytes=0)
         sink.run_ended(summary)
         well = sink.close() and well
     return result, summary.with_exit_code(stop.exit_code or (0 if well else 1)), ended
-
-
-def _gets_on(record: PassRecord, options: VerifyOptions) -> bool:
-    """Tell whether the pass gets on: where a run reads only a part, the next one has to know which."""
-    if record.is_kept or not options.is_partial:
-        return True
-    logger.error("the next run will read again what this one has read, so the pass may never be complete")
-    return False
 
 
 def _tools(output: OutputFolder, progress: Progress, options: VerifyOptions, stop: StopRequest) -> VerifyTools:

@@ -334,23 +334,29 @@ def test_a_pass_that_does_not_get_on_because_its_folder_is_full_should_not_end_w
     run_cli: Cli, make_restore_case: MakeRestoreCase
 ) -> None:
     # given room for the records of some of the files
-    _, plan = restored_case(run_cli, make_restore_case, {str(n): 100 for n in range(30)})
+    case, plan = restored_case(run_cli, make_restore_case, {str(n): 100 for n in range(60)})
     (run_cli.folder / "state").mkdir()
     options = ("--state-dir", run_cli.folder / "state", "--report-dir", run_cli.folder)
     with mounted_tmpfs(run_cli.folder / "state", "size=4k"):
         # when
         part, _ = verify(run_cli, plan, "--sample", "90%", *options)
         whole, _ = verify(run_cli, plan, "--restart", *options)
+        for n in range(10):
+            spoil(case.destination() / f"s.d/{n}")
+        wrong, _ = verify(run_cli, plan, "--restart", "--sample", "90%", *options)
 
     # then
     assert part.exit_code == 1
     assert "No space left on device: how far the pass has come is not remembered" in part.stderr
-    assert "will read again what this one has read" in part.stderr
+    assert "the next run will read the same files again" in part.stderr
     assert "goes on: the next run reads what is left" not in part.stderr
 
     # and a run that reads everything does without
     assert whole.exit_code == 0
     assert "No space left on device: how far the pass has come is not remembered" in whole.stderr
+
+    # and it is said beside files that are wrong, too
+    assert "the next run will read the same files again: this pass may never be complete" in wrong.stderr
 
 
 @needs_root
