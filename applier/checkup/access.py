@@ -65,7 +65,7 @@ def _ask(store: "BotoStore", clock: Callable[[], datetime]) -> Iterator[Finding]
         yield wrong("endpoint", f"{endpoint}: {reason}", f"is {host} right, and may we reach it?")
         return
     if not _is_of_s3(answer):
-        found = explain_in_between(answer.status, f"what answers ({answer.status}) is not S3")
+        found = explain_in_between(answer.status) or f"what answers ({answer.status}) is not S3"
         yield wrong("endpoint", f"{endpoint}: {found}", _NOT_S3)
         return
     if answer.code in BAD_CREDENTIALS_CODES and answer.code != _SKEWED:

@@ -160,7 +160,7 @@ def fault_of_answer(location: ObjectLocation, status: int, code: str) -> S3Fault
     """
     if status in _PASSING_REDIRECTS:
         return bad_answer(location, f"a redirect ({status}) to no address")
-    said = f"{location}: " + explain_in_between(status, f"S3 answered {status}{code and f' {code}'}")
+    said = f"{location}: {explain_in_between(status) or f'S3 answered {status} {code}'.rstrip()}"
     transient = status >= _SERVER_ERROR or status in _TRANSIENT_STATUS or code in _TRANSIENT_CODES
     transient = transient and status not in _NOT_SUPPORTED_STATUS
     if transient and (status in _THROTTLING_STATUS or code in _THROTTLING_CODES):
@@ -169,14 +169,14 @@ def fault_of_answer(location: ObjectLocation, status: int, code: str) -> S3Fault
     return S3Fault(kind, detail, transient=transient, status=status, code=code)
 
 
-def explain_in_between(status: int, otherwise: str) -> str:
-    """Return what a proxy or portal means by a status that only such a one gives; other words for all others."""
-    return f"{_IN_BETWEEN[status]} (status {status})" if status in _IN_BETWEEN else otherwise
+def explain_in_between(status: int) -> str | None:
+    """Return what a proxy or portal means by a status that only such a one gives; None for all others."""
+    return f"{_IN_BETWEEN[status]} (status {status})" if status in _IN_BETWEEN else None
 
 
 def tunnel_refused(location: ObjectLocation, status: int, route: str) -> S3Fault:
     """Return the fault of a proxy that opens no connection to S3 and says why; see `Network` for routes."""
-    reason = explain_in_between(status, f"the proxy refuses it (status {status}): ask who runs it, or set NO_PROXY")
+    reason = explain_in_between(status) or f"the proxy refuses it (status {status}): ask who runs it, or set NO_PROXY"
     return S3Fault(FailureKind.NETWORK, f"{location}: cannot connect{route}: {reason}", status=status)
 
 
