@@ -4,7 +4,6 @@ Read as a stream: memory is bounded by the largest document, whatever the size o
 twice is refused when that raw file is asked for, because nobody can tell which of the two is right.
 """
 
-import errno
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from io import TextIOWrapper
@@ -12,11 +11,11 @@ from pathlib import Path
 
 from planner.catalog import FIELDS, NAME_FIELDS, CatalogDocument
 from planner.extended_json import plain_value
-from planner.json_stream import JsonStream, JsonStreamError
+from planner.json_stream import JsonStream, JsonStreamError, NotJsonError
 from planner.search import Search
 from planner.similar_ids import find_similar
 from schemas.errors import CatalogError
-from schemas.regular_file import regular_file
+from schemas.regular_file import NotRegularFileError, regular_file
 from schemas.text import printable
 
 
@@ -78,15 +77,17 @@ class ExportCatalog:
             raise self._error("there is no such file (a database is given as mongodb://…)") from None
         except IsADirectoryError:
             raise self._error("it is a folder, expected a file that mongoexport wrote") from None
+        except NotRegularFileError as error:
+            reason = "because the catalog is read more than once: save it to a file first"
+            raise self._error(f"{error.strerror}, {reason}") from None
         except OSError as error:
-            cure = ", for it is read more than once: unpack it to one first" if error.errno == errno.EINVAL else ""
-            raise self._error(f"it cannot be read: {error.strerror or error}{cure}") from None
+            raise self._error(f"it cannot be read: {error.strerror or error}") from None
         except UnicodeDecodeError:
             raise self._error("it is not UTF-8 text, expected the JSON that mongoexport writes") from None
         except JsonStreamError as error:
-            is_other = str(error).startswith("line 1: not JSON: Expecting value")
-            hint = "; expected what mongoexport writes, without --type=csv, and not a dump" if is_other else ""
-            raise self._error(f"{error}{hint}") from None
+            is_other = isinstance(error, NotJsonError)
+            hint = "; expected the JSON that mongoexport writes (without --type=csv), not a BSON dump"
+            raise self._error(f"{error}{hint if is_other else ''}") from None
 
     def _error(self, reason: str) -> CatalogError:
         return CatalogError(f"catalog {printable(str(self.path))}: {reason}")

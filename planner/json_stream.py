@@ -18,6 +18,10 @@ class JsonStreamError(ValueError):
     """The text is no such JSON; the message says where."""
 
 
+class NotJsonError(JsonStreamError):
+    """The first line does not even begin like JSON."""
+
+
 class JsonStream:
     """The values in a text, each with the number of the line that it begins in.
 
@@ -71,7 +75,8 @@ class JsonStream:
                 # perhaps only the buffer ends too early
                 if len(self._buffer) - self._position < _MAX_VALUE_CHARACTERS and self._read_more():
                     continue
-                raise self._error(error.msg, offset) from None
+                kind = NotJsonError if self._line == 1 and offset == 0 else JsonStreamError
+                raise kind(self._explain(error.msg, offset)) from None
             except RecursionError:
                 raise JsonStreamError(f"line {self._line}: brackets too deep") from None
             except _RepeatedKeyError as error:
@@ -83,12 +88,12 @@ class JsonStream:
             self._advance(end)
             return line, value
 
-    def _error(self, reason: str, offset: int) -> JsonStreamError:
-        """Return the error of a value that is broken so many characters behind its beginning."""
+    def _explain(self, reason: str, offset: int) -> str:
+        """Return how a value is broken so many characters behind its beginning."""
         end = self._position + offset
         line = self._line + self._buffer.count("\n", self._position, end)
         at_end = "" if self._buffer[end:].strip() else ", the file may be cut short"
-        return JsonStreamError(f"line {line}: not JSON: {reason} (the document begins in line {self._line}{at_end})")
+        return f"line {line}: not JSON: {reason} (the document begins in line {self._line}{at_end})"
 
     def _read_more(self) -> bool:
         """Read another piece, as long as what is not taken yet, so that long values are not decoded too often."""

@@ -36,6 +36,10 @@ def read_regular_file(path: str | Path, most_bytes: int) -> bytes:
     return content
 
 
+class NotRegularFileError(OSError):
+    """Under the name of a file there is a pipe, a socket or a device."""
+
+
 @contextmanager
 def regular_file(path: str | Path) -> Iterator[BinaryIO]:
     """Give a file, open for reading.
@@ -44,7 +48,8 @@ def regular_file(path: str | Path) -> Iterator[BinaryIO]:
         path: may be a link.
 
     Raises:
-        OSError: it is not there, cannot be read, or is something else than a file (EINVAL); `strerror` says so.
+        NotRegularFileError: it is a pipe, a socket or a device.
+        OSError: it is not there, cannot be read, or is a folder; `strerror` says so.
         ValueError: the path has a NUL.
     """
     # a pipe that nobody writes to would hold up an open() without O_NONBLOCK for ever
@@ -53,7 +58,7 @@ def regular_file(path: str | Path) -> Iterator[BinaryIO]:
         descriptor = os.open(path, flags)
     except OSError as error:
         if error.errno in {errno.ENXIO, errno.EOPNOTSUPP}:  # a socket, which cannot be opened
-            raise OSError(errno.EINVAL, "it is a socket or a device, expected a file", str(path)) from None
+            raise NotRegularFileError(errno.EINVAL, "it is a socket or a device, expected a file", str(path)) from None
         raise
     try:
         mode = os.fstat(descriptor).st_mode
@@ -61,7 +66,7 @@ def regular_file(path: str | Path) -> Iterator[BinaryIO]:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         if not stat.S_ISREG(mode):
             kind = _KINDS.get(stat.S_IFMT(mode), "something else")
-            raise OSError(errno.EINVAL, f"it is {kind}, expected a file", str(path))
+            raise NotRegularFileError(errno.EINVAL, f"it is {kind}, expected a file", str(path))
         with os.fdopen(descriptor, "rb", closefd=False) as file:
             yield file
     finally:

@@ -172,7 +172,7 @@ def test_a_raw_file_that_stands_twice_should_be_refused_when_asked_for(tmp_path:
     [
         (b'{"_id": "a"}\n{"_id": "b"', "line 2: not JSON"),
         (b"_id,status\na,done\n", "line 1: not JSON: Expecting value"),
-        (b"_id,status\na,done\n", "; expected what mongoexport writes, without --type=csv"),
+        (b"_id,status\na,done\n", "; expected the JSON that mongoexport writes (without --type=csv), not a BSON dump"),
         (b'{"_id": "a"}\n5\n', "line 2: expected a document, found 5"),
         (b'{"_id": "a"}\n{"id": "b"}\n', "line 2: the document has no _id"),
         (b"[" * 200_000, "line 1: brackets too deep"),
@@ -199,7 +199,7 @@ def test_a_pipe_in_place_of_an_export_should_be_refused_and_not_read_once_or_wai
     reading, writing = os.pipe()
     os.write(writing, b'{"_id": "sample.raw"}')
     os.close(writing)
-    words = "a named pipe, expected a file, for it is read more than once: unpack it to one first"
+    words = ": it is a named pipe, expected a file, because the catalog is read more than once: save it to a file first"
     assert words in refusal(tmp_path / "pipe")
     assert words in refusal(Path(f"/dev/fd/{reading}"))
     assert "it is a device, expected a file" in refusal(Path("/dev/zero"))
