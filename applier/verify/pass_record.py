@@ -27,7 +27,7 @@ from schemas.text import printable
 logger = logging.getLogger(__name__)
 
 _WRITE_INTERVAL_SECONDS = 1.0
-_NOT_REMEMBERED = "%s: how far the pass has come is not remembered (--state-dir names another folder)"
+_NOT_SAVED = "%s: the progress of this pass cannot be saved: %s (choose another folder with --state-dir)"
 _TIMESTAMP_FORMAT = "%Y-%m-%d %H:%M:%S UTC"
 
 
@@ -83,10 +83,13 @@ class PassRecord:
         head: which pass it is.
         found: of earlier runs; None stands for a file that was wrong.
         file: open for appending; None where nothing can be kept.
+        path: of the file, for messages.
     """
 
-    def __init__(self, head: PassHead, found: dict[str, Verified | None], file: BinaryIO | None) -> None:
-        self.head = head
+    def __init__(
+        self, head: PassHead, found: dict[str, Verified | None], file: BinaryIO | None, path: Path | None = None
+    ) -> None:
+        self.head, self._path = head, path
         self._found, self._file = found, file
         self._lock = threading.Lock()
         self._written_at = time.monotonic()
@@ -125,7 +128,7 @@ class PassRecord:
     def save(self) -> None:
         """Write what is left; where that fails, a warning says so, and the record is not kept."""
         with self._lock:
-            self._append(at_once=True)
+            self._flush()
 
     def close(self) -> None:
         """Close the file; a thread that has not ended may still come with more, which is not remembered."""
@@ -134,16 +137,26 @@ class PassRecord:
             if file is not None:
                 file.close()
 
-    def _append(self, *lines: dict[str, object], at_once: bool = False) -> None:
-        if self._file is None:
-            return
+    def _append(self, line: dict[str, object]) -> None:
+        with self._stopping_where_it_fails() as file:
+            if file is not None:
+                file.write(json.dumps(line).encode() + b"\n")
+        if time.monotonic() - self._written_at >= _WRITE_INTERVAL_SECONDS:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._written_at = time.monotonic()
+        with self._stopping_where_it_fails() as file:
+            if file is not None:
+                file.flush()
+
+    @contextmanager
+    def _stopping_where_it_fails(self) -> Iterator[BinaryIO | None]:
+        """Give the file, if there is one; where writing to it fails, warn and keep nothing more."""
         try:
-            self._file.writelines(json.dumps(line).encode() + b"\n" for line in lines)
-            if at_once or time.monotonic() - self._written_at >= _WRITE_INTERVAL_SECONDS:
-                self._file.flush()
-                self._written_at = time.monotonic()
+            yield self._file
         except OSError as error:
-            logger.warning(_NOT_REMEMBERED, error.strerror)
+            logger.warning(_NOT_SAVED, printable(str(self._path)), error.strerror)
             self._file = None
 
 
@@ -198,9 +211,9 @@ def _open_record(path: Path, now: datetime, *, restart: bool) -> PassRecord | No
                 _begin_file(file, head, found)
             undo.pop_all()
     except OSError as error:
-        logger.warning(_NOT_REMEMBERED, f"{printable(str(path))}: {error.strerror or error}")
+        logger.warning(_NOT_SAVED, printable(str(path)), error.strerror or error)
         return None
-    return PassRecord(head, found, file)
+    return PassRecord(head, found, file, path)
 
 
 def _lock(file: BinaryIO, path: Path) -> None:

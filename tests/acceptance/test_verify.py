@@ -284,7 +284,7 @@ def test_verify_should_do_without_a_state_folder_and_say_so(run_cli: Cli, make_r
     result = run_cli("verify", plan, "--state-dir", "taken", "--report-dir", "taken/reports", environment=WITHOUT_S3)
 
     assert result.exit_code == 1
-    assert "how far the pass has come is not remembered (--state-dir names another folder)" in result.stderr
+    assert "cannot be saved: Not a directory (choose another folder with --state-dir)" in result.stderr
     assert "the report cannot be written: Not a directory" in result.stderr
     assert "1 entry: 1 verified, 0 failed, 0 unresolvable, 0 not attempted" in result.stderr
 
@@ -347,13 +347,13 @@ def test_a_pass_that_does_not_get_on_because_its_folder_is_full_should_not_end_w
 
     # then
     assert part.exit_code == 1
-    assert "No space left on device: how far the pass has come is not remembered" in part.stderr
+    assert "/pass.jsonl: the progress of this pass cannot be saved: No space left on device (choose" in part.stderr
     assert "the next run will read the same files again" in part.stderr
     assert "goes on: the next run reads what is left" not in part.stderr
 
     # and a run that reads everything does without
     assert whole.exit_code == 0
-    assert "No space left on device: how far the pass has come is not remembered" in whole.stderr
+    assert "/pass.jsonl: the progress of this pass cannot be saved: No space left on device (choose" in whole.stderr
 
     # and it is said beside files that are wrong, too
     assert "the next run will read the same files again: this pass may never be complete" in wrong.stderr

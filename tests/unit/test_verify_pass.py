@@ -148,7 +148,7 @@ def test_a_record_that_cannot_be_kept_should_only_be_warned_of(
     with open_pass(tmp_path / "file" / "pass.jsonl", NOW) as record:
         record.note("a", RIGHT)
         assert record.verified("a") == RIGHT
-    assert "is not remembered" in caplog.text
+    assert "/file/pass.jsonl: the progress of this pass cannot be saved: File exists" in caplog.text
 
 
 def test_files_should_be_read_from_their_disk_and_not_from_memory(
@@ -321,7 +321,7 @@ def test_what_is_not_a_file_in_the_place_of_the_record_should_be_named(
     os.mkfifo(tmp_path / "pass.jsonl")
     with open_pass(tmp_path / "pass.jsonl", NOW) as record:
         record.note("a", RIGHT)
-    assert "it is not a regular file: how far the pass has come is not remembered" in caplog.text
+    assert "/pass.jsonl: the progress of this pass cannot be saved: it is not a regular file" in caplog.text
 
 
 @pytest.mark.parametrize(
