@@ -35,7 +35,6 @@ _ASK_ONCE = Config(connect_timeout=5, read_timeout=10, retries={"total_max_attem
 _SHIPPED_BUNDLE = str(Path(botocore.__file__).with_name("cacert.pem"))
 _AWS_ITSELF = re.compile(r"https://[^/]*\.amazonaws\.com(\.cn)?/?")
 _ANY_REGION = "us-east-1"
-_REGION = re.compile(r"[a-z0-9-]{1,63}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,11 +156,6 @@ def _path_style(chain: botocore.session.Session) -> Config:
     if chain.get_config_variable("use_fips_endpoint"):  # else a client calls one its own that us-east-1 does not have
         return Config(s3={"addressing_style": "path", "us_east_1_regional_endpoint": "regional"})
     return Config(s3={"addressing_style": "path"})
-
-
-def is_region(name: str) -> bool:
-    """Tell whether a name that S3 sent can be that of a region."""
-    return _REGION.fullmatch(name) is not None
 
 
 def _open_chain(profile: str | None, region: str | None = None) -> botocore.session.Session:

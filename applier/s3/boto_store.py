@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 
-from applier.s3.aws_chain import AwsChain, S3Access, is_region
+from applier.s3.aws_chain import AwsChain, S3Access
 from applier.s3.faults import (
     BAD_CREDENTIALS_CODES,
     COLD,
@@ -39,7 +39,7 @@ from applier.s3.signed_http import MAX_TOLD_BYTES, Answer, Question, SignedHttp,
 from schemas.etag import MIB
 from schemas.paths import STAGING_FOLDER
 from schemas.results import FailureKind
-from schemas.s3_location import ObjectLocation
+from schemas.s3_location import ObjectLocation, explain_bad_region
 from schemas.text import printable
 
 logger = logging.getLogger(__name__)
@@ -115,7 +115,7 @@ class BotoStore:
         region = answer.region
         if not region or region == self.address(bucket_name).region:
             return False
-        if not is_region(region):
+        if explain_bad_region(region) is not None:
             named = printable(region, 100)
             logger.warning("bucket %s: S3 names %r as its region, which is not one", printable(bucket_name), named)
             return False

@@ -293,7 +293,17 @@ def test_a_region_that_is_accepted_should_be_accepted_in_a_plan(region: str) -> 
     assert read_plan(plan_bytes(plan), "plan.json").s3.region == region
 
 
-@pytest.mark.parametrize("bad", [{"endpoint_url": "ftp://h"}, {"region": "eu-central-1\n"}, {"region": ""}])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"endpoint_url": "ftp://h"},
+        {"region": "eu-central-1\n"},
+        {"region": ""},
+        {"region": "-eu"},
+        {"region": "eu-"},
+        {"region": "12"},
+    ],
+)
 def test_the_sample_plan_should_be_refused_with_a_bad_endpoint_or_region(bad: dict[str, str]) -> None:
     """So that the tests above can fail."""
     document = json.loads(plan_bytes(make_plan()))
