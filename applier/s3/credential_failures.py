@@ -80,8 +80,8 @@ def explain(error: Exception, profile: str) -> str:  # noqa: PLR0911  # a table
 _WORDS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
     (
         (SSOError, TokenRetrievalError),
-        ("the SSO login of profile {profile} has ended or was never made: log in with "
-        "`aws sso login{option}`"),
+        ("the SSO login of profile {profile} has ended, was never made, or its file is damaged: log in "
+        "with `aws sso login{option}`"),
     ),
     (
         (LoginError,),

@@ -13,7 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from botocore.credentials import AssumeRoleProvider, Credentials, ProcessProvider, RefreshableCredentials
-from botocore.exceptions import LoginError, RefreshWithMFAUnsupportedError, SSOError
+from botocore.exceptions import (
+    LoginError,
+    ParamValidationError,
+    RefreshWithMFAUnsupportedError,
+    SSOError,
+    TokenRetrievalError,
+)
 
 from applier.s3.credential_failures import MAX_SECONDS, NoTerminalError, TooLateError, explain, name_unreadable_file
 from applier.s3.credential_process import BoundedProcess, HungProcessError
@@ -231,8 +237,15 @@ def _ask_for_code(prompt: str) -> str:
 
 
 def _freeze(credentials: Credentials) -> Keys:
-    frozen = credentials.get_frozen_credentials()
+    try:
+        frozen = credentials.get_frozen_credentials()
+    except (LookupError, TypeError, ValueError, AttributeError, ParamValidationError) as error:
+        if credentials.method == "sso":  # the file that a login leaves is not what botocore expects
+            raise TokenRetrievalError(provider="sso", error_msg="") from error
+        raise
     keys = Keys(frozen.access_key or "", frozen.secret_key or "", frozen.token or None)
+    if not (keys.access_key and keys.secret_key):
+        raise ConfigError("the AWS credentials have an empty access key or secret key: check where they are set")
     if not all(_is_plain(part) for part in keys):
         raise ConfigError("the AWS credentials hold a line end or another character that keys cannot have")
     return keys

@@ -29,11 +29,27 @@ BY_HAND = "run it by hand"
 NOT_CREDENTIALS = "it printed something that is not credentials"
 CONFIGURATION = "check the AWS configuration of profile ours"
 
+LOGIN = {"startUrl": "https://example.awsapps.com/start", "region": "eu-central-1", "accessToken": SECRET}
+# SSO session -> the file that its login left
+LOGIN_FILES = {
+    "past": json.dumps({**LOGIN, "expiresAt": "2020-01-01T00:00:00Z"}).encode(),
+    "empty": b"",
+    "cut": json.dumps(LOGIN).encode()[:-9],
+    "not-utf-8": b"\xff\xfe",
+    "null": b"null",
+    "naive": json.dumps({**LOGIN, "expiresAt": "2099-01-01T00:00:00"}).encode(),
+    "number": json.dumps({**LOGIN, "expiresAt": 5}).encode(),
+    "words": json.dumps({**LOGIN, "expiresAt": "soon"}).encode(),
+    "no-token": json.dumps({**LOGIN, "expiresAt": "2099-01-01T00:00:00Z", "accessToken": None}).encode(),
+}
 # profile -> what is said of it
 HOPELESS: dict[str, tuple[str, str]] = {
     "SSO, never logged in": (f"sso_session = corp\n{SSO}[sso-session corp]\n{SSO_START}", LOG_IN),
-    "SSO, session over": (f"sso_session = past\n{SSO}[sso-session past]\n{SSO_START}", LOG_IN),
     "SSO, old form": (SSO_START + SSO, LOG_IN),
+    **{
+        f"SSO, login file: {session}": (f"sso_session = {session}\n{SSO}[sso-session {session}]\n{SSO_START}", LOG_IN)
+        for session in LOGIN_FILES
+    },
     "SSO, half configured": ("sso_session = corp\nsso_account_id = 1\n[sso-session corp]\n", CONFIGURATION),
     "login": ("login_session = arn:aws:iam::123456789012:user/someone\n", "`aws login --profile ours`|botocore[crt]"),
     "role, STS away": (ROLE, "cannot be reached"),
@@ -73,6 +89,10 @@ HOPELESS: dict[str, tuple[str, str]] = {
         ),
         "has expired already",
     ),
+    "empty secret": (
+        "aws_access_key_id = AKIAEXAMPLE\naws_secret_access_key =\n",
+        "the AWS credentials have an empty access key or secret key: check where they are set",
+    ),
     "half a key": ("aws_access_key_id = AKIAEXAMPLE\n", CONFIGURATION),
     "no configuration": ("= = [\n", "config"),
 }
@@ -84,10 +104,9 @@ def configured(cli: Cli, profile: str) -> dict[str, str | None]:
     (folder / "sso" / "cache").mkdir(parents=True)
     base = "[profile base]\naws_access_key_id = AKIAEXAMPLE\naws_secret_access_key = examplesecret\n"
     (folder / "config").write_text(f"{base}[profile ours]\nregion = eu-central-1\n{profile}", encoding="utf-8")
-    token = {"startUrl": "https://example.awsapps.com/start", "region": "eu-central-1", "accessToken": SECRET}
-    name = hashlib.sha1(b"past", usedforsecurity=False).hexdigest()
-    over = json.dumps({**token, "expiresAt": "2020-01-01T00:00:00Z"})
-    (folder / "sso" / "cache" / f"{name}.json").write_text(over, encoding="utf-8")
+    for session, content in LOGIN_FILES.items():
+        name = hashlib.sha1(session.encode(), usedforsecurity=False).hexdigest()
+        (folder / "sso" / "cache" / f"{name}.json").write_bytes(content)
     return {
         "AWS_ACCESS_KEY_ID": None,
         "AWS_SECRET_ACCESS_KEY": None,
