@@ -196,6 +196,8 @@ def _meaning(  # noqa: PLR0911  # a table
     if code == "InvalidRequest" and location.key:
         return FailureKind.NOT_VERIFIABLE, f"{said} (encrypted with a customer's key, SSE-C?)"
     match status:
+        case 400 if not code:
+            return FailureKind.NETWORK, f"{said}, not in S3's words (check the endpoint: http:// or https://?)"
         case 404:
             return FailureKind.KEY_NOT_FOUND, str(location)
         case 501 | 505:

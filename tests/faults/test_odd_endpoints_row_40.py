@@ -2,13 +2,15 @@
 
 import json
 import threading
+from collections import defaultdict
 from dataclasses import replace
 
 import pytest
-from apply_case import compile_plan, thermo
+from apply_case import assert_no_s3, compile_plan, thermo
 from cli import Cli
 from conftest import MakeRestoreCase
 from embedded_s3 import EmbeddedS3
+from raw_server import RawServer
 
 from applier.s3.aws_chain import S3Access
 from applier.s3.boto_store import BotoStore
@@ -68,6 +70,24 @@ def test_an_odd_endpoint_should_be_refused_at_once_row_40(
 )
 def test_an_endpoint_that_servers_have_should_be_accepted(endpoint_url: str) -> None:
     assert explain_bad_endpoint_url(endpoint_url) is None
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 400 Bad Request\r\nContent-Length: 45\r\n\r\nThe plain HTTP request was sent to HTTPS port",
+        b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n",
+    ],
+    ids=["nginx", "go"],
+)
+def test_http_to_a_port_that_speaks_tls_should_lead_to_the_endpoint_row_40(
+    run_cli: Cli, make_restore_case: MakeRestoreCase, answer: bytes
+) -> None:
+    case = make_restore_case(thermo(size_bytes=10))
+    with RawServer(defaultdict(lambda: answer)) as server:
+        result = run_cli("apply", compile_plan(run_cli, case), "--endpoint-url", server.url(""))
+
+    assert_no_s3(result, case, "S3 answered 400, not in S3's words (check the endpoint: http:// or https://?)\n")
 
 
 class _Unchecked(BotoStore):
