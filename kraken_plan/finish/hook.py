@@ -55,7 +55,7 @@ def _run(command: str, content: bytes, stop: StopRequest) -> None:
             stdout=sys.stderr.fileno() if sys.stderr is not None else subprocess.DEVNULL,
             process_group=0,  # so that what the shell has started ends with it
         )
-    stop.end_helpers = lambda: _signal_group(hook, signal.SIGKILL)
+    stop.end_helpers = lambda: _end_at_once(hook)
     try:
         _wait(hook, stop)
         is_late = hook.poll() is None
@@ -88,6 +88,10 @@ def _end(hook: subprocess.Popen[bytes]) -> None:
             hook.poll()  # it stays in its group until somebody has asked how it ended
             time.sleep(_POLL_SECONDS)
             is_left = _signal_group(hook, _NO_SIGNAL)
+
+
+def _end_at_once(hook: subprocess.Popen[bytes]) -> None:
+    _signal_group(hook, signal.SIGKILL)
 
 
 def _signal_group(hook: subprocess.Popen[bytes], number: int) -> bool:

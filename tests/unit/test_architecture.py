@@ -145,10 +145,8 @@ def test_the_contract_should_need_no_vendor_but_validators_and_the_readers_of_js
 
 
 def test_botocore_should_be_known_to_the_aws_chain_and_to_what_signs() -> None:
-    chain = {"applier.s3.aws_chain", "applier.s3.credentials", "applier.s3.credential_failures"} | {
-        "applier.s3.credential_process"
-    }
-    assert importers_of("botocore") == chain | {"applier.s3.signed_http"}
+    names = ("aws_chain", "credentials", "credential_failures", "credential_process", "signed_http")
+    assert importers_of("botocore") == {f"applier.s3.{name}" for name in names}
 
 
 def test_urllib3_should_be_known_to_what_sends_requests() -> None:
