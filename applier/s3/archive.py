@@ -126,12 +126,12 @@ class Archives:
         archive = next((archive for archive in Archive if archive.value == name), None)
         if archive is None and (is_readable(name) or name == _TELLING_CLASS or self._gives_a_byte(location)):
             return None
-        restore = current_restore(headers)
+        is_ongoing = being_restored(current_restore(headers))
         return ArchivedObject(
             storage_class=name or COLD,
             archive=archive,
-            is_being_restored=being_restored(restore),
-            is_restored=archive is not None and 'ongoing-request="false"' in restore,
+            is_being_restored=is_ongoing is True,
+            is_restored=archive is not None and is_ongoing is False,
         )
 
     def _gives_a_byte(self, location: ObjectLocation) -> bool:

@@ -28,6 +28,7 @@ class S3Fault(Exception):  # noqa: N818  # the field's word: faults are transien
 
 
 _SCHEME_AND_HOST = re.compile(r"(\w{1,20}://)(?:[^/?#@]*@)?([^/?#@]*)")
+_ONGOING = re.compile(r'ongoing-request\s*=\s*"?(true|false)\b', re.IGNORECASE)
 _PERMANENT_REDIRECTS = frozenset({301, 308})
 _PASSING_REDIRECTS = frozenset({302, 303, 307})
 
@@ -111,9 +112,10 @@ def archived(location: ObjectLocation, storage_class: str, restore: str = "") ->
     return Failure(FailureKind.ARCHIVED, f"{storage_class}: {location}: {todo}")
 
 
-def being_restored(restore: str) -> bool:
-    """Tell whether a restore is under way, by S3's `x-amz-restore` header."""
-    return 'ongoing-request="true"' in restore
+def being_restored(restore: str) -> bool | None:
+    """Tell whether a restore is under way or done, by S3's `x-amz-restore` header; None if it says neither."""
+    found = _ONGOING.search(restore)
+    return found[1].lower() == "true" if found else None
 
 
 # Stands in for a storage class that is not known.

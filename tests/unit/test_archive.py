@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from applier.s3.archive import Archive, RestoreRequest, ThawWait, Tier
+from applier.s3.faults import being_restored
 from applier.s3.protocol import current_restore
 
 COPY = 'ongoing-request="false", expiry-date="Fri, 21 Dec 2012 00:00:00 GMT"'
@@ -36,6 +37,22 @@ def test_deep_archives_should_have_no_expedited_tier(archive: Archive) -> None:
 )
 def test_a_copy_should_expire_by_the_clock_of_s3(restore: str, date: str, *, is_current: bool) -> None:
     assert current_restore({"x-amz-restore": restore, "date": date}) == (restore if is_current else "")
+
+
+@pytest.mark.parametrize(
+    ("restore", "is_ongoing"),
+    [
+        ('ongoing-request="true"', True),
+        ("ongoing-request=true", True),
+        ('Ongoing-Request = "TRUE"', True),
+        (COPY, False),
+        ("ongoing-request=false", False),
+        ("", None),
+        ('ongoing-request="soon"', None),
+    ],
+)
+def test_a_restore_should_be_under_way_however_a_server_writes_it(restore: str, *, is_ongoing: bool | None) -> None:
+    assert being_restored(restore) is is_ongoing
 
 
 class Stop(threading.Event):
