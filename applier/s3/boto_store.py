@@ -49,7 +49,7 @@ _BUCKET_LIST = re.compile(rb"<(\w{1,20}:)?ListBucketResult\b")
 _SHORT_LIST = {"list-type": "2", "max-keys": "1", "prefix": f"{STAGING_FOLDER}/"}
 # No object of S3 has more digits: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 LENGTH = re.compile(r"[0-9]{1,18}")
-_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)")
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)", re.IGNORECASE)
 _LISTS_NOTHING = frozenset({"MethodNotAllowed", "NotImplemented"})  # as gateways that only give objects say
 _PARTIAL_CONTENT = 206
 _NOT_OF_S3 = "bucket %s: the answer (%d) is not in S3's words: is a proxy, web filter or portal in between?"

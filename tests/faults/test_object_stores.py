@@ -396,6 +396,7 @@ ODD_HEADERS = {
     "no GMT": {"Last-Modified": "Wed, 15 Jan 2025 09:12:00 UTC"},
     "no date": {"Last-Modified": ""},
     "Latin-1": {"Content-Disposition": 'attachment; filename="M\xfcller.raw"'},
+    "unit in capitals": {"Content-Range": f"Bytes 0-99/{len(CONTENT)}"},
     "unknown total": {"Content-Range": f"bytes 0-99/{'*'}"},
 }
 
