@@ -24,7 +24,7 @@ from schemas.text import printable
 T = TypeVar("T")
 
 _STATUS = re.compile(r"status code: (\d{3})")
-_CODE = re.compile(r"<Code>([\w.]{1,64})</Code>")
+_CODE = re.compile(r"<(?:\w{1,20}:)?Code>\s*([\w.]{1,64})\s*</")
 _KIND = re.compile(r"\bkind: (\w+)")
 _IN_WORDS = {
     "Connect": "cannot connect",

@@ -29,8 +29,8 @@ from schemas.version import __version__
 
 # Enough for any error or short listing that S3 sends.
 MAX_TOLD_BYTES = 64 * 1024
-_CODE = re.compile(rb"<Code>\s*([\w.]{1,64})\s*</Code>")
-_REGION = re.compile(rb"<Region>\s*([\w-]{1,64})\s*</Region>")
+_CODE = re.compile(rb"<(?:\w{1,20}:)?Code>\s*([\w.]{1,64})\s*</")  # some servers name a namespace
+_REGION = re.compile(rb"<(?:\w{1,20}:)?Region>\s*([\w-]{1,64})\s*</")
 _ERROR_STATUS = 300
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MOST_CONNECTIONS = 256  # kept open: as many as there can be jobs
