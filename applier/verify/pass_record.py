@@ -91,7 +91,7 @@ class PassRecord:
     ) -> None:
         self.head, self._path = head, path
         self._found, self._file = found, file
-        self._lock = threading.Lock()
+        self._lines, self._lock = list[bytes](), threading.Lock()
         self._written_at = time.monotonic()
 
     @property
@@ -133,28 +133,23 @@ class PassRecord:
     def close(self) -> None:
         """Close the file; a thread that has not ended may still come with more, which is not remembered."""
         with self._lock, suppress(OSError):
+            self._flush()
             file, self._file = self._file, None
             if file is not None:
                 file.close()
 
     def _append(self, line: dict[str, object]) -> None:
-        with self._stopping_where_it_fails() as file:
-            if file is not None:
-                file.write(json.dumps(line).encode() + b"\n")
+        self._lines.append(json.dumps(line).encode() + b"\n")
         if time.monotonic() - self._written_at >= _WRITE_INTERVAL_SECONDS:
             self._flush()
 
     def _flush(self) -> None:
-        self._written_at = time.monotonic()
-        with self._stopping_where_it_fails() as file:
-            if file is not None:
-                file.flush()
-
-    @contextmanager
-    def _stopping_where_it_fails(self) -> Iterator[BinaryIO | None]:
-        """Give the file, if there is one; where writing to it fails, warn and keep nothing more."""
+        lines, self._lines, self._written_at = self._lines, [], time.monotonic()
+        if self._file is None:
+            return
         try:
-            yield self._file
+            self._file.writelines(lines)
+            self._file.flush()
         except OSError as error:
             logger.warning(_NOT_SAVED, printable(str(self._path)), error.strerror)
             self._file = None
@@ -229,11 +224,7 @@ def _lock(file: BinaryIO, path: Path) -> None:
 
 
 def _open_regular(path: Path) -> BinaryIO:
-    """Open a file for reading and appending, and nothing but a file: a FIFO would wait for its other end.
-
-    Raises:
-        OSError: it cannot be opened, or it is something else.
-    """
+    """Open a file for reading and appending, and nothing but a file: a FIFO would wait for its other end."""
     flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     descriptor = os.open(path, flags, 0o600)
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -299,11 +290,7 @@ def _verified(record: dict[str, object]) -> Verified:
 
 
 def _timestamp(text: object) -> str:
-    """Return a time that is written as this module writes it: reports show it, so it must not hold anything else.
-
-    Raises:
-        ValueError, TypeError: it is something else.
-    """
+    """Return a time that is written as this module writes it: reports show it, so it must not hold anything else."""
     if not isinstance(text, str):
         raise TypeError
     if datetime.strptime(text, _TIMESTAMP_FORMAT).strftime(_TIMESTAMP_FORMAT) != text:  # noqa: DTZ007  # says UTC

@@ -376,6 +376,6 @@ def test_a_pass_that_cannot_begin_because_its_folder_is_full_should_be_said(
 
     # then
     assert whole.exit_code == 0, whole.stderr
-    assert "pass.jsonl: No space left on device: how far" in whole.stderr
+    assert "pass.jsonl: the progress of this pass cannot be saved: No space left on device (choose" in whole.stderr
     assert part.exit_code == 2
     assert "pass.jsonl cannot be written, so every run would begin a new pass" in part.stderr
