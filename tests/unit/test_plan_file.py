@@ -319,6 +319,7 @@ def test_a_raw_file_that_breaks_the_rules_should_be_refused_by_name(change: Json
         ({"raw_files": []}, "raw_files"),
         ({"s3": {"region": None}}, "endpoint_url"),
         ({"s3": {"region": None, "endpoint_url": "http://user:hunter2@host"}}, "endpoint_url"),
+        *(({"s3": {"region": region, "endpoint_url": None}}, "region") for region in ("-eu", "eu-", "12", "e u")),
         ({"created_at": "yesterday"}, "created_at"),
         ({"plan_digest": "sha256:x"}, "plan_digest"),
     ],
