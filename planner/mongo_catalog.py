@@ -62,7 +62,6 @@ _CONNECTION_FAULTS = (
     ("connection closed|Connection reset|Broken pipe", "the connection broke"),
     ("No primary|replica set", "no server of the replica set can answer"),
 )
-
 _TLS_FILE = re.compile(r"(?i)[?&;](tls(?:CA|CRL|CertificateKey)File)=([^&;]*)")
 # known names only, for another may be part of a password
 _OPTION = re.compile(r"(?i)[?&;](tls|ssl|tlsCertificateKeyFile|authMechanism|compressors|replicaSet|loadBalanced)=")
@@ -231,13 +230,16 @@ def _explain_unusable_uri(uri: str, error: Exception) -> str:
     """Return why pymongo does not take a URI; of the URI only the names of options and the paths of TLS files."""
     if isinstance(error, OSError):
         files = ", ".join(f"{name} {printable(unquote(path))}" for name, path in _TLS_FILE.findall(uri))
-        return f"names a file that cannot be read, or is not in PEM form: {files}"
+        unreadable = f"names a file that cannot be read, or is not in PEM form: {files}"
+        return unreadable if files else f"cannot be used: {error.strerror or type(error).__name__}"
     options = uri.partition("?")[2]
     is_refused = isinstance(error, ConfigurationError | UserWarning) and not isinstance(error, InvalidURI)
+    # With an @ behind the first ?, what looks like options is the rest of a password that is not percent-encoded.
     if is_refused and options and "@" not in options and ":@" not in uri:
         names = ", ".join(_OPTION.findall(uri)) or "their names and values"
         return (
-            f"has options that are unknown, wrong, or ask for what is not installed (values not shown): check {names}"
+            "has options that are unknown or invalid, or that need a package that is not installed (values are not "
+            f"shown): check {names}"
         )
     return (
         f"is malformed ({type(error).__name__}; it is not shown, for it may hold a password): expected mongodb://"

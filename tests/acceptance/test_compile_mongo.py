@@ -149,7 +149,10 @@ def test_a_dead_host_of_the_variables_should_be_refused_within_half_a_minute(run
     ("uri", "words"),
     [
         (f"mongodb://kraken:{PASSWORD}/x@db", "the catalog's MongoDB URI is malformed"),
-        (f"mongodb://kraken:{PASSWORD}@db/?tls=maybe", "the catalog's MongoDB URI has options that are unknown, wrong"),
+        (
+            f"mongodb://kraken:{PASSWORD}@db/?tls=maybe",
+            "the catalog's MongoDB URI has options that are unknown or invalid",
+        ),
     ],
 )
 def test_a_malformed_uri_should_be_refused_without_showing_it(
