@@ -165,8 +165,10 @@ def write_new_file(
             name = rename_to_first_free_name(REPORT, staging.descriptor, names, folder)
             sync_folder(folder)
         output.check_in_place()  # else the path would lead to nothing
-    finally:
-        staging.remove(REPORT)
+    except BaseException:
+        with suppress(OSError):  # the reason is what counts
+            staging.remove(REPORT)
+        raise
     return name
 
 

@@ -231,4 +231,4 @@ def _remove(names: Iterable[str], staging: Staging) -> None:
         try:
             staging.remove(name)
         except OSError as error:
-            logger.warning("could not clean up: %s", error)
+            logger.warning("could not clean up %s: %s", printable(name), error.strerror)

@@ -20,6 +20,7 @@ _NUMBERS = {
     "x86_64": {
         "flock": 73,
         "fsync": 74,
+        "unlinkat": 263,
         "linkat": 265,
         "fchmodat": 268,
         "fallocate": 285,
@@ -29,6 +30,7 @@ _NUMBERS = {
     },
     "aarch64": {
         "flock": 32,
+        "unlinkat": 35,
         "linkat": 37,
         "fallocate": 47,
         "fchmodat": 53,

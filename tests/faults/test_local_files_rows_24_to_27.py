@@ -1,5 +1,6 @@
 """Scorecard rows 24 to 27: what stands under a final name, names that are too long, reports that cannot be written."""
 
+import errno
 import json
 import os
 import socket
@@ -11,6 +12,7 @@ import pytest
 from apply_case import assert_failed, compile_plan, last_report, left_staged, thermo
 from cli import Cli
 from conftest import MakeRestoreCase
+from failing_syscalls import with_failing
 from faulty_proxy import FaultyProxy
 from file_systems import AS_ORDINARY_USER, immutable, picture, read_only, with_files_of_at_most
 from needs import needs_compiler, needs_root
@@ -389,3 +391,16 @@ def test_a_local_file_that_cannot_be_opened_should_be_healed_with_one_download_r
     assert "the local file cannot be read: Input/output error" in result.stderr
     assert case.unrestored() == []
     assert len(faulty_proxy.requests("GET", "/sample.raw")) == 1
+
+
+def test_a_report_should_count_as_written_where_nothing_can_be_removed_row_27(
+    run_cli: Cli, make_restore_case: MakeRestoreCase
+) -> None:
+    case = make_restore_case(thermo(size_bytes=1000))
+
+    result = run_cli("apply", compile_plan(run_cli, case), under=with_failing(unlinkat=errno.EIO))
+
+    assert result.exit_code == 0, result.stderr
+    assert case.unrestored() == []
+    (report,) = case.reports()
+    assert result.stdout == f"{report}\n"

@@ -45,6 +45,12 @@ def test_credentials_that_have_expired_should_be_called_that_whatever_the_status
     assert code in BAD_CREDENTIALS_CODES  # the run does not go on asking
 
 
+@pytest.mark.parametrize("code", ["<Code>SlowDown</Code>", "<s3:Code> SlowDown </s3:Code>"])
+def test_the_code_of_an_error_should_be_read_with_a_namespace_too(code: str) -> None:
+    fault = fault_of_text(OBJECT, f"Server returned non-2xx status code: 503: <Error>{code}</Error>", "")
+    assert (fault.code, fault.transient) == ("SlowDown", True)
+
+
 def test_a_key_that_cannot_be_used_should_be_named_and_a_throttled_one_retried() -> None:
     said = "Server returned non-2xx status code: 400 Bad Request: <Error><Code>KMS.DisabledException</Code></Error>"
     disabled = fault_of_text(OBJECT, said, "")
