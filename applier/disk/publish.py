@@ -145,7 +145,7 @@ def _give_name(  # noqa: PLR0913, PLR0917  # as `publish`
     verified_files: VerifiedFiles,
 ) -> str | None:
     """Rename a staged file to its final name in its folder, and return the name under which corrupt bytes were kept."""
-    with _explained(folder, join_path(output.path, target.folder)), _moved_away_is_replaced():
+    with _explained(folder, join_path(output.path, target.folder)), _moved_away_is_replaced(staging, staged):
         found = _find_as_seen(target, folder, seen_before)
         if found is not None:
             verified_files.refuse_if_known(target.path, found)
@@ -170,11 +170,13 @@ def _sync(folder: int) -> None:
 
 
 @contextmanager
-def _moved_away_is_replaced() -> Iterator[None]:
+def _moved_away_is_replaced(staging: Staging, staged: str) -> Iterator[None]:
     """Have a file that another run has just moved away count as one that it has replaced: look again."""
     try:
         yield
     except FileNotFoundError as error:
+        if not staging.has(staged):
+            raise OSError(errno.ENOENT, "another program has removed the staged file") from error
         raise ReplacedMeanwhileError from error
 
 

@@ -84,6 +84,10 @@ class Stagings:
         """
         with self._lock:
             found = self._open.pop(destination, None)
+            if found is not None and found.users == 0 and os.fstat(found.staging.descriptor).st_nlink == 0:
+                logger.warning("another program has removed the staging folder below %s", printable(destination) or ".")
+                found.close()
+                found = None
             if found is None:
                 self._close_idle()
                 found = self._make(destination)

@@ -64,6 +64,13 @@ class Staging:
         with suppress(FileNotFoundError):
             os.unlink(name, dir_fd=self.descriptor)
 
+    def has(self, name: str) -> bool:
+        """Tell whether a staged file is there."""
+        with suppress(OSError):
+            os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)
+            return True
+        return False
+
     def reserve_report(self) -> None:
         """Reserve the space of a report while there is some: a full disk has to be reported, too."""
         descriptor = self.create(REPORT)

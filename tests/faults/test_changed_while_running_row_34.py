@@ -217,3 +217,35 @@ def test_a_destination_swapped_for_a_link_should_not_lead_anything_out_row_34(
     assert "a.raw: FAILURE - Cannot write: a symbolic link stands in the way (PRID001)\n" in result.stderr
     assert "the report cannot be written: a symbolic link stands in the way (PRID001)\n" in result.stderr
     assert picture(outside) == before
+
+
+@pytest.mark.parametrize("removed", ["the folder", "the file"])
+def test_a_staged_file_that_another_program_removes_should_be_named_and_reported_row_34(
+    run_cli: Cli, make_restore_case: MakeRestoreCase, faulty_proxy: FaultyProxy, removed: str
+) -> None:
+    # given
+    case = make_restore_case(thermo(size_bytes=MIB), endpoint_url=faulty_proxy.endpoint_url)
+    process = caught(run_cli, case, faulty_proxy)
+    staging = case.destination() / ".kraken-plan"
+    wait_for(lambda: staged_files(staging), "the staged file")
+
+    # when
+    if removed == "the folder":
+        shutil.rmtree(staging)
+    else:
+        for path in staged_files(staging):
+            path.unlink()
+    result = run_cli.finish(process)
+
+    # then
+    assert result.exit_code == 1
+    assert "sample.raw: FAILURE - Cannot write: another program has removed the staged file\n" in last_report(case)
+    assert "keeps changing" not in result.stderr
+    assert len(faulty_proxy.requests("GET", "sample.raw")) == 1
+    assert run_cli("apply", case.folder / "plan.json").exit_code == 0
+    assert case.unrestored() == []
+    assert left_staged(case) == []
+
+
+def staged_files(staging: Path) -> list[Path]:
+    return [path for path in staging.glob("run-*/*") if path.name != "report"]
