@@ -8,19 +8,14 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from datetime import datetime
 from pathlib import Path
-
-from botocore.credentials import RefreshableCredentials
 
 MAX_SECONDS = 30.0
 _MAX_OUTPUT_BYTES = 1024 * 1024
 _REAP_SECONDS = 5.0
 _EXPECTED = "JSON with Version 1, AccessKeyId and SecretAccessKey; an Expiration must have a time zone"
-# As botocore reads it; there is no public way, and a test holds it.
-_parse_time: Callable[[str], datetime] = RefreshableCredentials._expiry_datetime  # type: ignore[attr-defined]  # noqa: SLF001
 
 
 class CredentialProcessError(Exception):
@@ -116,10 +111,14 @@ class BoundedProcess:
 
 def _is_credentials(output: bytes) -> bool:
     """Tell whether botocore can use this output. It looks at a part only when it has let go of the keys it had."""
+    from botocore.credentials import RefreshableCredentials  # noqa: PLC0415  # commands load this module at once
+
+    # There is no public way; a test holds it.
+    parse_time = RefreshableCredentials._expiry_datetime  # type: ignore[attr-defined]  # noqa: SLF001
     try:
         printed = json.loads(output.decode())
         expiration = printed.get("Expiration")
-        if expiration is not None and _parse_time(expiration).utcoffset() is None:
+        if expiration is not None and parse_time(expiration).utcoffset() is None:
             return False
         keys = (printed["AccessKeyId"], printed["SecretAccessKey"])
         return printed["Version"] == 1 and all(isinstance(key, str) and key for key in keys)
