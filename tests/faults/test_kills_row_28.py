@@ -40,7 +40,8 @@ def kill_the_program(
 
         assert tally.wrong == []
         assert tally.mid_run >= tally.published >= count / 4, f"seed {seed}: {tally}"
-        assert tally.exit_codes <= {-signal.SIGKILL, 0, 1}, f"seed {seed}: {tally}"
+        # 2: four faults in a row met the first question to the bucket, and the run was refused
+        assert tally.exit_codes <= {-signal.SIGKILL, 0, 1, 2}, f"seed {seed}: {tally}"
         proxy.clear()
         done = run_cli("apply", plan)
     assert done.exit_code == 0, f"seed {seed}: {done.stderr}"
