@@ -27,7 +27,8 @@ def refuse_misspelt_section(keys: Iterable[tuple[str, ...]], name: str, *, is_th
     """
     for path in keys:
         shown = ".".join(printable(key, 60) for key in path)
-        if _is_near(path[-1]) if len(path) == 1 else not is_there and _letters(path[-1]) == _letters(SECTION):
+        at_top = len(path) == 1
+        if (at_top and _is_near(path[-1])) or (not at_top and not is_there and _is_same(path[-1])):
             raise ConfigError(
                 f"{name}: {shown} is not read: did you mean {SECTION}, at the top? Rename it; what is for another "
                 "program needs a name that is less like it"
@@ -37,12 +38,16 @@ def refuse_misspelt_section(keys: Iterable[tuple[str, ...]], name: str, *, is_th
 
 
 def _is_near(key: str) -> bool:
-    letters, wanted = _letters(key), _letters(SECTION)
-    if letters == wanted or len(letters) > _MOST_LETTERS:
-        return letters == wanted
+    letters = _letters(key)
+    if _is_same(key) or len(letters) > _MOST_LETTERS:
+        return _is_same(key)
     import difflib  # noqa: PLC0415  # takes its time, and hardly any YAML lacks the section
 
-    return difflib.SequenceMatcher(None, letters, wanted).ratio() >= _NEAR
+    return difflib.SequenceMatcher(None, letters, _letters(SECTION)).ratio() >= _NEAR
+
+
+def _is_same(key: str) -> bool:
+    return _letters(key) == _letters(SECTION)
 
 
 def _letters(key: str) -> str:
