@@ -91,7 +91,7 @@ class PassRecord:
     ) -> None:
         self.head, self._path = head, path
         self._found, self._file = found, file
-        self._lines, self._lock = list[bytes](), threading.Lock()
+        self._lock = threading.Lock()
         self._written_at = time.monotonic()
 
     @property
@@ -128,28 +128,27 @@ class PassRecord:
     def save(self) -> None:
         """Write what is left; where that fails, a warning says so, and the record is not kept."""
         with self._lock:
-            self._flush()
+            self._write(b"", at_once=True)
 
     def close(self) -> None:
         """Close the file; a thread that has not ended may still come with more, which is not remembered."""
         with self._lock, suppress(OSError):
-            self._flush()
             file, self._file = self._file, None
             if file is not None:
                 file.close()
 
     def _append(self, line: dict[str, object]) -> None:
-        self._lines.append(json.dumps(line).encode() + b"\n")
-        if time.monotonic() - self._written_at >= _WRITE_INTERVAL_SECONDS:
-            self._flush()
+        is_due = time.monotonic() - self._written_at >= _WRITE_INTERVAL_SECONDS
+        self._write(json.dumps(line).encode() + b"\n", at_once=is_due)
 
-    def _flush(self) -> None:
-        lines, self._lines, self._written_at = self._lines, [], time.monotonic()
+    def _write(self, text: bytes, *, at_once: bool) -> None:
         if self._file is None:
             return
         try:
-            self._file.writelines(lines)
-            self._file.flush()
+            self._file.write(text)
+            if at_once:
+                self._file.flush()
+                self._written_at = time.monotonic()
         except OSError as error:
             logger.warning(_NOT_SAVED, printable(str(self._path)), error.strerror)
             self._file = None
@@ -224,7 +223,7 @@ def _lock(file: BinaryIO, path: Path) -> None:
 
 
 def _open_regular(path: Path) -> BinaryIO:
-    """Open a file for reading and appending, and nothing but a file: a FIFO would wait for its other end."""
+    """Open a file for reading and appending; raise OSError for anything else: a FIFO would wait for its other end."""
     flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     descriptor = os.open(path, flags, 0o600)
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -290,7 +289,7 @@ def _verified(record: dict[str, object]) -> Verified:
 
 
 def _timestamp(text: object) -> str:
-    """Return a time that is written as this module writes it: reports show it, so it must not hold anything else."""
+    """Return a time as this module writes it, because reports show it; raise ValueError or TypeError for others."""
     if not isinstance(text, str):
         raise TypeError
     if datetime.strptime(text, _TIMESTAMP_FORMAT).strftime(_TIMESTAMP_FORMAT) != text:  # noqa: DTZ007  # says UTC
